@@ -83,9 +83,9 @@ spec:
     ['broken YAML', 'kind: [', 'plan pod.yaml, document 1'],
     ['broken JSON', '{"kind": "Pod"', 'unexpected end of JSON input'],
     [
-      'what nodes refuse',
+      'what is known in a cluster alone',
       minimal.replace('spec: {', 'spec: {runtimeClassName: kata, '),
-      'spec.runtimeClassName: kata is not supported',
+      'spec.runtimeClassName: kata: who makes its containers is known in a cluster',
     ],
     ['what is no image', minimal.replace('image: i', 'image: "I:::"'), 'container c: InvalidImageName: '],
     [

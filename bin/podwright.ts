@@ -16,6 +16,7 @@ import { agentHostOptions, agentOptions } from './options/agent-options.ts';
 import { collect, collectAll, commas, integer } from './options/argument.ts';
 import { fabricOption } from './options/fabric-option.ts';
 import { addControllerOptions } from './options/controller-options.ts';
+import { runtimeHandlerOption } from './options/handler-option.ts';
 import { addFlowControlOptions } from './options/flow-control-options.ts';
 import {
   addClusterNetworkOptions,
@@ -114,6 +115,7 @@ function clusterCommands(program: Command): void {
       'so many nodes beside them whose pods are only told of (default: as last time, at first none)',
       integer(0, fleetMax),
     )
+    .addOption(runtimeHandlerOption(' (default: as last time, at first none)'))
     .option('--keep', 'leave the data directory when the cluster ends, so that the next up goes on with it')
     .option('--detach', 'return when the cluster is ready; podwright down stops it')
     .addOption(output())
@@ -121,6 +123,9 @@ function clusterCommands(program: Command): void {
       const egress = how === undefined ? {} : { egress: how === false ? ('none' as const) : how };
       await (await import('./up/command.ts')).runUp({ ...options, ...egress });
     });
+}
+
+function runningClusterCommands(program: Command): void {
   program
     .command('down')
     .description('stop the cluster that up started, however it ended')
@@ -416,6 +421,7 @@ async function main(): Promise<void> {
     .configureOutput({ writeOut: printText })
     .exitOverride();
   clusterCommands(program);
+  runningClusterCommands(program);
   processCommands(program);
   installCommands(program);
   tokenCommands(program);

@@ -13,7 +13,7 @@ import { release } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { systemClock } from '#base/clock.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
-import { capabilityNames } from '#native/launch/capabilities.ts';
+import { permittedCapabilities } from '#native/launch/capabilities.ts';
 import type { BundleFacts } from './render/render-launch.ts';
 
 /** Where errors and warnings go, beside standard error: others read it for what went wrong (containerd, podman). */
@@ -79,12 +79,6 @@ function isEmptyIn(root: string, target: string): boolean {
     if (!status.isDirectory()) return false;
   }
   return readdirSync(at).length === 0;
-}
-
-/** Pure. */
-export function permittedCapabilities(status: string): readonly string[] {
-  const mask = BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
-  return capabilityNames.filter((_, bit) => ((mask >> BigInt(bit)) & 1n) === 1n);
 }
 
 function isAppArmorEnabled(): boolean {

@@ -171,6 +171,7 @@ function startAgent(
     images: runtime.images.list(),
     network: { isReady: addresses.isReady, reason: 'the node has no podCIDR yet' },
     hasUserNamespaces: true,
+    handlers: new Map([['', { recursiveReadOnlyMounts: true, userNamespaces: true }]]),
     settings,
     pressed: new Set(),
     runtimeProblem: undefined,

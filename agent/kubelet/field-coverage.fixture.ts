@@ -110,7 +110,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     resourceClaims: by('device/claims/pod-claims'),
     resources: here('render/resources'),
     restartPolicy: here('sync/container-view'),
-    runtimeClassName: refused,
+    runtimeClassName: here('sync/gather'),
     schedulerName: server('control-plane/scheduler/scheduler'),
     schedulingGates: server('control-plane/scheduler/scheduler'),
     schedulingGroup: refused,

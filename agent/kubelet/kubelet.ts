@@ -402,6 +402,7 @@ async function readNode(
     images: options.runtime.images.list(),
     network,
     hasUserNamespaces: userNamespaceProblemOf(options) === undefined,
+    handlers: options.runtime.handlers,
     ...(devices === undefined ? {} : { devices: devices.amounts() }),
     moreConditions: options.moreConditions?.() ?? [],
     runtimeProblem: shutdown?.isGoingDown === true ? shutdownProblem : options.runtime.problem?.(),

@@ -1,7 +1,7 @@
 import type { Clock } from '#base/clock.ts';
-import { configMaps, secrets, type KindRef } from '#api/schema/kind-ref.ts';
+import { configMaps, runtimeClasses, secrets, type KindRef } from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
-import type { ConfigMap, Secret } from '#api/generated/objects.ts';
+import type { ConfigMap, RuntimeClass, Secret } from '#api/generated/objects.ts';
 import { isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import type { WritableInformer } from '#client/informer.ts';
@@ -10,7 +10,7 @@ import type { Selection } from '#client/reflector.ts';
 import { clusterTrustBundles, type ClusterTrustBundle } from '#agent/volume/trust-bundles.ts';
 
 /**
- * The ConfigMaps and Secrets that pods of this node refer to, each watched by name from its first use until a while after
+ * The ConfigMaps, Secrets and RuntimeClasses that pods of this node refer to, each watched by name from its first use until a while after
  * its last, and ClusterTrustBundles, which are watched together: a change reaches the pods at once, and the second pod that asks for one waits for nothing.
  */
 export interface ReferencedObjects extends Disposable {
@@ -18,6 +18,7 @@ export interface ReferencedObjects extends Disposable {
   secret(podUid: string, namespace: string, name: string): Promise<Secret | undefined>;
   /** All of them; undefined: the server has no such kind. */
   trustBundles(podUid: string): Promise<readonly ClusterTrustBundle[] | undefined>;
+  runtimeClass(podUid: string, name: string): Promise<RuntimeClass | undefined>;
   /** The pod no longer needs any. */
   release(podUid: string): void;
 }
@@ -69,12 +70,14 @@ export function createReferencedObjects(options: ReferencedObjectsOptions): Refe
   };
   const get = async <T extends KubeObject>(
     kind: KindRef<T>,
-    where: { readonly podUid: string; readonly namespace: string; readonly name: string },
+    where: { readonly podUid: string; readonly namespace: string | undefined; readonly name: string },
   ): Promise<T | undefined> => {
     const { podUid, namespace, name } = where;
     if (name === '') return undefined;
-    const selection = { namespace, fieldSelector: `metadata.name=${name}` };
-    return (await follow(kind, podUid, selection)).get(`${namespace}/${name}`);
+    const at = namespace === undefined ? name : `${namespace}/${name}`;
+    const fieldSelector = `metadata.name=${name}`;
+    const selection = namespace === undefined ? { fieldSelector } : { namespace, fieldSelector };
+    return (await follow(kind, podUid, selection)).get(at);
   };
   let areBundlesServed = false;
   return {
@@ -85,6 +88,7 @@ export function createReferencedObjects(options: ReferencedObjectsOptions): Refe
       areBundlesServed ||= await isServed(informers.client, clusterTrustBundles);
       return areBundlesServed ? (await follow(clusterTrustBundles, podUid, {})).list() : undefined;
     },
+    runtimeClass: (podUid, name) => get(runtimeClasses, { podUid, namespace: undefined, name }),
     release: (podUid) => {
       for (const [key, entry] of watched) {
         if (!entry.pods.delete(podUid) || entry.pods.size > 0) continue;

@@ -35,6 +35,7 @@ const input: NodeInput = {
   images: [],
   network: { isReady: true, reason: '' },
   hasUserNamespaces: true,
+  handlers: new Map([['', { recursiveReadOnlyMounts: true, userNamespaces: true }]]),
   settings: defaultSettings,
   pressed: new Set(),
   runtimeProblem: undefined,

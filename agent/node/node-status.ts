@@ -3,7 +3,7 @@ import type { Node, NodeCondition, NodeSpec, NodeStatus } from '#api/generated/o
 import { canonicalQuantity } from '#api/meta/quantity.ts';
 import { formatTime } from '#api/meta/time.ts';
 import type { DeviceAmount } from '#agent/device/device.ts';
-import type { ImageRecord } from '#agent/runtime/runtime.ts';
+import type { HandlerFeatures, ImageRecord } from '#agent/runtime/runtime.ts';
 import type { KubeletSettings } from '#agent/kubelet/config/settings.ts';
 import type { PressureCondition } from '#agent/kubelet/evict/pressure.ts';
 import { isShort, keptOf, type EvictionSettings, type Signal } from '#agent/kubelet/evict/thresholds.ts';
@@ -24,6 +24,8 @@ export interface NodeInput {
   readonly images: readonly ImageRecord[];
   readonly network: { readonly isReady: boolean; readonly reason: string };
   readonly hasUserNamespaces: boolean;
+  /** Who makes containers, by name. */
+  readonly handlers: ReadonlyMap<string, HandlerFeatures>;
   readonly settings: NodeSettings;
   /** Of what the node was short when it was last looked at, or until not long ago. */
   readonly pressed: ReadonlySet<PressureCondition>;
@@ -129,9 +131,10 @@ export function renderNodeStatus(
     conditions: renderConditions(input, reported?.conditions ?? [], now),
     features: { supplementalGroupsPolicy: true },
     declaredFeatures: ['RestartAllContainersOnContainerExits'],
-    runtimeHandlers: [
-      { name: '', features: { recursiveReadOnlyMounts: true, userNamespaces: input.hasUserNamespaces } },
-    ],
+    runtimeHandlers: [...input.handlers].map(([name, { recursiveReadOnlyMounts, userNamespaces }]) => ({
+      name,
+      features: { recursiveReadOnlyMounts, userNamespaces: userNamespaces && input.hasUserNamespaces },
+    })),
     ...(input.volumesInUse === undefined ? {} : { volumesInUse: input.volumesInUse }),
     daemonEndpoints: { kubeletEndpoint: { Port: input.kubeletPort } },
     nodeInfo: {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { Clock } from '#base/clock.ts';
-import { errnoOf } from '#base/errors.ts';
+import { errnoOf, PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { createDeviceFilter } from '#native/bpf/device-filter.linux.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
@@ -12,9 +12,13 @@ import type { Netlink } from '#native/netlink/netlink.ts';
 import { openImageStore } from './images/image-store.ts';
 import { createRegistryClient, type RegistryOptions } from './images/registry/registry.ts';
 import type { TransportOptions } from './images/registry/registry-transport.ts';
+import type { Handler } from './handlers/handler.ts';
+import { createHandlerHost } from './handlers/handler-host.linux.ts';
+import { openHandlers, type HandlerProgram } from './handlers/open-handlers.ts';
 import type { IdSpace } from './id-ranges.ts';
 import { LocalRuntime } from './local-runtime.ts';
 import type { LogRotation } from './logs/rotate-logs.ts';
+import type { RuntimeSystem } from './system.ts';
 import { createLinuxSystem } from './system.linux.ts';
 
 export interface RuntimeOptions {
@@ -36,6 +40,8 @@ export interface RuntimeOptions {
   readonly logMonitorIntervalMs?: number;
   /** For pods with user namespaces of their own; undefined: the kubelet's. */
   readonly idSpace?: IdSpace;
+  /** Programs that make containers of RuntimeClasses; with `cgroupRoot`, where cgroup v2 is mounted. */
+  readonly handlers?: { readonly programs: readonly HandlerProgram[]; readonly cgroupRoot: string };
 }
 
 /**
@@ -49,17 +55,19 @@ export async function createRuntime(options: RuntimeOptions, signal: AbortSignal
     registry: createRegistryClient({ ...options.registry, clock }),
     tell: (text) => log.error({}, text),
   });
+  const system = createLinuxSystem({
+    cgroups: options.cgroups,
+    mounts: options.mounts,
+    devices: createDeviceFilter(),
+  });
   const runtime = new LocalRuntime({
     paths: { runDirectory, dataDirectory },
     images,
     launcher,
     netlink,
     network,
-    system: createLinuxSystem({
-      cgroups: options.cgroups,
-      mounts: options.mounts,
-      devices: createDeviceFilter(),
-    }),
+    system,
+    handlers: await handlersOf(options, system),
     clock,
     log,
     readExits: readExitsFile,
@@ -75,6 +83,20 @@ export async function createRuntime(options: RuntimeOptions, signal: AbortSignal
   await runtime.open(signal);
   opening.move();
   return runtime;
+}
+
+async function handlersOf(
+  { handlers, mounts, cgroups, log }: RuntimeOptions,
+  system: RuntimeSystem,
+): Promise<ReadonlyMap<string, Handler>> {
+  if (handlers === undefined || handlers.programs.length === 0) return new Map();
+  if (cgroups === undefined)
+    throw new PodwrightError(
+      'E_UNSUPPORTED',
+      'runtime handlers: this host has no cgroup v2 for their containers',
+    );
+  const host = createHandlerHost({ cgroupRoot: handlers.cgroupRoot, mounts });
+  return openHandlers(handlers.programs, { host, system, log });
 }
 
 /** What a supervisor wrote down before it ended. */

@@ -1,3 +1,6 @@
+import { mountedImagesOf } from './container-document.ts';
+import type { ContainerConfig, ContainerObservation, ContainerState } from './runtime.ts';
+
 /** How a fake container runs. */
 export interface FakeBehaviour {
   /** Ends by itself after this long; undefined: runs until stopped. */
@@ -32,4 +35,26 @@ export function behaviourOf(args: readonly string[]): FakeBehaviour {
   if (/(?:^|\/| )(true|false|echo)(?: |$)/.test(script))
     return { exitAfterMs: 0, exitCode: /(?:^|\/)false/.test(script) ? 1 : 0 };
   return { onTerm };
+}
+
+/** As a runtime tells of it. */
+export function observeFake({
+  config,
+  state,
+}: {
+  readonly config: ContainerConfig;
+  readonly state: ContainerState;
+}): ContainerObservation {
+  return {
+    id: config.id,
+    name: config.name,
+    attempt: config.attempt,
+    image: config.image,
+    imageId: config.imageId,
+    logPath: config.stdio.logPath,
+    state,
+    user: { uid: config.user.uid ?? 0, gid: config.user.gid ?? 0, additionalGids: [] },
+    stopSignal: 15,
+    ...mountedImagesOf(config),
+  };
 }

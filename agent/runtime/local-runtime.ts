@@ -1,5 +1,4 @@
 /** The runtime of this node: Runtime over supervisors, the pod network, cgroups and the image store. */
-import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import type { Socket } from 'node:net';
@@ -9,7 +8,11 @@ import { deviceRulesOf } from '#native/bpf/device-rules.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import type { IdRange, ProcessExit, ProcessStreams } from '#native/launch/launch.ts';
 import { documentOf, failedDocumentOf } from './container-document.ts';
-import { environmentOf, forgetEnvironment, forgetEnvironments, keepEnvironment } from './exec-environment.ts';
+import { forgetEnvironment, forgetEnvironments, keepEnvironment } from './exec-environment.ts';
+import { execInContainer } from './handlers/exec-in-container.ts';
+import type { Handler } from './handlers/handler.ts';
+import { createHandlers, type Handlers } from './handlers/handlers.ts';
+import { forgetBundles } from './handlers/oci-handler.ts';
 import { createLargeStarts, type LargeStarts } from './large-starts.ts';
 import { defaultIdSpace, IdRanges, type IdSpace } from './id-ranges.ts';
 import { removeRoot, removeUnknownRoots } from './container-root.ts';
@@ -27,7 +30,7 @@ import { placeImages } from './plan/place-images.ts';
 import { planFromImage } from './plan/plan-from-image.ts';
 import { containersDirectory } from './plan/plan-container.ts';
 import { layoutSandbox, planSandbox, podDirectoryOf, type RuntimePaths } from './plan/plan-sandbox.ts';
-import { execIdPrefix, Pod, sandboxOf, type PodPorts } from './pod.ts';
+import { Pod, sandboxOf, type PodPorts } from './pod.ts';
 import {
   readPods,
   removeContainerDocument,
@@ -40,6 +43,7 @@ import type {
   ContainerConfig,
   ExecRequest,
   ExecSession,
+  HandlerFeatures,
   PodObservation,
   PodStats,
   Runtime,
@@ -60,13 +64,15 @@ export interface LocalRuntimeOptions extends SandboxPorts {
   readonly logMonitorIntervalMs?: number;
   /** For pods with user namespaces of their own. */
   readonly idSpace?: IdSpace;
+  /** Who else makes containers, by name. */
+  readonly handlers?: ReadonlyMap<string, Handler>;
 }
-
-const SIGKILL = 9;
 
 export class LocalRuntime implements Runtime {
   readonly images: LocalImageStore;
+  readonly handlers: ReadonlyMap<string, HandlerFeatures>;
   readonly #options: LocalRuntimeOptions;
+  readonly #handlers: Handlers;
   readonly #podPorts: PodPorts;
   readonly #pods = new Map<string, Pod>();
   readonly #largeStarts: LargeStarts;
@@ -78,6 +84,8 @@ export class LocalRuntime implements Runtime {
   constructor(options: LocalRuntimeOptions) {
     this.#options = options;
     this.images = options.images;
+    this.#handlers = createHandlers(options.handlers);
+    this.handlers = this.#handlers.features;
     this.#largeStarts = createLargeStarts(options.clock);
     this.#ids = new IdRanges(options.idSpace ?? defaultIdSpace);
     this.images.pinLayers(() => this.#usedLayers());
@@ -87,6 +95,7 @@ export class LocalRuntime implements Runtime {
       clock: options.clock,
       log: options.log,
       readExits: options.readExits,
+      featuresOf: (name) => options.handlers?.get(name)?.features,
       imageReference: (id) => this.images.resolve(id)?.digests[0] ?? id,
       changed: (uid) => {
         for (const listener of this.#listeners) listener(uid);
@@ -194,6 +203,7 @@ export class LocalRuntime implements Runtime {
       return sandboxOf(known);
     }
     if (known !== undefined) await this.stopSandbox(asked.uid, signal);
+    this.#handlers.of(asked); // Refuses one that is not there.
     planSandbox(asked, paths); // Refuses a uid that is no path, before anything is written.
     const config = asked.hasOwnUsers === true ? { ...asked, ids: this.#idsOf(asked) } : asked;
     const starting: SandboxDocument = {
@@ -233,6 +243,7 @@ export class LocalRuntime implements Runtime {
       const supervisor = await launcher.connectSupervisor(plan.supervisor.directory);
       await stopSandbox(plan, supervisor, this.#options, signal);
     }
+    await forgetBundles(directory, this.#options.system);
     await removeTree(directory);
   }
 
@@ -288,6 +299,7 @@ export class LocalRuntime implements Runtime {
     for (const { id } of pod.containers) await this.removeContainer(uid, id, { withLogs: false });
     await system.removeCgroup(pod.sandbox.config.cgroupParent);
     await forgetEnvironments(pod.directory, system);
+    await forgetBundles(pod.directory, system);
     // Last: as long as it is there, removing can be gone on with.
     await removeTree(pod.directory);
     pod.release();
@@ -319,12 +331,14 @@ export class LocalRuntime implements Runtime {
       await pod.addContainer(document);
       isRecorded = true;
       const { path, resources, devices } = plan.cgroup;
-      const { path: cgroup } = await this.#options.system.ensureCgroup(path, resources);
+      const { path: cgroup, missing } = await this.#options.system.ensureCgroup(path, resources);
       // Before any process is in it; for execs too, which are in the same.
       await this.#options.system.filterDevices(path, devices);
       signal.throwIfAborted();
       if (plan.volumes.length > 0) await fillImageVolumes(plan.volumes, lower, signal);
-      const process = await supervisor.launch(config.id, { ...plan.launch, cgroup }, plan.stdio);
+      const process = await this.#handlers
+        .of(pod.sandbox.config)
+        .launch({ supervisor, directory: pod.directory }, { plan, cgroup, missing });
       pod.started(config.id, process);
     } catch (cause) {
       // What execve(2) does not take is told at the start, as elsewhere; of anything else there is no container yet.
@@ -332,7 +346,7 @@ export class LocalRuntime implements Runtime {
       const message = describeError(cause);
       if (!isRecorded) await pod.addContainer(failedDocumentOf(config, pod.sandbox.config, clock.now()));
       await pod.startFailed(config.id, message);
-      await this.#removeTraces(config.id, `${pod.sandbox.config.cgroupParent}/${config.id}`);
+      await this.#removeTraces(pod, config.id, `${pod.sandbox.config.cgroupParent}/${config.id}`);
       signal.throwIfAborted();
       throw new PodwrightError('E_LAUNCH', message, {
         cause,
@@ -352,7 +366,10 @@ export class LocalRuntime implements Runtime {
     if (pod === undefined || container === undefined || container.state.state === 'exited') return;
     const { clock, system } = this.#options;
     const killSupervisor = (): Promise<void> => system.killCgroup(pod.plan.supervisorCgroup);
-    await stopContainer(pod, container, { gracePeriodSeconds, clock, killSupervisor }, signal);
+    const handler = this.#handlers.thatIs(pod.sandbox.config);
+    const kill = (number: number, all: boolean): Promise<void> =>
+      handler.kill({ supervisor: pod.supervisor, directory: pod.directory }, id, { signal: number, all });
+    await stopContainer(pod, container, { gracePeriodSeconds, clock, kill, killSupervisor }, signal);
   }
 
   async removeContainer(uid: string, id: string, options: { readonly withLogs: boolean }): Promise<void> {
@@ -362,7 +379,7 @@ export class LocalRuntime implements Runtime {
     if (container.state.state !== 'exited') {
       throw new PodwrightError('E_BUSY', `remove container ${container.name}: it has not ended`);
     }
-    await this.#removeTraces(id, container.cgroup);
+    await this.#removeTraces(pod, id, container.cgroup);
     if (options.withLogs && container.logPath !== undefined) await removeLogs(container.logPath);
     await forgetEnvironment(pod.directory, container);
     await removeContainerDocument(pod.directory, id);
@@ -372,6 +389,11 @@ export class LocalRuntime implements Runtime {
   async updateContainerResources(uid: string, id: string, resources: CgroupResources): Promise<void> {
     const container = this.#running(uid, id);
     await this.#options.system.ensureCgroup(container.cgroup, resources);
+    const pod = this.#find(uid);
+    const { directory } = pod;
+    await this.#handlers
+      .thatIs(pod.sandbox.config)
+      .update({ supervisor: undefined, directory }, id, resources);
   }
 
   async updateSandboxResources(uid: string, resources: CgroupResources): Promise<void> {
@@ -382,38 +404,9 @@ export class LocalRuntime implements Runtime {
   async exec(uid: string, id: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession> {
     const pod = this.#find(uid);
     const running = this.#running(uid, id);
-    const { exec, pid, cgroup } = running;
-    signal.throwIfAborted();
-    const execId = `${execIdPrefix}${randomUUID()}`;
-    const exitCode = pod.expectExec(execId);
-    const { supervisor } = pod;
-    const path = this.#options.system.cgroupDirectory(cgroup);
-    try {
-      const own = await environmentOf(pod.directory, running);
-      const hasTerm = !request.tty || own.some((entry) => entry.startsWith('TERM='));
-      const { streams } = await supervisor.exec(
-        execId,
-        {
-          targetPid: pid,
-          args: request.args,
-          env: hasTerm ? own : [...own, 'TERM=xterm'],
-          cwd: exec.cwd,
-          user: exec.user,
-          security: exec.security,
-          cgroup: path,
-          ids: pod.sandbox.config.ids,
-        },
-        { logPath: undefined, stdin: request.stdin, stdinOnce: true, tty: request.tty },
-      );
-      const kill = (): Promise<void> => supervisor.kill(execId, SIGKILL, { all: true });
-      const onAbort = (): void => void kill().catch(() => undefined); // gone with its supervisor
-      signal.addEventListener('abort', onAbort, { once: true });
-      void exitCode.finally(() => signal.removeEventListener('abort', onAbort));
-      return { streams, exitCode, kill };
-    } catch (error) {
-      pod.forgetExec(execId);
-      throw error;
-    }
+    const handler = this.#handlers.of(pod.sandbox.config);
+    const cgroup = this.#options.system.cgroupDirectory(running.cgroup);
+    return execInContainer(pod, running, { request, handler, cgroup }, signal);
   }
 
   async reopenLog(uid: string, id: string): Promise<void> {
@@ -465,7 +458,10 @@ export class LocalRuntime implements Runtime {
     return { rotation, intervalMs, logs, clock, log };
   }
 
-  async #removeTraces(id: string, cgroup: string): Promise<void> {
+  async #removeTraces(pod: Pod, id: string, cgroup: string): Promise<void> {
+    await this.#handlers
+      .thatIs(pod.sandbox.config)
+      .remove({ supervisor: undefined, directory: pod.directory }, id);
     await this.#options.system.removeCgroup(cgroup);
     await removeRoot(containersDirectory(this.#options.paths), id);
   }

@@ -8,6 +8,7 @@ import { readTerminationMessage } from './termination-message.ts';
 import type {
   ContainerObservation,
   ContainerState,
+  HandlerFeatures,
   PodObservation,
   SandboxConfig,
   SandboxObservation,
@@ -24,6 +25,8 @@ export interface PodPorts {
   readonly readExits: (supervisorDirectory: string) => Promise<readonly ProcessExit[]>;
   /** The repository digest of an image id where one is known, else the id. */
   readonly imageReference: (imageId: string) => string;
+  /** Of who makes containers beside the runtime itself; undefined: nobody has the name. */
+  readonly featuresOf: (handler: string) => HandlerFeatures | undefined;
   readonly changed: (uid: string) => void;
 }
 
@@ -205,6 +208,8 @@ export class Pod {
   observe(): PodObservation {
     const { config, phase, createdAtMs, ips } = this.#sandbox;
     const { id, netnsPath } = this.plan;
+    const { runtimeHandler: handler = '' } = config;
+    const features = this.#ports.featuresOf(handler);
     return {
       uid: config.uid,
       namespace: config.namespace,
@@ -216,6 +221,7 @@ export class Pod {
         createdAtMs,
         ips,
         netnsPath,
+        ...(features === undefined ? {} : { handler: { name: handler, features } }),
       },
       containers: [...this.#containers.values()].map(({ document }) => this.#observeContainer(document)),
     };

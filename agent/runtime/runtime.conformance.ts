@@ -11,6 +11,8 @@ export interface RuntimeUnderTest extends AsyncDisposable {
   readonly directory: string;
   /** It is of before image volumes. */
   readonly mountsNoImages?: boolean;
+  /** What its pods have besides. */
+  readonly sandbox?: Partial<SandboxConfig>;
 }
 
 const deadlineMs = 60_000;
@@ -100,7 +102,7 @@ export function runtimeConformance(name: string, make: () => Promise<RuntimeUnde
     let count = 0;
     const signal = AbortSignal.timeout(600_000);
     const sandbox = (uid: string, change: Partial<SandboxConfig> = {}): SandboxConfig =>
-      sandboxConfig(uid, { logDirectory: under.directory, ...change });
+      sandboxConfig(uid, { logDirectory: under.directory, ...under.sandbox, ...change });
     const newPod = async (change: Partial<SandboxConfig> = {}): Promise<string> => {
       const uid = `u${process.pid}-${count++}`;
       await under.runtime.runSandbox(sandbox(uid, change), signal);

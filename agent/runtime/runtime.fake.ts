@@ -8,17 +8,17 @@ import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { ProcessStreams } from '#native/launch/launch.ts';
 import { mountedImagesOf } from './container-document.ts';
-import { behaviourOf, type FakeBehaviour } from './fake-shell.ts';
+import { behaviourOf, observeFake, type FakeBehaviour } from './fake-shell.ts';
 import { nonRootRefusal } from './image-user.ts';
 import { FakeImageStore } from './images/image-store.fake.ts';
 import type {
   CgroupResources,
   ContainerConfig,
-  ContainerObservation,
   ContainerState,
   ContainerStats,
   ExecRequest,
   ExecSession,
+  HandlerFeatures,
   PodObservation,
   PodStats,
   Runtime,
@@ -90,6 +90,10 @@ interface FakePod {
 /** The fake, with the levers that tests pull. */
 export class FakeRuntime implements Runtime {
   readonly images: FakeImageStore;
+  /** Those that a test says make containers, too. */
+  readonly handlers: Map<string, HandlerFeatures> = new Map([
+    ['', { recursiveReadOnlyMounts: true, userNamespaces: true }],
+  ]);
   /** Every effective call, oldest first: `runSandbox UID`, `startContainer UID NAME`, `stopContainer UID NAME GRACE`. */
   readonly calls: string[] = [];
   /** Calls to fail once, by the first word(s) of their entry in `calls`: `failNext.set('runSandbox', error)`. */
@@ -166,12 +170,17 @@ export class FakeRuntime implements Runtime {
     const known = this.#pods.get(config.uid);
     if (known?.sandbox.state === 'ready' && known.config.attempt === config.attempt) return known.sandbox;
     this.#call(`runSandbox ${config.uid}`);
+    const { runtimeHandler: handler = '' } = config;
+    const features = this.handlers.get(handler);
+    if (features === undefined)
+      throw new PodwrightError('E_UNSUPPORTED', `RuntimeHandler ${JSON.stringify(handler)} not supported`);
     const sandbox: SandboxObservation = {
       id: `sandbox-${config.uid}-${config.attempt}`,
       attempt: config.attempt,
       state: 'ready',
       createdAtMs: this.#options.clock.now(),
       ips: config.hostNetwork ? [] : (this.#options.addressesOf?.(config) ?? this.#nextIps()),
+      ...(handler === '' ? {} : { handler: { name: handler, features } }),
       netnsPath: config.hostNetwork ? undefined : `/run/netns/fake-${config.uid}`,
     };
     const { resources } = config;
@@ -479,21 +488,6 @@ function observePod(pod: FakePod): PodObservation {
     namespace,
     name,
     sandbox: pod.sandbox,
-    containers: [...pod.containers.values()].map(observeContainer),
-  };
-}
-
-function observeContainer({ config, state }: FakeContainer): ContainerObservation {
-  return {
-    id: config.id,
-    name: config.name,
-    attempt: config.attempt,
-    image: config.image,
-    imageId: config.imageId,
-    logPath: config.stdio.logPath,
-    state,
-    user: { uid: config.user.uid ?? 0, gid: config.user.gid ?? 0, additionalGids: [] },
-    stopSignal: 15,
-    ...mountedImagesOf(config),
+    containers: [...pod.containers.values()].map(observeFake),
   };
 }

@@ -45,6 +45,8 @@ export interface SandboxConfig {
   readonly resources: CgroupResources;
   /** Where logs of its containers are; a runtime that is asked by CRI is told so when the sandbox is made. */
   readonly logDirectory?: string | undefined;
+  /** Who makes its containers, as its RuntimeClass says; undefined, or '': the runtime itself. */
+  readonly runtimeHandler?: string | undefined;
   /** One of its containers is privileged. */
   readonly hasPrivileged?: boolean;
 }
@@ -164,6 +166,12 @@ export interface ContainerObservation {
   readonly mountedImages?: readonly MountedImage[] | undefined;
 }
 
+/** What who makes containers can do, as a Node's status has it. */
+export interface HandlerFeatures {
+  readonly recursiveReadOnlyMounts: boolean;
+  readonly userNamespaces: boolean;
+}
+
 export interface SandboxObservation {
   readonly id: string;
   readonly attempt: number;
@@ -175,6 +183,8 @@ export interface SandboxObservation {
   readonly createdAtMs: number;
   readonly ips: readonly string[]; // empty with hostNetwork
   readonly netnsPath: string | undefined;
+  /** Who makes its containers, where that is not the runtime itself. */
+  readonly handler?: { readonly name: string; readonly features: HandlerFeatures };
 }
 
 /** All that is known of a pod on this node; containers newest last, exited ones until removed. */
@@ -246,6 +256,8 @@ export interface Runtime extends AsyncDisposable {
   /** The directory on the host that holds what a container wrote to its own file system; it may be gone. */
   writableLayer(id: string): string;
   readonly images: ImageStore;
+  /** Who makes containers, by name; '' is who does it unless another is asked for. */
+  readonly handlers: ReadonlyMap<string, HandlerFeatures>;
   /** Why no pod can be started now, in words; undefined: they can. A runtime of this process has none as long as that runs. */
   problem?(): string | undefined;
 }

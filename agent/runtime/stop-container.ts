@@ -12,13 +12,15 @@ export async function stopContainer(
   options: {
     readonly gracePeriodSeconds: number;
     readonly clock: Clock;
+    /** A signal to its first process, or to all of it. */
+    readonly kill: (signal: number, all: boolean) => Promise<void>;
     /** Ends the pod's supervisor, and with it all that it runs. */
     readonly killSupervisor: () => Promise<void>;
   },
   signal: AbortSignal,
 ): Promise<void> {
   const { id, stopSignal } = container;
-  const { gracePeriodSeconds, clock, killSupervisor } = options;
+  const { gracePeriodSeconds, clock, kill, killSupervisor } = options;
   const ended = pod.waitForEnd(id);
   using stop = new DisposableStack();
 
@@ -26,11 +28,11 @@ export async function stopContainer(
   if (gracePeriodSeconds > 0) {
     const late = Promise.withResolvers<void>();
     stop.use(clock.after(gracePeriodSeconds * 1000, late.resolve));
-    await send(() => pod.supervisor.kill(id, stopSignal), killSupervisor);
+    await send(() => kill(stopSignal, false), killSupervisor);
     const isLate = await Promise.race([ended.then(() => false), late.promise.then(() => true), aborted]);
     if (!isLate) return;
   }
-  await send(() => pod.supervisor.kill(id, SIGKILL, { all: true }), killSupervisor);
+  await send(() => kill(SIGKILL, true), killSupervisor);
   await Promise.race([ended, aborted]);
 }
 

@@ -48,8 +48,8 @@ describe('effectWarnings()', () => {
   );
 
   it('says which and what', () => {
-    expect(of('node.k8s.io/v1', 'RuntimeClass')).toEqual([
-      'node.k8s.io/v1 RuntimeClass is stored, but podwright does not act on it yet: pods that name it get its overhead and places, and are refused by their node',
+    expect(of('storage.k8s.io/v1', 'VolumeAttributesClass')).toEqual([
+      'storage.k8s.io/v1 VolumeAttributesClass is stored, but podwright does not act on it yet: no driver of CSI is called: its volumes are not provisioned, attached or mounted',
     ]);
   });
 

@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 
+import { runtimeHandlerOption } from '#bin/options/handler-option.ts';
 import { dataDirDefault } from '#bin/paths.ts';
 import type { AgentCommandOptions, CriCommandOptions } from '#bin/options/command-options.ts';
 
@@ -27,9 +28,10 @@ export function criProblems({
   criSocket,
   containerRuntimeEndpoint: runtime,
   imageServiceEndpoint: images,
+  runtimeHandler = [],
 }: Pick<
   AgentCommandOptions,
-  'criSocket' | 'containerRuntimeEndpoint' | 'imageServiceEndpoint'
+  'criSocket' | 'containerRuntimeEndpoint' | 'imageServiceEndpoint' | 'runtimeHandler'
 >): readonly string[] {
   const odd = (option: string, endpoint: string | undefined): readonly string[] =>
     endpoint === undefined || endpointForm.test(endpoint)
@@ -45,6 +47,11 @@ export function criProblems({
       : []),
     ...(criSocket !== undefined && runtime !== undefined
       ? ['--cri-socket: the runtime of --container-runtime-endpoint has a socket of its own']
+      : []),
+    ...(runtimeHandler.length > 0 && runtime !== undefined
+      ? [
+          '--runtime-handler: the runtime of --container-runtime-endpoint has handlers of its own, in its configuration',
+        ]
       : []),
   ];
 }
@@ -68,6 +75,7 @@ export function addCriCommand(program: Command): void {
     .option('--pod-cidr <cidr>', 'addresses of pods, one or one of each family', (text) => text.split(','))
     .option('--resolv-conf <file>', "resolvers of pods without a dns_config (default: the host's)")
     .option('--egress-socket <path>', 'pull images through this proxy socket')
+    .addOption(runtimeHandlerOption(''))
     .option('--registry-config-dir <dir>', 'mirrors of registries: HOST/hosts.toml, as for containerd')
     .addOption(
       new Option('--insecure-registry <host>', 'plain http for this registry; can be repeated')

@@ -7,7 +7,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { parseCidr } from '#base/ip.ts';
 import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
 import { followHostNames, hostNameFiles } from '#agent/node/host-names.ts';
-import { createRuntime } from '#agent/runtime/create-runtime.ts';
+import { createRuntime, type RuntimeOptions } from '#agent/runtime/create-runtime.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
@@ -27,6 +27,7 @@ import { startKernel } from '#bin/node/start-kernel.ts';
 import { conflistDirOf, openPodNetwork } from '#bin/program/network/pod-network.ts';
 import { announceReady } from '#bin/program/ready.ts';
 import { startCri } from './start-cri.ts';
+import { handlerPrograms } from '#bin/options/handler-option.ts';
 import { stopSignal } from '#bin/program/stop-signal.ts';
 
 /** Until a signal ends it. Its pods go on. @throws E_USAGE, E_BUSY, E_PERMISSION, E_UNSUPPORTED */
@@ -63,14 +64,10 @@ async function serve(options: CriCommandOptions): Promise<void> {
         network,
         cgroups: await openTree(options.cgroup),
         mounts: createMounts(),
+        handlers: { programs: handlerPrograms(options.runtimeHandler), cgroupRoot: findCgroupRoot() },
         clock: systemClock,
         log: logger,
-        registry: {
-          insecureRegistries: options.insecureRegistry,
-          hostsDirectory:
-            options.registryConfigDir === undefined ? undefined : resolve(options.registryConfigDir),
-          ...(options.egressSocket === undefined ? {} : { connect: connectThrough(options.egressSocket) }),
-        },
+        registry: registryOf(options),
       },
       new AbortController().signal,
     ),
@@ -125,4 +122,12 @@ function claimPaths(stack: AsyncDisposableStack, { data, run }: CriCommandOption
 /** A kubelet's cgroups are below the mount, and only it says which; what is made there has names of its own. */
 function openTree(directory: string | undefined): Promise<Cgroups> | Cgroups {
   return directory === undefined ? createCgroups(findCgroupRoot()) : openCgroups(resolve(directory));
+}
+
+function registryOf(options: CriCommandOptions): NonNullable<RuntimeOptions['registry']> {
+  return {
+    insecureRegistries: options.insecureRegistry,
+    hostsDirectory: options.registryConfigDir === undefined ? undefined : resolve(options.registryConfigDir),
+    ...(options.egressSocket === undefined ? {} : { connect: connectThrough(options.egressSocket) }),
+  };
 }

@@ -5,6 +5,7 @@ import { addKubeletAccessOptions } from '#bin/authorization/kubelet-access.ts';
 import { addKubeletConfigOptions } from '#bin/kubelet/add-options.ts';
 import { collect, collectAll, integer } from './argument.ts';
 import { fabricOption } from './fabric-option.ts';
+import { runtimeHandlerOption } from './handler-option.ts';
 import { addClusterNetworkOptions, fastPathOption, proxyModeOption } from './network-options.ts';
 
 /** What an agent is told. */
@@ -46,6 +47,7 @@ export function agentHostOptions(command: Command): Command {
       '--subordinate-ids <first:count>',
       'ids of this host for user namespaces of pods (default: those of user kubelet in /etc/subuid and /etc/subgid, or 65536 for each pod from 65536 on)',
     )
+    .addOption(runtimeHandlerOption(''))
     .option('--insecure-registry <host>', 'plain http for this registry; can be repeated', collect, [])
     .option(
       '--image-credential-provider-config <file>',

@@ -8,6 +8,7 @@ import { fastPathProblem } from '#agent/network/fast-path/choice.ts';
 import { kubeletAccessProblems } from '#bin/authorization/kubelet-access.ts';
 import { criProblems } from '#bin/cri/cri-command.ts';
 import type { AgentCommandOptions } from './command-options.ts';
+import { handlerProblems } from './handler-option.ts';
 import { linkProblems, networkProblems, nodeAddressProblems } from './network-problems.ts';
 import { durationProblems, nameProblems } from './option-problems.ts';
 
@@ -29,6 +30,7 @@ export function agentOptionProblems(options: AgentCommandOptions): readonly stri
     ...imageGcProblems(options),
     ...kubeletAccessProblems(options),
     ...criProblems(options),
+    ...handlerProblems(options.runtimeHandler),
     ...((options.imageCredentialProviderConfig === undefined) ===
     (options.imageCredentialProviderBinDir === undefined)
       ? []

@@ -50,6 +50,8 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   readonly resolvConf?: string;
   readonly egressSocket?: string;
   readonly insecureRegistry: readonly string[];
+  /** `crun=/usr/bin/crun`: who else makes containers. */
+  readonly runtimeHandler?: readonly string[];
   /** Of hosts.toml, as containerd's certs.d. */
   readonly registryConfigDir?: string;
   /** Default: in `data`; /var/log/pods of an installed agent. */
@@ -135,6 +137,8 @@ export interface CriCommandOptions {
   readonly resolvConf?: string;
   readonly egressSocket?: string;
   readonly insecureRegistry: readonly string[];
+  /** `crun=/usr/bin/crun`: who else makes containers. */
+  readonly runtimeHandler?: readonly string[];
   /** Of hosts.toml, as containerd's certs.d. */
   readonly registryConfigDir?: string;
 }

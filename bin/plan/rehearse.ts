@@ -12,7 +12,7 @@ import {
   type PodFacts,
 } from '#agent/kubelet/sync/pod-input.ts';
 import { initialFacts } from '#agent/kubelet/sync/pod-memory.ts';
-import { renderAction, type ReadIntent } from '#agent/kubelet/render/render-action.ts';
+import { renderAction, type ReadIntent, type SandboxReading } from '#agent/kubelet/render/render-action.ts';
 import type { RenderInput } from '#agent/kubelet/render/render-input.ts';
 import type { StartReading } from '#agent/kubelet/render/render-start.ts';
 import type { ContainerObservation, PodObservation, SandboxObservation } from '#agent/runtime/runtime.ts';
@@ -54,7 +54,7 @@ export async function rehearsePod(pod: Pod, assumed: AssumedPod): Promise<readon
       return actions;
     }
     const input = inputOf(pod, state);
-    const planned = intents.map((intent) => rehearsed(renderAction(readIntent(intent, assumed), input)));
+    const planned = intents.map((intent) => rehearsed(renderAction(readIntent(intent, pod, assumed), input)));
     for (const action of planned) state = await carryOut(action, pod, { state, assumed });
     actions.push(...planned);
   }
@@ -79,9 +79,21 @@ function inputOf(pod: Pod, { facts, actual }: State): RenderInput {
   return { pod, allocated: resize.allocated, actual, mounted, volumeChanges, node, dns, directories };
 }
 
-function readIntent(intent: Intent, assumed: AssumedPod): ReadIntent {
-  if (intent.kind !== 'startContainer') return intent;
-  return { ...intent, reading: assumed.read(intent.container) };
+function readIntent(intent: Intent, pod: Pod, assumed: AssumedPod): ReadIntent {
+  switch (intent.kind) {
+    case 'startContainer':
+      return { ...intent, reading: assumed.read(intent.container) };
+    case 'runSandbox':
+      return { ...intent, reading: readSandbox(pod) };
+    default:
+      return intent;
+  }
+}
+
+function readSandbox({ spec }: Pod): SandboxReading {
+  const { runtimeClassName: name = '' } = spec ?? {};
+  if (name === '') return { handler: '' };
+  return { problem: `spec.runtimeClassName: ${name}: who makes its containers is known in a cluster` };
 }
 
 /** @throws {E_INVALID} with the node's words, for what it does not start */

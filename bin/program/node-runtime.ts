@@ -11,6 +11,7 @@ import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { ConfiguredOptions } from '#bin/kubelet/configured.ts';
 import { connectThrough } from '#bin/egress-connect.ts';
 import { openCgroups } from '#bin/node/open-cgroups.ts';
+import { handlerPrograms } from '#bin/options/handler-option.ts';
 import type { AgentPaths } from '#bin/paths.ts';
 import { createDeviceFilter } from '#native/bpf/device-filter.linux.ts';
 import { createLauncher } from '#native/launch/launcher.linux.ts';
@@ -67,6 +68,7 @@ async function openOwn(parts: NodeRuntimeParts): Promise<NodeRuntime> {
       network,
       cgroups: await openCgroups(options.cgroup),
       mounts: createMounts(),
+      handlers: { programs: handlerPrograms(options.runtimeHandler), cgroupRoot: findCgroupRoot() },
       clock,
       log,
       idSpace: options.idSpace,

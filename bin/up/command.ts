@@ -22,6 +22,7 @@ import { repositoryRoot } from '#bin/paths.ts';
 import { print, printText } from '#bin/terminal/print.ts';
 import { createProgress, type OutputFormat, type Progress } from '#bin/terminal/progress.ts';
 import { announceReady } from '#bin/program/ready.ts';
+import { handlerProblems } from '#bin/options/handler-option.ts';
 import { stopSignal } from '#bin/program/stop-signal.ts';
 import { claimDataDir, claimEnvironment, type UpClaim } from './claim.ts';
 import { renderMissing, renderReady } from './demo-image.ts';
@@ -48,6 +49,7 @@ export interface UpCommandOptions {
   readonly fastPath?: FastPath;
   readonly loadBalancerCidr?: readonly string[];
   readonly fakeNodes?: number;
+  readonly runtimeHandler?: readonly string[];
   readonly keep?: boolean;
   readonly detach?: boolean;
   readonly output: OutputFormat;
@@ -97,6 +99,7 @@ async function stayUp(
   checkFamily(dataDir, earlier, options.ipFamily);
   const told = { ...defaultOptions, ...earlier, ...givenOptions(options) };
   checkFastPath(told);
+  checkHandlers(told);
   const running = undo.use(
     await startUp(
       { ...told, dataDir },
@@ -139,6 +142,12 @@ function checkFastPath({ fastPath, proxyMode }: KeptOptions): void {
   if (problem !== undefined) throw new PodwrightError('E_INVALID', problem);
 }
 
+/** @throws E_INVALID */
+function checkHandlers({ runtimeHandler }: KeptOptions): void {
+  const [problem] = handlerProblems(runtimeHandler);
+  if (problem !== undefined) throw new PodwrightError('E_INVALID', problem);
+}
+
 /** Nodes keep their ranges of addresses for life, and Services theirs. @throws E_CONFLICT */
 function checkFamily(dataDir: string, earlier: KeptOptions | undefined, asked: UpIpFamily | undefined): void {
   if (earlier === undefined || asked === undefined || asked === earlier.ipFamily) return;
@@ -170,6 +179,7 @@ const keptFlags: Readonly<Record<keyof KeptOptions, string>> = {
   fastPath: '--fast-path',
   loadBalancerCidr: '--load-balancer-cidr',
   fakeNodes: '--fake-nodes',
+  runtimeHandler: '--runtime-handler',
 };
 
 const keptNames = Object.keys(keptFlags) as readonly (keyof KeptOptions)[];

@@ -35,6 +35,8 @@ export interface KeptOptions {
   readonly loadBalancerCidr: readonly string[];
   /** Nodes without machines, beside the others. */
   readonly fakeNodes: number;
+  /** Programs that make containers of RuntimeClasses: `crun=/usr/bin/crun`. */
+  readonly runtimeHandler: readonly string[];
 }
 
 export const defaultOptions: KeptOptions = {
@@ -48,6 +50,7 @@ export const defaultOptions: KeptOptions = {
   fastPath: 'off',
   loadBalancerCidr: [],
   fakeNodes: 0,
+  runtimeHandler: [],
 };
 
 const fileOf = (dataDir: string): string => join(dataDir, 'options.json');
@@ -65,7 +68,7 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
   const { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, expose } = kept;
   // Earlier releases kept whether, not how.
   const egress = typeof kept.egress === 'boolean' ? egressOf(kept.egress) : kept.egress;
-  const { proxyMode, fastPath, loadBalancerCidr, fakeNodes } = kept;
+  const { proxyMode, fastPath, loadBalancerCidr, fakeNodes, runtimeHandler } = kept;
   const isWithin = (number: unknown, maximum: number): number is number =>
     typeof number === 'number' && Number.isInteger(number) && number >= 1 && number <= maximum;
   if (!('nodes' in given && 'port' in given)) return undefined;
@@ -82,10 +85,11 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
     isProxyMode(proxyMode) &&
     isFastPath(fastPath) &&
     areStrings(loadBalancerCidr, (text) => parseCidr(text) !== undefined) &&
+    areStrings(runtimeHandler, () => true) &&
     (fakeNodes === 0 || isWithin(fakeNodes, fleetMax))
     ? {
         ...{ nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, egress, expose },
-        ...{ proxyMode, fastPath, loadBalancerCidr, fakeNodes },
+        ...{ proxyMode, fastPath, loadBalancerCidr, fakeNodes, runtimeHandler },
       }
     : undefined;
 }

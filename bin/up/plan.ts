@@ -109,6 +109,7 @@ export interface UpOptions {
   readonly loadBalancerCidr: readonly string[];
   /** Nodes without machines, all of one process beside the server. */
   readonly fakeNodes: number;
+  readonly runtimeHandler: readonly string[];
 }
 
 /** One "host" of the cluster on this machine: a process that holds its namespaces, and where its files are. */
@@ -141,6 +142,7 @@ export interface UpPlan {
   readonly fastPath: FastPath;
   readonly loadBalancerCidr: readonly string[];
   readonly fakeNodes: number;
+  readonly runtimeHandler: readonly string[];
   /** The way out, if there is one. */
   readonly egress:
     | {
@@ -190,6 +192,7 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     expose: options.expose,
     proxyMode: options.proxyMode,
     fastPath: options.fastPath,
+    runtimeHandler: options.runtimeHandler,
     loadBalancerCidr: options.loadBalancerCidr,
     fakeNodes: options.fakeNodes,
     egress: planEgress(options),
@@ -376,6 +379,7 @@ export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] 
     subordinateIdsOf(plan.id, plan.nodes.indexOf(node)),
     ...(plan.fabric === plainFabricText ? [] : ['--fabric', plan.fabric]),
     ...(plan.fastPath === 'off' ? [] : ['--fast-path', plan.fastPath]),
+    ...plan.runtimeHandler.flatMap((handler) => ['--runtime-handler', handler]),
   ];
 }
 

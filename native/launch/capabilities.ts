@@ -18,3 +18,9 @@ export function capabilityMask(names: readonly string[]): bigint {
     return mask | (1n << BigInt(bit));
   }, 0n);
 }
+
+/** What a process may give to others, of its /proc/PID/status. */
+export function permittedCapabilities(status: string): readonly string[] {
+  const mask = BigInt(`0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+  return capabilityNames.filter((_, bit) => ((mask >> BigInt(bit)) & 1n) === 1n);
+}

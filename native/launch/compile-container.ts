@@ -127,7 +127,11 @@ export function compileContainer(
   return builder.build();
 }
 
-function hasNoDevices({ security }: ContainerLaunch): boolean {
+function hasNoDevices({
+  security,
+}: {
+  readonly security: Pick<ContainerLaunch['security'], 'nodev' | 'privileged'>;
+}): boolean {
   return security.nodev === true && !security.privileged;
 }
 
@@ -182,7 +186,12 @@ export function writeFile(
 }
 
 /** Mounts the root at its place on the host (in our mount namespace only) and keeps its descriptor. */
-export function compileRoot(builder: ProgramBuilder, container: ContainerLaunch): void {
+export function compileRoot(
+  builder: ProgramBuilder,
+  container: Pick<ContainerLaunch, 'root' | 'ids'> & {
+    readonly security: Pick<ContainerLaunch['security'], 'maskedPaths' | 'nodev' | 'privileged'>;
+  },
+): void {
   const { root } = container;
   const isMasking = container.security.maskedPaths.length > 0;
   const place = root.kind === 'overlay' ? root.merged : root.path;

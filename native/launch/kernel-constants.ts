@@ -2,6 +2,8 @@
 
 /** linux/mount.h, mount(2). */
 export const MS = {
+  MS_BIND: 0x1000,
+  MS_REC: 0x4000,
   MS_UNBINDABLE: 0x2_0000,
   MS_PRIVATE: 0x4_0000,
   MS_SLAVE: 0x8_0000,

@@ -42,6 +42,8 @@ export interface SeccompFilter {
   readonly program: string;
   /** SECCOMP_FILTER_FLAG_* */
   readonly flags: number;
+  /** The same as other OCI runtimes are told it (linux.seccomp of a bundle). */
+  readonly profile?: object;
 }
 
 export interface LaunchSecurity {
@@ -136,6 +138,35 @@ export interface ExecLaunch {
   readonly ids?: IdRange | undefined;
 }
 
+/**
+ * A process that a program of the host's makes, an OCI runtime. The supervisor runs it, and is the parent of what it leaves: streams, end
+ * and signals are as of any other. What is mounted for the program nobody else sees. Paths are the host's, the others `directory`'s.
+ */
+export interface MadeLaunch {
+  readonly program: string;
+  /** The program's working directory, in which it finds and leaves its files; it is there. */
+  readonly directory: string;
+  /** Arguments, args[0] included. With streams as the process's own; leaves the process, and its number in `pidFile`. */
+  readonly make: readonly string[];
+  /** Lets it begin, with no streams; undefined: it has begun. */
+  readonly start: readonly string[] | undefined;
+  readonly env: readonly string[];
+  readonly pidFile: string;
+  /** Of a process with a terminal: where the program sends the master of it. A socket is made there. */
+  readonly consoleSocket: string | undefined;
+  /** Mounted before the program runs; undefined: none is needed. */
+  readonly root: ContainerLaunch['root'] | undefined;
+  /** Nothing opens devices by the root's own files. */
+  readonly isNodev: boolean;
+  /** Where mounts are in which something is mounted, and which the host is not to see it in. */
+  readonly privateMounts: readonly string[];
+  /** What is at /sys/fs/cgroup for the program, where that is not what it expects there. */
+  readonly cgroupMount: string | undefined;
+  /** What the program is in, and what it makes inherits. */
+  readonly cgroup: string | undefined;
+  readonly oomScoreAdj: number | undefined;
+}
+
 /** How a process's standard streams are made. */
 export interface LaunchStdio {
   /** CRI log file (absolute, made with its directories if missing, appended). undefined: output goes only to attached clients, or nowhere. */
@@ -196,6 +227,17 @@ export interface Supervisor extends Disposable {
   exec(
     id: string,
     exec: ExecLaunch,
+    stdio: LaunchStdio,
+  ): Promise<{ readonly process: RunningProcess; readonly streams: ProcessStreams }>;
+  /**
+   * The same two by a program of the host's. Begun by one message: whoever asks may be gone, the process is known or there is none.
+   *
+   * @throws E_LAUNCH; ECANCELED: the program failed; E_UNSUPPORTED for a supervisor of an earlier release
+   */
+  launchMade(id: string, made: MadeLaunch, stdio: LaunchStdio): Promise<RunningProcess>;
+  execMade(
+    id: string,
+    made: MadeLaunch,
     stdio: LaunchStdio,
   ): Promise<{ readonly process: RunningProcess; readonly streams: ProcessStreams }>;
   attach(id: string): Promise<ProcessStreams>;

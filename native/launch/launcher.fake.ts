@@ -18,6 +18,7 @@ import type {
   ExecLaunch,
   Launcher,
   LaunchStdio,
+  MadeLaunch,
   ProcessExit,
   ProcessStreams,
   RunningProcess,
@@ -25,11 +26,14 @@ import type {
   SupervisorSpec,
 } from './launch.ts';
 
+/** What a process was made by; of one that a program makes, the program's arguments. */
+export type FakeLaunch = ContainerLaunch | ExecLaunch | (MadeLaunch & { readonly args: MadeLaunch['make'] });
+
 /** What a program sees of the process that it runs in. */
 export interface FakeProcess {
   readonly id: string;
   readonly pid: number;
-  readonly launch: ContainerLaunch | ExecLaunch;
+  readonly launch: FakeLaunch;
   /** Ends when the last writer closed it; at once without stdin. */
   readonly stdin: Readable;
   write(stream: LogStream, text: string | Buffer): void;
@@ -45,7 +49,7 @@ export type FakeProgram = (process: FakeProcess) => number | Promise<number>;
 export interface FakeLauncherOptions {
   readonly clock?: Clock;
   /** The program of a launch; undefined: execve fails with ENOENT. Default: everything runs until it is killed. */
-  readonly programOf?: (launch: ContainerLaunch | ExecLaunch, id: string) => FakeProgram | undefined;
+  readonly programOf?: (launch: FakeLaunch, id: string) => FakeProgram | undefined;
 }
 
 export interface FakeLauncher extends Launcher {
@@ -56,7 +60,7 @@ export interface FakeLauncher extends Launcher {
   /** What was launched in a supervisor, in order. */
   launched(directory: string): readonly {
     readonly id: string;
-    readonly launch: ContainerLaunch | ExecLaunch;
+    readonly launch: FakeLaunch;
     readonly stdio: LaunchStdio;
   }[];
   /** The next launch in a supervisor fails with this errno. */
@@ -96,7 +100,7 @@ interface FakeState {
   readonly usedIds: Set<string>;
   readonly exits: ProcessExit[];
   readonly listeners: Set<(exit: ProcessExit | undefined) => void>;
-  readonly launched: { id: string; launch: ContainerLaunch | ExecLaunch; stdio: LaunchStdio }[];
+  readonly launched: { id: string; launch: FakeLaunch; stdio: LaunchStdio }[];
   failure: { readonly index: number; readonly errno: string; readonly op: string } | undefined;
   isAlive: boolean;
   isHung: boolean;
@@ -202,13 +206,39 @@ class FakeSupervisor implements Supervisor {
 
   async exec(...[id, launch, stdio]: Parameters<Supervisor['exec']>): ReturnType<Supervisor['exec']> {
     this.#check();
+    checkTarget(this.#state, id, launch.targetPid);
+    return this.#startExec({ id, launch, stdio });
+  }
+
+  #startExec({
+    id,
+    launch,
+    stdio,
+  }: {
+    readonly id: string;
+    readonly launch: FakeLaunch;
+    readonly stdio: LaunchStdio;
+  }): Awaited<ReturnType<Supervisor['exec']>> {
     const [state, context] = [this.#state, this.#context];
-    checkTarget(state, id, launch.targetPid);
     let streams: ProcessStreams | undefined;
     const attach = (process: RunningFake): void => void (streams = attachFake(process, true));
-    const process = startFake({ state, context, id, launch, stdio, attach });
+    const process = startFake({ state, context, id, launch, stdio, attach, isExec: true });
     if (streams === undefined) throw new PodwrightError('E_INTERNAL', `exec ${id}: no streams`);
     return { process: describeProcess(process), streams };
+  }
+
+  async launchMade(...[id, made, stdio]: Parameters<Supervisor['launchMade']>): Promise<RunningProcess> {
+    this.#check();
+    const launch = { ...made, args: made.make };
+    const [state, context] = [this.#state, this.#context];
+    return describeProcess(startFake({ state, context, id, launch, stdio }));
+  }
+
+  async execMade(
+    ...[id, made, stdio]: Parameters<Supervisor['execMade']>
+  ): ReturnType<Supervisor['execMade']> {
+    this.#check();
+    return this.#startExec({ id, launch: { ...made, args: made.make }, stdio });
   }
 
   async attach(id: string): Promise<ProcessStreams> {
@@ -290,9 +320,10 @@ function startFake(options: {
   readonly state: FakeState;
   readonly context: FakeContext;
   readonly id: string;
-  readonly launch: ContainerLaunch | ExecLaunch;
+  readonly launch: FakeLaunch;
   readonly stdio: LaunchStdio;
   readonly attach?: (process: RunningFake) => void;
+  readonly isExec?: boolean;
 }): RunningFake {
   const { state, context, id, launch, stdio } = options;
   checkProcessId(id);
@@ -310,7 +341,7 @@ function startFake(options: {
     id,
     pid,
     startedAtMs: context.clock.now(),
-    isExec: 'targetPid' in launch,
+    isExec: options.isExec === true,
     pidNamespace: pidNamespaceOf(state, launch, pid),
     stdio,
     stdin: new PassThrough(),
@@ -320,7 +351,7 @@ function startFake(options: {
     over: new AbortController(),
   };
   if (!stdio.stdin) process.stdin.end();
-  if ('root' in launch) makeUpper(id, launch.root);
+  if ('root' in launch && launch.root !== undefined) makeUpper(id, launch.root);
   if (stdio.logPath !== undefined) {
     mkdirSync(dirname(stdio.logPath), { recursive: true });
     appendFileSync(stdio.logPath, '');
@@ -355,11 +386,8 @@ function processOf(state: FakeState, pid: number): RunningFake | undefined {
   return [...state.processes.values()].find((process) => process.pid === pid);
 }
 
-function pidNamespaceOf(
-  state: FakeState,
-  launch: ContainerLaunch | ExecLaunch,
-  own: number,
-): number | undefined {
+function pidNamespaceOf(state: FakeState, launch: FakeLaunch, own: number): number | undefined {
+  if ('make' in launch) return undefined;
   if ('targetPid' in launch) return processOf(state, launch.targetPid)?.pidNamespace;
   const { pidNamespace } = launch;
   if (typeof pidNamespace === 'object') return processOf(state, pidNamespace.ofPid)?.pidNamespace;

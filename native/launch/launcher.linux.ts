@@ -9,6 +9,7 @@ import { reapProcess, spawnProcess } from '#native/sys/spawn.ts';
 import { ensureSupervisor } from './build.ts';
 import { compileContainer, containerCloneFlags } from './compile-container.ts';
 import { compileExec } from './compile-exec.ts';
+import { compileMade } from './made/compile-made.ts';
 import { renderIdMap } from './compile-user-namespace.ts';
 import { isExecve, renderExecFailure } from './exec-failure.ts';
 import { awaitConnection, openConnection } from './connection.ts';
@@ -24,7 +25,9 @@ import type {
   ContainerLaunch,
   Launcher,
   LaunchStdio,
+  MadeLaunch,
   ProcessExit,
+  ProcessStreams,
   RunningProcess,
   Supervisor,
   SupervisorSpec,
@@ -151,24 +154,19 @@ function createSupervisor(directory: string, connection: Connection): Supervisor
         streams: createProcessStreams(connection, reply.handle, stdio),
       }));
     },
-    attach: async (id) => {
-      const own = await openConnection(join(directory, 'sock'));
-      if (own === undefined) throw new PodwrightError('E_CONNECTION', `attach ${id}: the supervisor is gone`);
-      attached.add(own);
-      const onDone = (): void => {
-        attached.delete(own);
-        own[Symbol.dispose]();
-      };
-      try {
-        return await own.request({ kind: 'attach', id }, (reply) => {
-          check(`attach ${id}`, reply);
-          return createProcessStreams(own, reply.handle, { ...stdioOf(reply.flags), onDone });
-        });
-      } catch (error) {
-        onDone();
-        throw error;
-      }
+    launchMade: async (id, made, stdio) => {
+      const { launch, what } = madeRequest(connection, { id, made, stdio });
+      return connection.request({ kind: 'launch', launch }, (reply) => started(id, what, reply));
     },
+    execMade: async (id, made, stdio) => {
+      const { launch, what } = madeRequest(connection, { id, made, stdio });
+      const flags = launch.flags | LAUNCH.ATTACH | LAUNCH.EXEC;
+      return connection.request({ kind: 'launch', launch: { ...launch, flags } }, (reply) => ({
+        process: started(id, what, reply),
+        streams: createProcessStreams(connection, reply.handle, stdio),
+      }));
+    },
+    attach: (id) => attach(directory, id, attached),
     kill: (id, signal, options = {}) =>
       connection.request({ kind: 'kill', id, signal, all: options.all === true }, (reply) =>
         check(`kill ${id} with signal ${signal}`, reply),
@@ -187,6 +185,26 @@ function createSupervisor(directory: string, connection: Connection): Supervisor
   };
 }
 
+/** By a connection of its own, which is one of `attached` as long as it is open. */
+async function attach(directory: string, id: string, attached: Set<Connection>): Promise<ProcessStreams> {
+  const own = await openConnection(join(directory, 'sock'));
+  if (own === undefined) throw new PodwrightError('E_CONNECTION', `attach ${id}: the supervisor is gone`);
+  attached.add(own);
+  const onDone = (): void => {
+    attached.delete(own);
+    own[Symbol.dispose]();
+  };
+  try {
+    return await own.request({ kind: 'attach', id }, (reply) => {
+      check(`attach ${id}`, reply);
+      return createProcessStreams(own, reply.handle, { ...stdioOf(reply.flags), onDone });
+    });
+  } catch (error) {
+    onDone();
+    throw error;
+  }
+}
+
 function requestOf(id: string, program: Program, stdio: LaunchStdio): LaunchRequest {
   checkProcessId(id);
   const flags =
@@ -202,6 +220,24 @@ function requestOf(id: string, program: Program, stdio: LaunchStdio): LaunchRequ
     cgroup: undefined,
     program: encodeProgram(program, hostArchitecture),
   };
+}
+
+function madeRequest(
+  { hello }: Connection,
+  { id, made, stdio }: { readonly id: string; readonly made: MadeLaunch; readonly stdio: LaunchStdio },
+): {
+  readonly launch: LaunchRequest;
+  readonly what: { readonly program: Program; readonly args: readonly string[] };
+} {
+  if (!hello.takesPrograms)
+    throw new PodwrightError(
+      'E_UNSUPPORTED',
+      `launch ${id} by ${made.program}: the pod's supervisor is of an earlier release; make the pod anew`,
+    );
+  const program = compileMade(made, stdio);
+  const request = requestOf(id, program, stdio);
+  const flags = request.flags | LAUNCH.BY_PROGRAM;
+  return { launch: { ...request, flags, cgroup: made.cgroup }, what: { program, args: made.make } };
 }
 
 function stdioOf(flags: number): { readonly stdin: boolean; readonly tty: boolean } {

@@ -33,6 +33,9 @@ const pseudoOps = {
   openNull: 0xff0d,
   await: 0xff0e,
   findProgram: 0xff0f,
+  run: 0xff10,
+  takeTty: 0xff11,
+  made: 0xff12,
 } as const;
 
 /** Bytes that an op points to; `pointers` are places in them that become addresses of other data. */

@@ -76,6 +76,7 @@ export const LAUNCH = {
   HOST_PID: 64,
   /** Both of the bits above, which a supervisor refuses that does not know this yet: it must not start the process elsewhere. */
   TARGET_PID: 96,
+  BY_PROGRAM: 128,
 } as const;
 
 /** What failed where no op of the program did, by the reply's index. */
@@ -91,6 +92,7 @@ const stages: Readonly<Record<number, string>> = {
   [-10]: 'take the id (it is in use)',
   [-11]: 'find the process',
   [-12]: 'start (it was killed meanwhile)',
+  [-13]: 'take what the program made (it is no process of the pod)',
 };
 
 /** The words for a negative index of a reply. */
@@ -140,6 +142,8 @@ export type EventMessage =
       readonly kind: 'hello';
       readonly pid: number;
       readonly hasPodPid: boolean;
+      /** Processes may be made by programs (LAUNCH.BY_PROGRAM). */
+      readonly takesPrograms: boolean;
       /** Bytes of a frame that it takes. */
       readonly frameBytesMax: number;
       readonly logBytesDropped: number;
@@ -251,6 +255,7 @@ export function decodeEvent(whole: Buffer): EventMessage {
         kind: 'hello',
         pid: body.readUInt32LE(0),
         hasPodPid: (body.readUInt32LE(4) & 1) === 1,
+        takesPrograms: (body.readUInt32LE(4) & 4) === 4,
         frameBytesMax: (body.readUInt32LE(4) & 2) === 2 ? frameBytesMax : frameBytesMaxBefore,
         logBytesDropped,
       };

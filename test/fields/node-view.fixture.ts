@@ -129,7 +129,8 @@ function readingOf(pod: Pod, container: AnyContainer): StartSources {
 /** What the runtime is asked, and which secrets a pull has. */
 function actionsOf(pod: Pod): unknown {
   const input = inputOf(pod, observed(pod, { state: 'running', startedAtMs: 0, pid: 7 }));
-  const sandbox = renderAction({ kind: 'runSandbox', attempt: 0, replaces: false }, input);
+  const reading = { handler: pod.spec?.runtimeClassName ?? '' };
+  const sandbox = renderAction({ kind: 'runSandbox', attempt: 0, replaces: false, reading }, input);
   const containers = containersOf(pod).map(({ spec }) => {
     const { name: container, image = '' } = spec;
     const start = { container, id: containerId(uid, container, 0), attempt: 0, imageId: 'sha256:1' };

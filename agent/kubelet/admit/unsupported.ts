@@ -13,10 +13,6 @@ export interface UnsupportedField<Holder> {
 
 export const unsupportedInPods: readonly UnsupportedField<PodSpec>[] = [
   {
-    field: 'PodSpec.runtimeClassName',
-    find: ({ runtimeClassName: name = '' }) => (name === '' ? undefined : `spec.runtimeClassName: ${name}`),
-  },
-  {
     field: 'PodSpec.schedulingGroup',
     find: ({ schedulingGroup }) => (schedulingGroup === undefined ? undefined : 'spec.schedulingGroup'),
   },

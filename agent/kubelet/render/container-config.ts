@@ -39,6 +39,8 @@ export interface ContainerConfigInput {
   readonly node: CgroupFacts;
   readonly pidsMax: number | undefined;
   readonly profiles: ProfileFacts;
+  /** Who makes it can have what is mounted below a volume read-only, too. Default: it can. */
+  readonly hasRecursiveReadOnly?: boolean | undefined;
   /** The id of the container whose pid namespace it joins. */
   readonly pidTarget?: string | undefined;
 }
@@ -118,6 +120,7 @@ function renderMounts({
   mounts,
   paths,
   given,
+  hasRecursiveReadOnly = true,
 }: ContainerConfigInput): readonly ContainerMount[] {
   const targets = new Set(mounts.map(({ mount }) => mount.mountPath));
   const rbind = (source: string, target: string): LaunchMount => ({
@@ -137,7 +140,10 @@ function renderMounts({
     ),
   ];
   // A volume at the same place stands for what the pod brings of its own.
-  const ofPod = [...mounts.map(renderMount), ...standard.filter(({ target }) => !targets.has(target))];
+  const ofPod = [
+    ...mounts.map((mount) => renderMount(mount, hasRecursiveReadOnly)),
+    ...standard.filter(({ target }) => !targets.has(target)),
+  ];
   const taken = new Set(ofPod.map(({ target }) => target));
   return [...(given?.mounts ?? []).filter(({ target }) => !taken.has(target)), ...ofPod];
 }
@@ -149,7 +155,10 @@ function absolute(path: string): string {
   return path.startsWith('/') ? path : `/${path}`;
 }
 
-function renderMount({ mount, source, isFile, isReadOnly, image }: ResolvedMount): ContainerMount {
+function renderMount(
+  { mount, source, isFile, isReadOnly, image }: ResolvedMount,
+  hasRecursiveReadOnly: boolean,
+): ContainerMount {
   const readOnly = mount.readOnly === true || isReadOnly;
   const target = absolute(mount.mountPath);
   // Never written to, and nothing of it is executed (KEP-4639).
@@ -160,18 +169,31 @@ function renderMount({ mount, source, isFile, isReadOnly, image }: ResolvedMount
     source,
     target,
     isFile,
-    options: ['rbind', propagations[mount.mountPropagation ?? 'None'], ...readOnlyOptions(mount, readOnly)],
+    options: [
+      'rbind',
+      propagations[mount.mountPropagation ?? 'None'],
+      ...(readOnly ? [readOnlyOption(mount, hasRecursiveReadOnly)] : []),
+    ],
   };
 }
 
-/** `rro` covers what is mounted below the volume too (mount_setattr(2), AT_RECURSIVE); any kernel that we run on has it. */
-function readOnlyOptions({ recursiveReadOnly }: VolumeMount, isReadOnly: boolean): readonly string[] {
-  if (!isReadOnly) return [];
-  return [recursiveReadOnly === 'Enabled' || recursiveReadOnly === 'IfPossible' ? 'rro' : 'ro'];
+/**
+ * `rro` covers what is mounted below the volume too (mount_setattr(2), AT_RECURSIVE); any kernel that we run on has it, not every handler.
+ * @throws {E_UNSUPPORTED} in the kubelet's words
+ */
+function readOnlyOption({ name, recursiveReadOnly: asked }: VolumeMount, has: boolean): 'ro' | 'rro' {
+  if (asked === 'Enabled' && !has)
+    throw new PodwrightError(
+      'E_UNSUPPORTED',
+      `volume ${JSON.stringify(name)} requested recursive read-only mode, but it is not supported by the runtime`,
+    );
+  return has && (asked === 'Enabled' || asked === 'IfPossible') ? 'rro' : 'ro';
 }
 
 export interface SandboxConfigInput {
   readonly pod: Pod;
+  /** Of its RuntimeClass; '': none. */
+  readonly handler?: string;
   readonly attempt: number;
   readonly hostname: string;
   readonly pidsMax: number | undefined;
@@ -182,6 +204,7 @@ export interface SandboxConfigInput {
 /** All that the runtime needs for a pod's sandbox. Pure. */
 export function renderSandbox({
   pod,
+  handler = '',
   attempt,
   hostname,
   pidsMax,
@@ -221,6 +244,7 @@ export function renderSandbox({
     resources: ruledPod(podCgroupResources(pod, pidsMax), pod, node),
     ...(logDirectory === undefined ? {} : { logDirectory }),
     ...(hasPrivileged(spec) ? { hasPrivileged: true } : {}),
+    ...(handler === '' ? {} : { runtimeHandler: handler }),
   };
 }
 

@@ -93,7 +93,7 @@ const rows: { readonly [K in Intent['kind']]: readonly [Extract<ReadIntent, { ki
   prepareClaims: [{ kind: 'prepareClaims' }, { pod }],
   unprepareClaims: [{ kind: 'unprepareClaims' }, {}],
   runSandbox: [
-    { kind: 'runSandbox', attempt: 2, replaces: true },
+    { kind: 'runSandbox', attempt: 2, replaces: true, reading: { handler: 'crun' } },
     { replaces: true, config: { uid, attempt: 2, hostname: 'p', resources: { pidsMax: 7 } } },
   ],
   stopSandbox: [{ kind: 'stopSandbox' }, {}],

@@ -11,9 +11,13 @@ import { downwardOf, hookOf, type RenderInput } from './render-input.ts';
 import { renderStart, type StartReading } from './render-start.ts';
 import { podCgroupResources } from './resources.ts';
 
-/** A container is started with what was read for it, for nothing else is anything read. */
+/** Who makes the containers of the pod's sandbox, or why nobody does. */
+export type SandboxReading = { readonly handler: string } | { readonly problem: string };
+
+/** A container is started, and a sandbox made, with what was read for it; for nothing else is anything read. */
 export type ReadIntent =
-  | Exclude<Intent, { readonly kind: 'startContainer' }>
+  | Exclude<Intent, { readonly kind: 'startContainer' | 'runSandbox' }>
+  | (IntentOf<'runSandbox'> & { readonly reading: SandboxReading })
   | (IntentOf<'startContainer'> & { readonly reading: StartReading });
 
 /** The whole action that an intent names. Pure and total: what cannot be described is an action that says so. */
@@ -76,15 +80,17 @@ function directoriesOf({ pod, directories }: RenderInput): readonly string[] {
 }
 
 function renderRunSandbox(
-  { attempt, replaces }: IntentOf<'runSandbox'>,
+  { attempt, replaces, reading }: IntentOf<'runSandbox'> & { readonly reading: SandboxReading },
   { pod, allocated, dns, node, directories }: RenderInput,
 ): Action {
+  if ('problem' in reading) return { kind: 'failSandbox', message: reading.problem };
   const given = withAllocation(pod, allocated);
   try {
     const { hostname } = podHostname(given, dns.clusterDomain);
     const logDirectory = podPaths(pod, directories).logs;
     const config = renderSandbox({
       pod: given,
+      handler: reading.handler,
       attempt,
       hostname,
       pidsMax: node.podPidsMax,

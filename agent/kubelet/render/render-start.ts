@@ -84,6 +84,7 @@ function describeContainer(container: AnyContainer, intent: ReadStart, input: Re
     mounts: resolved.map(({ mount }) => mount),
     devices: devicesOf(container, input),
     given: reading.devices,
+    hasRecursiveReadOnly: input.actual.sandbox?.handler?.features.recursiveReadOnlyMounts,
     paths,
     node,
     pidsMax: undefined,

@@ -441,7 +441,6 @@ describe('refusalOf()', () => {
       [],
       'OutOfhugepages-2Mi',
     ],
-    ['a runtime class', podOf({ runtimeClassName: 'kata' }), [], 'UnexpectedAdmissionError'],
   ])('%s', (_name, pod, others, reason) => expect(refusalOf(pod, others, node)?.reason).toBe(reason));
 });
 

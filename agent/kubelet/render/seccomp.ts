@@ -3,6 +3,7 @@ import type { Container, EphemeralContainer, Pod, SeccompProfile } from '#api/ge
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type { LaunchSecurity, SeccompFilter } from '#native/launch/launch.ts';
 import { compileSeccompProfile } from '#native/launch/seccomp-profile/compile-profile.ts';
+import { renderProfileSeccomp } from '#native/launch/seccomp-profile/oci-seccomp.ts';
 import { parseSeccompProfile } from '#native/launch/seccomp-profile/profile.ts';
 import { hostArchitecture } from '#native/launch/syscall-numbers.ts';
 
@@ -63,7 +64,8 @@ export function compileLocalProfile(
     const { capabilities, kernelRelease } = host;
     const parsed = parseSeccompProfile(text, { capabilities, machine, kernelRelease });
     const program = compileSeccompProfile(parsed, hostArchitecture).toString('base64');
-    return { name: `localhost/${name}`, program, flags: parsed.flags };
+    const profile = renderProfileSeccomp(parsed);
+    return { name: `localhost/${name}`, program, flags: parsed.flags, profile };
   } catch (cause) {
     throw new PodwrightError('E_INVALID', `load seccomp profile "${name}": ${describeError(cause)}`, {
       cause,

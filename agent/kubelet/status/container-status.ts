@@ -22,6 +22,8 @@ export interface StatusContext {
   /** The pod ends or has ended: nothing is started again. */
   readonly isOver: boolean;
   readonly isInitialized: boolean;
+  /** Of who makes its containers. Default: it has. */
+  readonly hasRecursiveReadOnly?: boolean | undefined;
 }
 
 /** The status of one container, as `kubectl get pod -o yaml` shows it. */
@@ -44,7 +46,7 @@ export function containerStatus(view: ContainerView, context: StatusContext): Co
     containerID: idOf(latest),
     ...resourcesOf(view, context),
     ...devicesOf(view, context),
-    ...mountsOf(view, latest),
+    ...mountsOf(view, latest, context),
   };
 }
 
@@ -52,6 +54,7 @@ export function containerStatus(view: ContainerView, context: StatusContext): Co
 function mountsOf(
   { spec }: ContainerView,
   { mountedImages = [] }: ContainerObservation,
+  { hasRecursiveReadOnly = true }: StatusContext,
 ): Pick<ContainerStatus, 'volumeMounts'> {
   const volumeMounts = (spec.volumeMounts ?? []).map((mount) => {
     const { name, mountPath, readOnly, recursiveReadOnly: asked } = mount;
@@ -59,7 +62,7 @@ function mountsOf(
     const image = mountedImages.find((each) => each.target === target);
     const volumeStatus = image === undefined ? {} : { volumeStatus: { image: { imageRef: image.imageId } } };
     if (readOnly !== true) return { name, mountPath, ...volumeStatus };
-    const isRecursive = asked === 'Enabled' || asked === 'IfPossible';
+    const isRecursive = asked === 'Enabled' || (asked === 'IfPossible' && hasRecursiveReadOnly);
     const recursiveReadOnly = isRecursive ? ('Enabled' as const) : ('Disabled' as const);
     return { name, mountPath, readOnly, recursiveReadOnly, ...volumeStatus };
   });

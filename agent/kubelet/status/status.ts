@@ -28,7 +28,8 @@ export function status(
   const end = podEndOf(pod, views, now, facts);
   const isInitialized = initializedOf(views, facts);
   const isOver = end !== undefined || isEnding(desired);
-  const context: StatusContext = { pod, now, facts, isOver, isInitialized };
+  const hasRecursiveReadOnly = actual.sandbox?.handler?.features.recursiveReadOnlyMounts;
+  const context: StatusContext = { pod, now, facts, isOver, isInitialized, hasRecursiveReadOnly };
   const phase = phaseOf({ pod, views, end, isInitialized, isEnding: isEnding(desired) });
   const ips = addressesOf(pod, actual, facts);
   const ofKind = (...kinds: readonly string[]): PodStatus['containerStatuses'] =>

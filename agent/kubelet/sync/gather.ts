@@ -1,8 +1,9 @@
 /** What is read before an intent becomes an action: the objects and files that a container's environment is made of. */
 import { existsSync } from 'node:fs';
-import { PodwrightError } from '#base/errors.ts';
-import type { ConfigMap, FileKeySelector, Secret } from '#api/generated/objects.ts';
-import type { PodObservation } from '#agent/runtime/runtime.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
+import type { ConfigMap, FileKeySelector, Pod, Secret } from '#api/generated/objects.ts';
+import type { HandlerFeatures, PodObservation } from '#agent/runtime/runtime.ts';
+import type { SandboxReading } from '#agent/kubelet/render/render-action.ts';
 import { cdiIdsOf } from '#agent/device/claims/pod-claims.ts';
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
 import { readInside } from '#agent/volume/sub-path.ts';
@@ -47,6 +48,37 @@ export async function gatherStart(
     signal.throwIfAborted();
     return { failure };
   }
+}
+
+/** Who makes the containers of a pod, as its RuntimeClass says; a failure is shown where the sandbox fails. */
+export async function gatherSandbox(
+  { pod }: RenderInput,
+  { ports, signal }: { readonly ports: KubeletPorts; readonly signal: AbortSignal },
+): Promise<SandboxReading> {
+  const { runtimeClassName: name } = pod.spec ?? {};
+  if (name === undefined || name === '') return { handler: '' };
+  try {
+    const found = await ports.objects.runtimeClass(pod.metadata?.uid ?? '', name);
+    if (found === undefined) return { problem: `runtimeclass.node.k8s.io ${JSON.stringify(name)} not found` };
+    return readHandler(found.handler, pod, ports.runtime.handlers);
+  } catch (error) {
+    signal.throwIfAborted();
+    return { problem: `failed to lookup RuntimeClass ${name}: ${describeError(error)}` };
+  }
+}
+
+/** Runtimes of before the field say none of theirs: then they are asked (pkg/kubelet/userns, HandlerSupportsUserNamespaces). */
+export function readHandler(
+  handler: string,
+  { spec }: Pod,
+  handlers: ReadonlyMap<string, HandlerFeatures>,
+): SandboxReading {
+  const features = handlers.get(handler);
+  if (handlers.size === 0) return { handler };
+  if (features === undefined) return { problem: `RuntimeHandler ${JSON.stringify(handler)} not supported` };
+  if (spec?.hostUsers !== false || features.userNamespaces) return { handler };
+  const why = `RuntimeClass handler ${JSON.stringify(handler)} does not support user namespaces`;
+  return { problem: `can't set \`spec.hostUsers: false\`, ${why}` };
 }
 
 async function readSources(

@@ -1,7 +1,7 @@
 import { done, type KeyOutcome } from '#base/keyed-queue.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { apply } from '#agent/kubelet/apply/apply.ts';
-import { gatherStart, renderInput } from './gather.ts';
+import { gatherSandbox, gatherStart, renderInput } from './gather.ts';
 import { isEnding, plan } from './plan.ts';
 import { containersOf, emptyObservation, type Intent, type KnownFacts } from './pod-input.ts';
 import type { PodMemory } from './pod-memory.ts';
@@ -9,7 +9,7 @@ import type { KubeletPorts } from '#agent/kubelet/ports.ts';
 import { viewContainers } from './container-view.ts';
 import { imagesOfPod, isImageName } from './image-needs.ts';
 import type { Prober } from '#agent/kubelet/probe/prober.ts';
-import { renderAction } from '#agent/kubelet/render/render-action.ts';
+import { renderAction, type ReadIntent } from '#agent/kubelet/render/render-action.ts';
 import type { RenderInput } from '#agent/kubelet/render/render-input.ts';
 import { admitDevices } from './admit-devices.ts';
 import { allocate, noteResized } from '#agent/kubelet/apply/resize-pod.ts';
@@ -91,13 +91,27 @@ async function carryOut(
 ): Promise<void> {
   const { clock, logger } = ports;
   const startMs = clock.monotonic();
-  const isStart = intent.kind === 'startContainer';
-  const read = isStart ? { ...intent, reading: await gatherStart(intent, input, { ports, signal }) } : intent;
+  const read = await readFor(intent, input, { ports, signal });
   const { outcome, beside } = await apply(renderAction(read, input), { memory, ports }, signal);
   memory.report(outcome);
   beside?.();
   const ms = Math.round((clock.monotonic() - startMs) * 100) / 100;
   logger.debug({ uid: memory.uid, op: intent.kind, outcome: outcome.kind, ms }, 'pod action');
+}
+
+async function readFor(
+  intent: Intent,
+  input: RenderInput,
+  how: { readonly ports: SyncPorts; readonly signal: AbortSignal },
+): Promise<ReadIntent> {
+  switch (intent.kind) {
+    case 'startContainer':
+      return { ...intent, reading: await gatherStart(intent, input, how) };
+    case 'runSandbox':
+      return { ...intent, reading: await gatherSandbox(input, how) };
+    default:
+      return intent;
+  }
 }
 
 /** Whether nothing is left of a pod that the API no longer has. */

@@ -12,6 +12,7 @@ import {
   type LogMonitorOptions,
 } from '#agent/runtime/logs/log-monitor.ts';
 import { defaultLogRotation, type ContainerLog, type LogRotation } from '#agent/runtime/logs/rotate-logs.ts';
+import type { HandlerFeatures } from '#agent/runtime/runtime.ts';
 import { nodeLabel, podUidLabel } from './marks.ts';
 import { CriImageStore } from './cri-images.ts';
 import { CriRuntime, type CriRuntimeOptions } from './cri-runtime.ts';
@@ -94,6 +95,7 @@ interface FoundRuntime {
   readonly runtimeName: string;
   readonly runtimeVersion: string;
   readonly features: CriFeatures;
+  readonly handlers: ReadonlyMap<string, HandlerFeatures>;
 }
 
 type RuntimeService = Services['runtime.v1.RuntimeService'];
@@ -115,7 +117,7 @@ async function findRuntime(
       return {
         runtimeName,
         runtimeVersion,
-        features: featuresOf(await client.call(service.Status, {}, { signal })),
+        ...abilitiesOf(await client.call(service.Status, {}, { signal })),
       };
     } catch (cause) {
       signal.throwIfAborted();
@@ -152,12 +154,21 @@ async function refuseSystemd(client: UnixClient, service: RuntimeService, name: 
   );
 }
 
-export function featuresOf({ runtime_handlers: handlers, features }: StatusResponse): CriFeatures {
-  const own = handlers.find(({ name }) => name === '')?.features ?? handlers[0]?.features;
+export function abilitiesOf({
+  runtime_handlers: handlers,
+  features,
+}: StatusResponse): Pick<FoundRuntime, 'features' | 'handlers'> {
   return {
-    hasRecursiveReadOnly: own?.recursive_read_only_mounts === true,
-    hasUserNamespaces: own?.user_namespaces === true,
-    hasGroupsPolicy: features?.supplemental_groups_policy === true,
+    features: { hasGroupsPolicy: features?.supplemental_groups_policy === true },
+    handlers: new Map(
+      handlers.map(({ name, features: own }) => [
+        name,
+        {
+          recursiveReadOnlyMounts: own?.recursive_read_only_mounts === true,
+          userNamespaces: own?.user_namespaces === true,
+        },
+      ]),
+    ),
   };
 }
 

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '#base/clock.ts';
 import type { Container, ContainerStatus, PodSandbox, Services } from '#proto/cri/api.ts';
 import type { UnixClient } from '#proto/unix-client.ts';
-import type { PodObservation } from '#agent/runtime/runtime.ts';
+import type { HandlerFeatures, PodObservation } from '#agent/runtime/runtime.ts';
 import { readTerminationMessage } from '#agent/runtime/termination-message.ts';
 import { writableLayerOf } from './cri-usage.ts';
 import { nodeLabel, podUidLabel, readContainerMark } from './marks.ts';
@@ -15,6 +15,7 @@ export interface CachePorts {
   readonly service: Services['runtime.v1.RuntimeService'];
   readonly nodeName: string;
   readonly runtimeName: string;
+  readonly handlers: ReadonlyMap<string, HandlerFeatures>;
   readonly clock: Clock;
   /** Told the uid of each pod of which something else is observed now. */
   readonly changed: (uid: string) => void;
@@ -146,10 +147,10 @@ export class CriCache {
   }
 
   #look(uid: string): void {
-    const { runtimeName, changed } = this.#ports;
+    const { runtimeName, handlers, changed } = this.#ports;
     const isStopped = (id: string): boolean => this.#stopped.has(id);
     const before = this.#observed.get(uid);
-    const now = podOf(this.sandboxes(uid), this.containers(uid), { runtimeName, isStopped });
+    const now = podOf(this.sandboxes(uid), this.containers(uid), { runtimeName, isStopped, handlers });
     if (isDeepStrictEqual(before, now)) return;
     if (now === undefined) this.#observed.delete(uid);
     else this.#observed.set(uid, now);

@@ -19,6 +19,7 @@ import type {
   ContainerConfig,
   ExecRequest,
   ExecSession,
+  HandlerFeatures,
   PodObservation,
   PodStats,
   Runtime,
@@ -51,6 +52,8 @@ export interface CriRuntimeOptions {
   readonly runtimeName: string;
   readonly runtimeVersion: string;
   readonly features: CriFeatures;
+  /** Who makes containers in it; none where it is of before it says so. */
+  readonly handlers: ReadonlyMap<string, HandlerFeatures>;
   /** Pods' own cgroups are the kubelet's to make, in which the runtime makes those of containers. */
   readonly system: Pick<RuntimeSystem, 'ensureCgroup' | 'removeCgroup'>;
   /** A pod's cgroup from the top of the tree, of its path in the file system; undefined: the runtime's default is taken. */
@@ -74,6 +77,7 @@ export class CriRuntime implements Runtime {
   readonly cache: CriCache;
   /** As nodes show it: `containerd://1.6.20`. */
   readonly version: string;
+  readonly handlers: ReadonlyMap<string, HandlerFeatures>;
   readonly #options: CriRuntimeOptions;
   readonly #ids: IdRanges;
   readonly #listeners = new Set<(uid: string) => void>();
@@ -84,6 +88,7 @@ export class CriRuntime implements Runtime {
   constructor(options: CriRuntimeOptions) {
     this.#options = options;
     this.images = options.images;
+    this.handlers = options.handlers;
     this.version = `${options.runtimeName}://${options.runtimeVersion}`;
     this.#ids = new IdRanges(options.idSpace);
     const changed = (uid: string): void => {
@@ -109,6 +114,12 @@ export class CriRuntime implements Runtime {
     this.#problem = problem;
   }
 
+  /** A runtime of before it says its handlers is taken to have one, which can nothing besides. */
+  #featuresOf(handler: string): HandlerFeatures | undefined {
+    const [first] = this.handlers.values();
+    return this.handlers.get(handler) ?? (handler === '' ? first : undefined);
+  }
+
   observeAll(): readonly PodObservation[] {
     return this.cache.observeAll();
   }
@@ -123,9 +134,13 @@ export class CriRuntime implements Runtime {
   }
 
   async runSandbox(asked: SandboxConfig, signal: AbortSignal): Promise<SandboxObservation> {
-    const { client, service, system, nodeName, features } = this.#options;
+    const { client, service, system, nodeName } = this.#options;
     const { uid } = asked;
     signal.throwIfAborted();
+    const { runtimeHandler: handler = '' } = asked;
+    const features = this.#featuresOf(handler);
+    if (features === undefined && handler !== '' && this.handlers.size > 0)
+      throw new PodwrightError('E_UNSUPPORTED', `RuntimeHandler ${JSON.stringify(handler)} not supported`);
     const known = this.observe(uid)?.sandbox;
     if (known?.state === 'ready' && known.attempt === asked.attempt) return known;
     if (known !== undefined && known.state !== 'stopped') await this.stopSandbox(uid, signal);
@@ -134,7 +149,7 @@ export class CriRuntime implements Runtime {
     const attempt = Math.max(asked.attempt, (this.#tried.get(uid) ?? -1) + 1, ...before);
     const { path } = await system.ensureCgroup(config.cgroupParent, config.resources);
     const place = { nodeName, attempt, cgroupParent: this.#options.cgroupParent(path), features };
-    const request = { config: sandboxRequest(config, place) };
+    const request = { config: sandboxRequest(config, place), runtime_handler: handler };
     this.#tried.set(uid, attempt);
     try {
       const run = saying(client.call(service.RunPodSandbox, request, { timeoutMs: sandboxMsMax, signal }));
@@ -225,7 +240,10 @@ export class CriRuntime implements Runtime {
     if (refusal !== undefined) throw new PodwrightError('E_INVALID', refusal);
     const targetId = this.#targetOf(uid, config);
     const imageUser = imageUserOf(image);
-    const place = { nodeName, pod, mark, targetId, imageUser, seccompDirectory, features };
+    const place = {
+      ...{ nodeName, pod, mark, targetId, imageUser, seccompDirectory, features },
+      handlerFeatures: this.#featuresOf(sandbox.runtimeHandler),
+    };
     const { cgroupParent } = this.#options;
     const { path } = await this.#options.system.ensureCgroup(mark.cgroupParent, {});
     const request = {

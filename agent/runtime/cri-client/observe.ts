@@ -12,6 +12,7 @@ import { signalName } from '#agent/runtime/cri/render-container.ts';
 import type {
   ContainerObservation,
   ContainerState,
+  HandlerFeatures,
   PodObservation,
   SandboxObservation,
 } from '#agent/runtime/runtime.ts';
@@ -34,6 +35,7 @@ export interface KnownSandbox {
   /** CRI's. */
   readonly attempt: number;
   readonly mark: SandboxMark;
+  readonly runtimeHandler: string;
   readonly isReady: boolean;
   readonly createdAtMs: number;
   readonly ips: readonly string[];
@@ -74,6 +76,7 @@ export function sandboxOf(
   return {
     id: listed.id,
     ...{ uid, namespace: metadata.namespace, name: metadata.name, attempt: metadata.attempt, mark },
+    runtimeHandler: listed.runtime_handler,
     isReady: listed.state === 'SANDBOX_READY',
     createdAtMs: msOf(listed.created_at),
     ips: mark.hostNetwork ? [] : ips.filter((ip) => ip !== ''),
@@ -181,7 +184,11 @@ export function inOrder(sandboxes: readonly KnownSandbox[]): readonly KnownSandb
 export function podOf(
   sandboxes: readonly KnownSandbox[],
   containers: readonly KnownContainer[],
-  options: { readonly runtimeName: string; readonly isStopped: (sandboxId: string) => boolean },
+  options: {
+    readonly runtimeName: string;
+    readonly isStopped: (sandboxId: string) => boolean;
+    readonly handlers: ReadonlyMap<string, HandlerFeatures>;
+  },
 ): PodObservation | undefined {
   const newest = inOrder(sandboxes).at(-1);
   if (newest === undefined) return undefined;
@@ -191,15 +198,22 @@ export function podOf(
     .toSorted((a, b) => a.createdAtMs - b.createdAtMs || a.attempt - b.attempt);
   return {
     ...{ uid, namespace, name },
-    sandbox: observedSandbox(newest, options.isStopped(newest.id)),
+    sandbox: observedSandbox(newest, options),
     containers: shown.map((each) => observedContainer(each, options.runtimeName)),
   };
 }
 
-function observedSandbox(sandbox: KnownSandbox, isStopped: boolean): SandboxObservation {
-  const { id, mark, isReady, createdAtMs, ips, netnsPath } = sandbox;
-  const state = isReady ? 'ready' : isStopped ? 'stopped' : 'dead';
-  return { id, attempt: mark.attempt, state, createdAtMs, ips, netnsPath };
+function observedSandbox(
+  sandbox: KnownSandbox,
+  { isStopped, handlers }: Pick<Parameters<typeof podOf>[2], 'isStopped' | 'handlers'>,
+): SandboxObservation {
+  const { id, mark, isReady, createdAtMs, ips, netnsPath, runtimeHandler: name } = sandbox;
+  const state = isReady ? 'ready' : isStopped(id) ? 'stopped' : 'dead';
+  const features = handlers.get(name);
+  return {
+    ...{ id, attempt: mark.attempt, state, createdAtMs, ips, netnsPath },
+    ...(features === undefined ? {} : { handler: { name, features } }),
+  };
 }
 
 function observedContainer(container: KnownContainer, runtimeName: string): ContainerObservation {

@@ -21,6 +21,7 @@ import type {
   CgroupResources,
   ContainerConfig,
   ContainerMount,
+  HandlerFeatures,
   ImageRecord,
   SandboxConfig,
 } from '#agent/runtime/runtime.ts';
@@ -40,8 +41,6 @@ import {
 
 /** What a runtime says that it can, by its Status; those before these fields say nothing, and cannot. */
 export interface CriFeatures {
-  readonly hasRecursiveReadOnly: boolean;
-  readonly hasUserNamespaces: boolean;
   readonly hasGroupsPolicy: boolean;
 }
 
@@ -51,13 +50,14 @@ export interface SandboxPlace {
   readonly attempt: number;
   /** From the top of the cgroup tree; undefined: the runtime's default. */
   readonly cgroupParent: string | undefined;
-  readonly features: CriFeatures;
+  /** Of who makes its containers; undefined: nobody knows. */
+  readonly features: HandlerFeatures | undefined;
 }
 
 /** @throws E_UNSUPPORTED */
 export function sandboxRequest(config: SandboxConfig, place: SandboxPlace): Outgoing<PodSandboxConfig> {
   const { uid, namespace, name, hostNetwork } = config;
-  if (config.hasOwnUsers === true && !place.features.hasUserNamespaces)
+  if (config.hasOwnUsers === true && place.features?.userNamespaces !== true)
     throw new PodwrightError(
       'E_UNSUPPORTED',
       `run sandbox of pod ${name}: the runtime has no user namespaces`,
@@ -116,6 +116,7 @@ export interface ContainerPlace {
   /** Where profiles of seccomp are, which the runtime reads by itself. */
   readonly seccompDirectory: string;
   readonly features: CriFeatures;
+  readonly handlerFeatures: HandlerFeatures | undefined;
 }
 
 /** @throws E_UNSUPPORTED, E_INVALID */
@@ -176,7 +177,7 @@ const propagations: Readonly<Record<string, MountPropagation>> = {
 };
 
 /** @throws E_UNSUPPORTED */
-function mountOf(mount: ContainerMount, { features, mark }: ContainerPlace): Outgoing<Mount> {
+function mountOf(mount: ContainerMount, { handlerFeatures, mark }: ContainerPlace): Outgoing<Mount> {
   const { source, target, options } = mount;
   if (mount.type === 'image')
     return {
@@ -191,7 +192,7 @@ function mountOf(mount: ContainerMount, { features, mark }: ContainerPlace): Out
       `mount ${mount.type} on ${target}: a runtime is asked for binds alone by CRI`,
     );
   const isRecursive = options.includes('rro');
-  if (isRecursive && !features.hasRecursiveReadOnly)
+  if (isRecursive && handlerFeatures?.recursiveReadOnlyMounts !== true)
     throw new PodwrightError(
       'E_UNSUPPORTED',
       `mount ${target}: the runtime has no recursive read-only mounts`,

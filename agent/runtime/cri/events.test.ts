@@ -10,6 +10,7 @@ const view = (isReady: boolean): SandboxView => ({
   metadata: { name: 'p', namespace: 'n', uid: 'u', attempt: 0 },
   labels: {},
   annotations: {},
+  runtimeHandler: '',
   createdAtMs: 0,
   isReady,
   ips: [],

@@ -32,11 +32,11 @@ export function nodeHandlers(context: CriContext, apiVersion: string): RuntimeHa
             },
           ],
         },
-        runtime_handlers: ['', 'podwright'].map((name) => ({
+        runtime_handlers: [...context.runtime.handlers].map(([name, own]) => ({
           name,
           features: {
-            recursive_read_only_mounts: true,
-            user_namespaces: context.userNamespaceProblem === undefined,
+            recursive_read_only_mounts: own.recursiveReadOnlyMounts,
+            user_namespaces: own.userNamespaces && context.userNamespaceProblem === undefined,
           },
         })),
         features: { supplemental_groups_policy: true, user_namespaces_host_network: false },

@@ -32,6 +32,8 @@ export interface SandboxRecord {
   /** making: its client was told nothing yet; what there is of it is undone by the next agent. */
   readonly phase: 'making' | 'made';
   readonly config: PodSandboxConfig;
+  /** As its client said; absent in records of earlier agents. */
+  readonly runtimeHandler?: string;
   readonly createdAtMs: number;
 }
 

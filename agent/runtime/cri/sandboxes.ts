@@ -20,9 +20,6 @@ import {
   type SandboxView,
 } from './views.ts';
 
-/** The only runtime handler, under the name that is none and under its own. */
-const handlerNames: ReadonlySet<string> = new Set(['', 'podwright']);
-
 export function sandboxHandlers(context: CriContext): RuntimeHandlers {
   const { book, runtime } = context;
   const listed = (filter: PodSandboxFilter | null): readonly SandboxView[] =>
@@ -36,12 +33,12 @@ export function sandboxHandlers(context: CriContext): RuntimeHandlers {
   return {
     RunPodSandbox: async ({ config, runtime_handler: handler }, { signal }) => {
       if (config === null) throw refusal('INVALID_ARGUMENT', 'run a sandbox: config must be given');
-      if (!handlerNames.has(handler))
+      if (!runtime.handlers.has(handler))
         throw refusal(
           'INVALID_ARGUMENT',
           `run a sandbox: there is no runtime handler ${JSON.stringify(handler)}`,
         );
-      return { pod_sandbox_id: await runSandbox(context, config, signal) };
+      return { pod_sandbox_id: await runSandbox(context, { config, handler }, signal) };
     },
     StopPodSandbox: async ({ pod_sandbox_id: id }, { signal }) => {
       const view = orNone(() => sandboxOf(context, id));
@@ -126,12 +123,12 @@ export function orNone<T>(find: () => T): T | undefined {
  */
 async function runSandbox(
   context: CriContext,
-  config: PodSandboxConfig,
+  { config, handler }: { readonly config: PodSandboxConfig; readonly handler: string },
   signal: AbortSignal,
 ): Promise<string> {
   const { book, runtime, clock } = context;
   const uid = `${criUidPrefix}${randomUUID().replaceAll('-', '')}`;
-  const made = sandboxConfigOf(config, { ...context, uid });
+  const made = { ...sandboxConfigOf(config, { ...context, uid }), runtimeHandler: handler };
   const { namespace, name, podUid } = made;
   const attempt = config.metadata?.attempt ?? 0;
   const key = `sandbox/${namespace}/${name}/${podUid}/${attempt}`;
@@ -145,7 +142,10 @@ async function runSandbox(
       `run sandbox ${name}_${namespace}_${podUid}_${attempt}: it is ${other.id}`,
     );
   const id = sandboxIdOf(uid, 0);
-  const record: SandboxRecord = { version: 1, uid, id, phase: 'making', config, createdAtMs: clock.now() };
+  const record: SandboxRecord = {
+    ...{ version: 1, uid, id, phase: 'making', config, createdAtMs: clock.now() },
+    runtimeHandler: handler,
+  };
   await using undo = new AsyncDisposableStack();
   undo.defer(() => removeSandbox(context, uid, new AbortController().signal));
   book.putSandbox(record);

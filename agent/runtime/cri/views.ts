@@ -29,6 +29,7 @@ export interface SandboxView {
   readonly metadata: PodSandboxMetadata;
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
+  readonly runtimeHandler: string;
   readonly createdAtMs: number;
   readonly isReady: boolean;
   readonly ips: readonly string[];
@@ -98,6 +99,7 @@ function viewOf(found: {
     metadata: config?.metadata ?? { name, namespace, uid, attempt: pod?.sandbox?.attempt ?? 0 },
     labels: config?.labels ?? kubeletLabels({ name, namespace, uid }),
     annotations: config?.annotations ?? {},
+    runtimeHandler: record?.runtimeHandler ?? pod?.sandbox?.handler?.name ?? '',
     createdAtMs: record?.createdAtMs ?? pod?.sandbox?.createdAtMs ?? 0,
     isReady: pod?.sandbox?.state === 'ready',
     ips: pod?.sandbox?.ips ?? [],
@@ -195,9 +197,10 @@ const sandboxState = (isReady: boolean): 'SANDBOX_READY' | 'SANDBOX_NOTREADY' =>
   isReady ? 'SANDBOX_READY' : 'SANDBOX_NOTREADY';
 
 export function renderSandbox(view: SandboxView): Outgoing<PodSandbox> {
-  const { id, metadata, labels, annotations } = view;
+  const { id, metadata, labels, annotations, runtimeHandler: runtime_handler } = view;
   const state = sandboxState(view.isReady);
-  return { id, metadata, labels, annotations, state, created_at: nanoseconds(view.createdAtMs) };
+  const created_at = nanoseconds(view.createdAtMs);
+  return { id, metadata, labels, annotations, state, created_at, runtime_handler };
 }
 
 export function renderSandboxStatus(view: SandboxView): Outgoing<PodSandboxStatus> {

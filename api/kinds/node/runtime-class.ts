@@ -1,4 +1,4 @@
-import { unacted } from '#api/kinds/effect.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { validateRuntimeClass } from '#api/validation/runtime-class.ts';
@@ -8,7 +8,7 @@ import { immutable } from '#api/validation/field.ts';
 
 /** Rules of RuntimeClasses. */
 export const runtimeClassRules: KindRules = {
-  effect: unacted('pods that name it get its overhead and places, and are refused by their node'),
+  effect: acted('agent/kubelet/sync/gather.ts'),
   tracksGeneration: false,
   validate: validateRuntimeClass,
   validateUpdate: immutable('handler'),

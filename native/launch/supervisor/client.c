@@ -94,7 +94,7 @@ static void start_client(struct client *client, int fd)
 		close_fd(&client->fd);
 		return;
 	}
-	struct hello hello = { (u32)CALL0(getpid), (u32)has_pod_pid | HELLO_LARGE_FRAMES, log_bytes_dropped };
+	struct hello hello = { (u32)CALL0(getpid), (u32)has_pod_pid | HELLO_LARGE_FRAMES | HELLO_BY_PROGRAM, log_bytes_dropped };
 	send_message(client, MSG_HELLO, 0, 0, &hello, sizeof hello);
 }
 

@@ -135,6 +135,7 @@ static long start_child(const struct client *client, const struct process *proce
 
 static int has_target(const struct launch *launch)
 {
+	if (launch->flags & LAUNCH_BY_PROGRAM) return 0;
 	return launch->flags & LAUNCH_EXEC || (launch->flags & LAUNCH_TARGET_PID) == LAUNCH_TARGET_PID;
 }
 
@@ -148,6 +149,7 @@ static int has_ended(int target)
 /* The pod-wide namespace is for all containers of its pod; neither the host's nor one of its own is for any of them. */
 static int is_pid_namespace_there(u32 flags)
 {
+	if (flags & LAUNCH_BY_PROGRAM) return 1;
 	switch (flags & LAUNCH_TARGET_PID) {
 	case LAUNCH_POD_PID: return has_pod_pid;
 	case LAUNCH_HOST_PID: return !has_pod_pid;
@@ -174,7 +176,7 @@ static struct failure prepare(struct process *process, struct ends *ends, const 
 		ends->target = (int)CALL2(pidfd_open, launch->target_pid, 0);
 		if (ends->target < 0) return failed(STAGE_TARGET, ends->target);
 		if (has_ended(ends->target)) return failed(STAGE_TARGET, ESRCH);
-	} else if (process->birth == UNBORN) {
+	} else if (process->birth == UNBORN && !(launch->flags & LAUNCH_BY_PROGRAM)) {
 		ends->target = pod_init;
 		ends->proc = pod_proc;
 	}
@@ -250,7 +252,9 @@ struct failure launch_process(struct client *client, u32 request, const struct l
 	struct process *process = take_slot();
 	if (!process) return failed(STAGE_LIMIT, EMFILE);
 	process->flags = launch->flags;
-	if (has_target(launch) || (launch->flags & LAUNCH_TARGET_PID) == LAUNCH_POD_PID) process->birth = UNBORN;
+	int is_made = (launch->flags & LAUNCH_BY_PROGRAM) != 0;
+	if (is_made) begin_making();
+	if (is_made || has_target(launch) || (launch->flags & LAUNCH_TARGET_PID) == LAUNCH_POD_PID) process->birth = UNBORN;
 	memcpy(process->id, launch->id, ID_BYTES);
 	memcpy(process->log_path, log, launch->log_length);
 	process->request = request;

@@ -346,16 +346,22 @@ static void take_terminal(struct process *process, int master)
 	if (process->flags & LAUNCH_STDIN) process->stdin_fd = (int)CALL3(fcntl, master, F_DUPFD_CLOEXEC, 0);
 }
 
+static void end_process(struct process *process, i32 pid, i32 status);
+
 static void finish_start(struct process *process, struct failure failure)
 {
 	unwatch(process->report);
 	close_fd(&process->report);
+	if (process->early_pid) process->pid = process->early_pid;
 	process->started_ns = now_ns();
 	process->state = failure.index == STAGE_NONE ? RUNNING : FAILED;
 	reply_launch(process, failure);
-	if (process->state == RUNNING) {
+	if (process->state == RUNNING && process->early_pid) {
+		end_process(process, process->pid, process->early_status);
+	} else if (process->state == RUNNING) {
 		watch_output(process);
 	} else {
+		if (process->early_pid) process->pid = 0;
 		process->id[0] = 0; /* the id was not used: the next launch may have it before this child is reaped */
 		for (int i = 0; i < ATTACHMENTS_MAX; i++) process->attachments[i].is_used = 0;
 		close_stream(process, 0);
@@ -367,6 +373,42 @@ static void finish_start(struct process *process, struct failure failure)
 	}
 }
 
+/*
+ * Who makes processes by programs (LAUNCH_BY_PROGRAM) learns their numbers when those may have ended: what came to us meanwhile is kept, as
+ * long as a program is at it. Of more than fit the oldest go: an exec among so many is told as one that did not start.
+ */
+enum { ORPHANS_MAX = 64 };
+static struct orphan { i32 pid, status; } orphans[ORPHANS_MAX];
+static u32 orphan_count;
+
+static int is_made_by_program(const struct process *process)
+{
+	return process->state == STARTING && process->flags & LAUNCH_BY_PROGRAM;
+}
+
+void begin_making(void)
+{
+	for (u32 i = 0; i < process_limit; i++) {
+		if (is_made_by_program(processes + i)) return;
+	}
+	if (orphan_count) memset(orphans, 0, sizeof orphans), orphan_count = 0; /* numbers come again */
+}
+
+static void keep_orphan(i32 pid, i32 status)
+{
+	int is_awaited = 0;
+	for (u32 i = 0; i < process_limit; i++) is_awaited |= is_made_by_program(processes + i) && processes[i].birth == UNBORN;
+	if (is_awaited) orphans[orphan_count++ % ORPHANS_MAX] = (struct orphan){ pid, status };
+}
+
+static struct orphan *find_orphan(i32 pid)
+{
+	for (u32 i = 0; i < ORPHANS_MAX; i++) {
+		if (pid > 0 && orphans[i].pid == pid) return orphans + i;
+	}
+	return NULL;
+}
+
 static int is_free_child(i32 pid)
 {
 	i32 info[32];
@@ -376,8 +418,24 @@ static int is_free_child(i32 pid)
 	return pid > 0 && !is_error(CALL5(waitid, P_PID, pid, info, WEXITED | WNOHANG | WNOWAIT, 0));
 }
 
+/* Only what we made says it: no program has the report's socket. */
+static void take_made(struct process *process, i32 pid)
+{
+	struct orphan *orphan = find_orphan(pid);
+	if (orphan) {
+		process->early_pid = orphan->pid;
+		process->early_status = orphan->status;
+		orphan->pid = 0;
+	} else if (!is_free_child(pid)) {
+		finish_start(process, (struct failure){ STAGE_NOT_OURS, ESRCH });
+		return;
+	}
+	process->pid = orphan ? 0 : pid;
+	process->birth = BORN_THERE;
+}
+
 /*
- * The next message of the child: its terminal, STAGE_BORN, its failure, or the end of the socket, which is execve; 0 where none is there.
+ * The next message of the child: its terminal, STAGE_BORN, STAGE_MADE, its failure, or the end of the socket, which is execve; 0 where none is there.
  * Once it is born, others may have it in their power (CAP_SYS_PTRACE): then a descriptor is thrown away, and a number that is not that of
  * a child of ours is none. Before, only what we made can say anything.
  */
@@ -396,10 +454,14 @@ static int read_report(struct process *process)
 		if (!is_free_child(got.pid)) return 1;
 		process->pid = got.pid;
 		process->birth = BORN_THERE;
+	} else if (is_whole && process->birth == UNBORN && failure.index == STAGE_MADE && got.pid == process->pid) {
+		take_made(process, failure.error);
 	} else if (is_whole) {
 		finish_start(process, failure);
 	} else {
-		finish_start(process, process->birth == UNBORN ? (struct failure){ STAGE_KILLED, ESRCH } : failure);
+		/* A program that has not said that all is done has not done it. */
+		int is_cut = process->birth == UNBORN || process->flags & LAUNCH_BY_PROGRAM;
+		finish_start(process, is_cut ? (struct failure){ STAGE_KILLED, ESRCH } : failure);
 	}
 	return 1;
 }
@@ -419,6 +481,12 @@ static void end_process(struct process *process, i32 pid, i32 status)
 {
 	for (int i = 0; i < REPORTS_MAX && process->state == STARTING && process->pid == pid && read_report(process); i++) continue;
 	if (process->pid != pid) return; /* it made the process ready that was born by now */
+	if (is_made_by_program(process) && process->birth == BORN_THERE) {
+		process->pid = 0;
+		process->early_pid = pid;
+		process->early_status = status;
+		return;
+	}
 	if (process->state == STARTING && process->birth == UNBORN) {
 		process->pid = 0; /* the same, but that one has not said so yet, or never will: the socket ends */
 		return;
@@ -458,7 +526,7 @@ static void learn_birth(struct process *process)
 }
 
 /*
- * Orphans that came to us as subreaper are reaped without a word. Who is dead has been born: it may have to be asked for who it is, which
+ * Orphans that came to us as subreaper are reaped without a word, but see keep_orphan(). Who is dead has been born: it may have to be asked for who it is, which
  * it said before it could end, and is only looked at as long as it has not been.
  */
 void reap_processes(void)
@@ -474,5 +542,6 @@ void reap_processes(void)
 		}
 		CALL4(wait4, pid, &status, WNOHANG, 0);
 		if (process) end_process(process, pid, status);
+		else keep_orphan(pid, status);
 	}
 }

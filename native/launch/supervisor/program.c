@@ -438,6 +438,54 @@ static long find_program(const char *candidates)
 	return worst;
 }
 
+/* ---- programs of the host's, which make the process ---- */
+
+static long run_to_end(const char *path, char *const *argv, char *const *envp)
+{
+	i32 status = 0;
+	struct clone_args arguments = { .exit_signal = SIGCHLD };
+	long pid = CALL2(clone3, &arguments, sizeof arguments);
+	if (pid == 0) {
+		CALL3(execve, path, argv, envp);
+		for (;;) CALL1(exit_group, 127);
+	}
+	if (is_error(pid)) return pid;
+	long ended;
+	do ended = CALL4(wait4, pid, &status, 0, 0);
+	while (ended == -EINTR);
+	return is_error(ended) ? ended : status ? -ECANCELED : 0;
+}
+
+/* It was sent before the program ended that made the terminal: nothing is waited for. */
+static long take_tty(int listener)
+{
+	char bytes[PATH_MAX];
+	long connection = CALL4(accept4, listener, 0, 0, SOCK_CLOEXEC);
+	if (is_error(connection)) return connection;
+	struct received got = receive_message((int)connection, bytes, sizeof bytes, MSG_DONTWAIT);
+	CALL1(close, connection);
+	if (is_error(got.length)) return got.length;
+	if (got.fd < 0) return -EBADF;
+	long sent = send_fd(REPORT_FD, got.fd);
+	CALL1(close, got.fd);
+	return is_error(sent) ? sent : 0;
+}
+
+static long tell_made(const char *path)
+{
+	char digits[16];
+	i32 pid = 0;
+	int fd = open_file(path, O_RDONLY, 0);
+	if (fd < 0) return fd;
+	long length = CALL3(read, fd, digits, sizeof digits);
+	CALL1(close, fd);
+	if (is_error(length)) return length;
+	for (long i = 0; i < length && i < 9 && digits[i] >= '0' && digits[i] <= '9'; i++) pid = pid * 10 + digits[i] - '0';
+	struct failure made = { STAGE_MADE, pid };
+	long told = CALL3(write, REPORT_FD, &made, sizeof made);
+	return is_error(told) ? told : 0;
+}
+
 static long run_op(const struct op *op, const i64 *a)
 {
 	switch (op->nr) {
@@ -455,6 +503,9 @@ static long run_op(const struct op *op, const i64 *a)
 	case OP_OPEN_NULL: return open_null();
 	case OP_AWAIT: return await_word();
 	case OP_FIND_PROGRAM: return find_program((const char *)a[0]);
+	case OP_RUN: return run_to_end((const char *)a[0], (char *const *)a[1], (char *const *)a[2]);
+	case OP_TAKE_TTY: return take_tty((int)a[0]);
+	case OP_MADE: return tell_made((const char *)a[0]);
 	default: return syscall6(op->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	}
 }

@@ -28,6 +28,9 @@ enum {
 	OP_OPEN_NULL = 0xff0d,    /* (): 0 becomes the root's own /dev/null, or where that is something else a stream that has ended */
 	OP_AWAIT = 0xff0e,        /* (): waits for a byte of whoever listens to the report; ECANCELED where nobody does any more */
 	OP_FIND_PROGRAM = 0xff0f, /* (candidates as of OP_EXECVE_PATH): fails as that would, where none can be executed */
+	OP_RUN = 0xff10,          /* (path; argv; envp): runs a program of the host's to its end; ECANCELED where that is another than 0 */
+	OP_TAKE_TTY = 0xff11,     /* (listening socket): the master of a terminal that somebody has sent there goes to the supervisor */
+	OP_MADE = 0xff12,         /* (path): the process whose number is in the file is the one that the launch is for */
 };
 
 struct op {

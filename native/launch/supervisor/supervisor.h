@@ -78,7 +78,7 @@ struct stream {
 	u8 is_watched;
 	struct partial partial;
 };
-/* UNBORN: pid is that of the child that makes it ready, as long as that is there; the process's own comes with STAGE_BORN. */
+/* UNBORN: pid is that of the child that makes it ready, as long as that is there; the process's own comes with STAGE_BORN or STAGE_MADE. */
 enum birth { BORN_HERE, UNBORN, BORN_THERE };
 enum process_state { FREE, STARTING, RUNNING, FAILED, EXITED };
 struct process {
@@ -87,6 +87,7 @@ struct process {
 	u32 flags;
 	i32 pid;      /* 0: none (any more), or not known yet */
 	enum birth birth;
+	i32 early_pid, early_status; /* it ended before the program that makes it had: told when that has; 0: it has not */
 	char id[ID_BYTES + 1];
 	u64 started_ns;
 	int report; /* the child's messages until execve */
@@ -104,6 +105,8 @@ extern struct process processes[PROCESSES_MAX];
 extern u32 process_limit; /* slots from here on are free */
 struct failure launch_process(struct client *client, u32 request, const struct launch *launch, u32 length);
 void on_report(u32 slot);
+/* Before a process is made by a program. */
+void begin_making(void);
 void on_output(u32 slot, u32 stream);
 void on_stdin(u32 slot);
 void reap_processes(void);

@@ -22,6 +22,7 @@ struct frame { /* before every message; length counts it too */
 enum { /* launch flags */
 	LAUNCH_STDIN = 1, LAUNCH_STDIN_ONCE = 2, LAUNCH_TTY = 4, LAUNCH_ATTACH = 8, LAUNCH_EXEC = 16, LAUNCH_POD_PID = 32, LAUNCH_HOST_PID = 64,
 	LAUNCH_TARGET_PID = LAUNCH_POD_PID | LAUNCH_HOST_PID, /* that of target_pid */
+	LAUNCH_BY_PROGRAM = 128, /* a program of the host's makes the process and says whose number it has: the launch joins nothing itself */
 };
 struct launch { /* then: log path, cgroup path (each with its NUL, or of length 0), padding to 8, program */
 	char id[ID_BYTES];
@@ -32,8 +33,9 @@ struct launch { /* then: log path, cgroup path (each with its NUL, or of length 
 
 enum { /* failure stages that are not an op of the program */
 	STAGE_NONE = -1, STAGE_REQUEST = -2, STAGE_LIMIT = -3, STAGE_LOG = -4, STAGE_PIPE = -5, STAGE_TARGET = -6, STAGE_CGROUP = -7,
-	STAGE_CLONE = -8, STAGE_PID_NAMESPACE = -9, STAGE_DUPLICATE = -10, STAGE_NO_PROCESS = -11, STAGE_KILLED = -12,
+	STAGE_CLONE = -8, STAGE_PID_NAMESPACE = -9, STAGE_DUPLICATE = -10, STAGE_NO_PROCESS = -11, STAGE_KILLED = -12, STAGE_NOT_OURS = -13,
 	STAGE_BORN = -100, /* of a child to the supervisor only: it is where others see it */
+	STAGE_MADE = -101, /* likewise: a program has made the process whose number is in the place of an errno */
 };
 struct reply {
 	i32 index, error; /* index STAGE_NONE and error 0: done */
@@ -41,9 +43,9 @@ struct reply {
 	u64 started_ns;
 	u32 flags, reserved; /* of the process's launch */
 };
-enum { HELLO_POD_PID = 1, HELLO_LARGE_FRAMES = 2 };
+enum { HELLO_POD_PID = 1, HELLO_LARGE_FRAMES = 2, HELLO_BY_PROGRAM = 4 };
 struct hello {
-	u32 pid, flags; /* there is a pod-wide pid namespace; frames of FRAME_BYTES_MAX are taken, which was 1 MiB once */
+	u32 pid, flags; /* there is a pod-wide pid namespace; frames of FRAME_BYTES_MAX are taken, which was 1 MiB once; LAUNCH_BY_PROGRAM is known */
 	u64 log_bytes_dropped;
 };
 struct kill { char id[ID_BYTES]; i32 signal; u32 all; };

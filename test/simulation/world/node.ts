@@ -172,6 +172,7 @@ export class SimulatedNode {
           ? { isReady: false, reason: 'the node has no range of addresses' }
           : { isReady: true, reason: '' },
       hasUserNamespaces: false,
+      handlers: new Map([['', { recursiveReadOnlyMounts: true, userNamespaces: true }]]),
       settings: defaultSettings,
       pressed: new Set(),
       runtimeProblem: undefined,
