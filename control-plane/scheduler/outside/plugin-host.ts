@@ -100,11 +100,11 @@ class Host implements Outsider {
     const msMax = thread.hasAnswered ? answerMsMax : loadMsMax;
     using _timer = this.#clock.after(msMax, () => this.#end(`no answer in ${msMax / 1000} s`));
 
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
-    thread.worker.postMessage({
+    const question: PluginQuestion = {
       ...{ id, kind, pod, names: nodes.map(({ name }) => name) },
       changed: changed.map(({ name, node, pods }) => [name, { node, pods: [...pods.values()] }] as const),
-    } satisfies PluginQuestion);
+    };
+    thread.worker.postMessage(question, []);
     const answer = await told.promise;
     if (answer.error !== undefined) throw new PodwrightError('E_INVALID', answer.error);
     return answer;
