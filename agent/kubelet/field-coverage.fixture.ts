@@ -112,7 +112,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     restartPolicy: here('sync/container-view'),
     runtimeClassName: here('sync/gather'),
     schedulerName: server('control-plane/scheduler/scheduler'),
-    schedulingGates: server('control-plane/scheduler/scheduler'),
+    schedulingGates: server('control-plane/scheduler/pod-changes'),
     schedulingGroup: refused,
     securityContext: here('render/security'),
     serviceAccount: server('api/kinds/core/pod-admission'),

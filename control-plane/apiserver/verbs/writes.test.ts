@@ -504,11 +504,10 @@ describe('writes', () => {
   });
 
   it('a write of what nothing acts on is answered with a Warning, and done', async () => {
-    const path = '/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers';
+    const path = '/apis/storage.k8s.io/v1/volumeattributesclasses';
     const text =
-      '299 - "autoscaling/v2 HorizontalPodAutoscaler is stored, but podwright does not act on it yet: nothing is scaled by it"';
-    const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' };
-    const body = { metadata: { name: 'deny' }, spec: { maxReplicas: 2, scaleTargetRef } };
+      '299 - "storage.k8s.io/v1 VolumeAttributesClass is stored, but podwright does not act on it yet: no driver of CSI is called: its volumes are not provisioned, attached or mounted"';
+    const body = { metadata: { name: 'deny' }, driverName: 'example.com', parameters: { a: 'b' } };
     const made = await test.call('POST', path, { body });
     const put = await test.call('PUT', `${path}/deny`, { body });
     const patched = await test.call('PATCH', `${path}/deny`, {
