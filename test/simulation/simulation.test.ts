@@ -24,7 +24,7 @@ async function run(
   }
 }
 
-// Others by hand: `npm run simulate -- --hours N`; not each of them is well yet (docs/hacking.md).
+// Others by hand: `npm run simulate -- --hours N`.
 it('a world of a seed is well', async () => {
   const seed = process.env['SEED'] ?? '1';
   const { code, text } = await run(

@@ -206,6 +206,7 @@ export class SimulatedCluster {
         if (node?.isUp !== true) return;
         node.powerOff();
         this.#later(fault.downMs, () => {
+          if (node.isUp) return; // All was healed meanwhile.
           node.powerOn();
           this.#programs.set(targetOf(node), node.program ?? new Program('none', this.options.time));
         });

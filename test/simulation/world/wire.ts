@@ -79,7 +79,8 @@ async function sendOne(options: WireOptions, request: TransportRequest): Promise
     server,
     hangUp === undefined ? request : endedBy(request, hangUp.signal),
   );
-  if (wrong === 'twice' && !isWatch && request.method !== 'GET') {
+  // Not what makes an object of a name that the server chooses: nobody sends that again, as it would be another.
+  if (wrong === 'twice' && !isWatch && request.method !== 'GET' && !isNamedByServer(request)) {
     say(`${line} → ${response.status} twice`);
     await time.sleep(Math.floor(random() * 200));
     await ask(options, server, request).catch(() => undefined);
@@ -248,4 +249,8 @@ async function* delayed(
   } finally {
     hangUp.abort();
   }
+}
+
+function isNamedByServer({ method, body }: TransportRequest): boolean {
+  return method === 'POST' && body !== undefined && Buffer.from(body).includes('"generateName"');
 }
