@@ -35,7 +35,7 @@ export function unacted(what: string): KindEffect {
 export const policies: KindEffect = acted('control-plane/apiserver/chain/admission/policies/policy-book.ts');
 export const ruled: KindEffect = acted('control-plane/apiserver/chain/authz/rbac/rbac-book.ts');
 export const noVolumes: KindEffect = unacted(
-  'no driver of CSI is called: its volumes are not provisioned, attached or mounted',
+  'no volume is modified by it: drivers of CSI are not asked to (ControllerModifyVolume)',
 );
 export const devicesGiven: KindEffect = acted('control-plane/scheduler/devices/device-binder.ts');
 /** Where requests are given their turn. */

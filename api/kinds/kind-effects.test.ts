@@ -49,7 +49,7 @@ describe('effectWarnings()', () => {
 
   it('says which and what', () => {
     expect(of('storage.k8s.io/v1', 'VolumeAttributesClass')).toEqual([
-      'storage.k8s.io/v1 VolumeAttributesClass is stored, but podwright does not act on it yet: no driver of CSI is called: its volumes are not provisioned, attached or mounted',
+      'storage.k8s.io/v1 VolumeAttributesClass is stored, but podwright does not act on it yet: no volume is modified by it: drivers of CSI are not asked to (ControllerModifyVolume)',
     ]);
   });
 

@@ -109,12 +109,14 @@ describe('a cluster of fake nodes', () => {
         (await client.list(pods, { namespace })).items.map(({ metadata }) => metadata?.name),
       ).not.toContain('runs');
     }, deadline);
-    const said = (await client.list(events, { namespace })).items.filter(
-      ({ involvedObject }) => involvedObject.name === 'runs',
-    );
-    expect(said.map(({ reason }) => reason)).toEqual(
-      expect.arrayContaining(['Scheduled', 'Pulled', 'Created', 'Started']),
-    );
+    await vi.waitFor(async () => {
+      const said = (await client.list(events, { namespace })).items.filter(
+        ({ involvedObject }) => involvedObject.name === 'runs',
+      );
+      expect(said.map(({ reason }) => reason)).toEqual(
+        expect.arrayContaining(['Scheduled', 'Pulled', 'Created', 'Started']),
+      );
+    }, deadline);
   }, 90_000);
 
   it('does as annotations say', async () => {

@@ -506,7 +506,7 @@ describe('writes', () => {
   it('a write of what nothing acts on is answered with a Warning, and done', async () => {
     const path = '/apis/storage.k8s.io/v1/volumeattributesclasses';
     const text =
-      '299 - "storage.k8s.io/v1 VolumeAttributesClass is stored, but podwright does not act on it yet: no driver of CSI is called: its volumes are not provisioned, attached or mounted"';
+      '299 - "storage.k8s.io/v1 VolumeAttributesClass is stored, but podwright does not act on it yet: no volume is modified by it: drivers of CSI are not asked to (ControllerModifyVolume)"';
     const body = { metadata: { name: 'deny' }, driverName: 'example.com', parameters: { a: 'b' } };
     const made = await test.call('POST', path, { body });
     const put = await test.call('PUT', `${path}/deny`, { body });
