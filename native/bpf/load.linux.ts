@@ -14,9 +14,12 @@ export const BPF_PROG_TYPE_CGROUP_SOCK_ADDR = 18;
 
 const EPERM = 1;
 const ENOENT = 2;
+const EAGAIN = 11;
 const ENOSPC = 28;
 
 const license = Buffer.from('Apache-2.0\0');
+/** A signal that is on its way ends the verifier with EAGAIN (kernel/bpf/verifier.c); libbpf asks as often. */
+const attemptsMax = 5;
 /** What the verifier says of a program that it refuses grows until it fits. */
 const logBytes: readonly number[] = [0, 65_536, 1_048_576, 16_777_216];
 
@@ -56,7 +59,7 @@ export function loadProgram(
             [28, size],
             [32, addressOf(log)],
           ];
-    const result = call(BPF.PROG_LOAD, attributesOf(...own, ...logged));
+    const result = loadOnce(attributesOf(...own, ...logged));
     if (result >= 0) return new OwnedFd(result);
     // Refused for its rights, or with a whole log: there is nothing more to learn.
     if (size > 0 && -result === ENOSPC) continue;
@@ -64,6 +67,14 @@ export function loadProgram(
     if (size > 0 || errno === EPERM) throw kernelError(what, errno, { why: textOf(log) });
   }
   throw kernelError(what, errno);
+}
+
+/** @returns the descriptor, or -errno */
+function loadOnce(attributes: Buffer): number {
+  for (let attempt = 1; ; attempt++) {
+    const result = call(BPF.PROG_LOAD, attributes);
+    if (result !== -EAGAIN || attempt === attemptsMax) return result;
+  }
 }
 
 function textOf(bytes: Buffer): string {
