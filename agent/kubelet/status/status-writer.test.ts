@@ -1,6 +1,9 @@
 import { expect, it } from 'vitest';
 import type { ContainerStatus, Pod, PodStatus } from '#api/generated/objects.ts';
-import { isBookkeeping } from './status-writer.ts';
+import { createFakeClock } from '#base/clock.ts';
+import { apiError } from '#client/api-error.ts';
+import type { ApiClient } from '#client/client.ts';
+import { createStatusWriter, isBookkeeping } from './status-writer.ts';
 
 const container: ContainerStatus = {
   name: 'main',
@@ -76,4 +79,30 @@ it.each<{ name: string; wanted: PodStatus; metadata?: Pod['metadata']; want: boo
   },
 ])('isBookkeeping() of $name is $want', ({ wanted, metadata = {}, want }) => {
   expect(isBookkeeping({ ...pod, metadata }, wanted)).toBe(want);
+});
+
+it.each([
+  { refused: apiError('patch', { reason: 'Conflict' }, 409), what: 'others overtook', writes: 2 },
+  { refused: apiError('patch', { reason: 'NotFound' }, 404), what: 'whose pod is gone', writes: 1 },
+])('a write $what is made $writes times', async ({ refused, writes }) => {
+  const clock = createFakeClock(0);
+  const known: Pod = { metadata: { name: 'p', namespace: 'default', uid: 'u' }, status: {} };
+  let made = 0;
+  const written: Pod[] = [];
+  const patch = async (): Promise<Pod> => {
+    if (++made === 1) throw refused;
+    return { ...known, status: base };
+  };
+  await using writer = createStatusWriter({
+    client: { patch } as unknown as ApiClient,
+    clock,
+    podOf: () => known,
+    onWritten: (_uid, pod_) => void written.push(pod_),
+    onError: () => undefined,
+  });
+  writer.set('u', base);
+  await expect.poll(() => made).toBe(1);
+  await expect.poll(() => (clock.advance(1000), made)).toBe(writes);
+  await expect.poll(() => writer.isCurrent('u')).toBe(true);
+  expect(written).toHaveLength(writes - 1);
 });

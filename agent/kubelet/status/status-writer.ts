@@ -3,7 +3,7 @@ import { KeyedQueue } from '#base/keyed-queue.ts';
 import { equalJson, equalStored, withoutEmpty } from '#api/wire/json.ts';
 import { pods } from '#api/schema/kind-ref.ts';
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from '#api/generated/objects.ts';
-import { isConflict, isNotFound } from '#client/api-error.ts';
+import { isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { isResizeCondition } from './status.ts';
 
@@ -62,8 +62,9 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
       if (wanted.get(uid) === status) wanted.delete(uid);
       onWritten(uid, answer);
     } catch (error) {
-      // The pod is gone, or another has its name (uid precondition): there is nothing to write to.
-      if (!isNotFound(error) && !isConflict(error)) throw error;
+      // A conflict is tried again: kube-apiserver gives up patches that others overtake. Where another pod has the name (uid precondition),
+      // the watch soon says that this one is gone.
+      if (!isNotFound(error)) throw error;
       wanted.delete(uid);
     }
   }
