@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { systemClock } from '#base/clock.ts';
+import { collectOutput } from '#base/collect-output.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { permittedCapabilities } from '#native/launch/capabilities.ts';
 import { hostArchitecture } from '#native/launch/syscall-numbers.ts';
@@ -66,7 +67,10 @@ async function runProgram(program: string, args: readonly string[], stdin = ''):
     child.kill('SIGKILL');
   });
 
-  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+  const [stdout, stderr] = [
+    collectOutput(child.stdout, outputBytesMax),
+    collectOutput(child.stderr, outputBytesMax),
+  ];
   child.stdin.on('error', () => undefined); // It need not read it.
   child.stdin.end(stdin);
   try {
@@ -82,14 +86,4 @@ async function runProgram(program: string, args: readonly string[], stdin = ''):
     const errno = errnoOf(cause) ?? 'unknown error';
     throw new PodwrightError('E_NOT_FOUND', `run ${program}: ${errno}`, { cause });
   }
-}
-
-function collect(stream: NodeJS.ReadableStream): () => string {
-  const chunks: Buffer[] = [];
-  let room = outputBytesMax;
-  stream.on('data', (chunk: Buffer) => {
-    if (room > 0) chunks.push(chunk.subarray(0, room));
-    room -= Math.min(room, chunk.length);
-  });
-  return () => Buffer.concat(chunks).toString('utf8');
 }

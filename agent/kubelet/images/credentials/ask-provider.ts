@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { isObject } from '#api/wire/json.ts';
 import { parseDurationMs } from '#api/meta/duration.ts';
 import type { Clock } from '#base/clock.ts';
+import { collectOutput } from '#base/collect-output.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type { Credentials } from '#agent/runtime/images/registry/registry-auth.ts';
 import type { CredentialProvider } from './provider-config.ts';
@@ -48,7 +49,10 @@ export async function askProvider(
     child.kill('SIGKILL');
   });
 
-  const [stdout, stderr] = [collect(child.stdout), collect(child.stderr)];
+  const [stdout, stderr] = [
+    collectOutput(child.stdout, outputBytesMax),
+    collectOutput(child.stderr, outputBytesMax),
+  ];
   child.stdin.on('error', () => undefined); // It need not read all, or any.
   child.stdin.end(JSON.stringify(request));
   const attempt = `get credentials of ${image} from ${name}`;
@@ -69,16 +73,6 @@ export async function askProvider(
   } catch (cause) {
     throw new PodwrightError('E_INVALID', `${attempt}: ${describeError(cause)}`, { cause });
   }
-}
-
-function collect(stream: NodeJS.ReadableStream): () => string {
-  const chunks: Buffer[] = [];
-  let room = outputBytesMax;
-  stream.on('data', (chunk: Buffer) => {
-    if (room > 0) chunks.push(chunk.subarray(0, room));
-    room -= Math.min(room, chunk.length);
-  });
-  return () => Buffer.concat(chunks).toString('utf8');
 }
 
 const keyTypes = ['Image', 'Registry', 'Global'] as const;
