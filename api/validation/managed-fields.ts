@@ -12,7 +12,8 @@ export function managedFieldsErrors(managedFields: unknown, field: string): read
     const { operation, fieldsType } = entry;
     const isKnown = operation === 'Apply' || operation === 'Update';
     const isTyped = stringOf(fieldsType) === '' || fieldsType === 'FieldsV1';
-    const isLong = Buffer.byteLength(stringOf(entry['subresource'])) > subresourceBytesMax;
+    const subresource = stringOf(entry['subresource']);
+    const isLong = subresource !== '' && Buffer.byteLength(subresource) > subresourceBytesMax;
     return [
       ...(isKnown ? [] : [invalidField(`${path}.operation`, operation ?? '', 'must be `Apply` or `Update`')]),
       ...(isTyped ? [] : [invalidField(`${path}.fieldsType`, fieldsType, 'must be `FieldsV1`')]),
@@ -22,8 +23,12 @@ export function managedFieldsErrors(managedFields: unknown, field: string): read
   });
 }
 
+/** Printable ASCII, which nearly all names are. */
+const plain = /^[ -~]*$/;
+
 /** Why a name is none of a manager (apimachinery metav1 validation, ValidateFieldManager). */
 export function managerFaults(manager: string, field: string): readonly FieldError[] {
+  if (manager.length <= managerBytesMax && plain.test(manager)) return [];
   const faults: FieldError[] = [];
   if (Buffer.byteLength(manager) > managerBytesMax) faults.push(tooLongField(field, managerBytesMax));
   let position = 0;

@@ -11,6 +11,7 @@ import {
   ownerId,
   ownersOrNone,
   readOwners,
+  writeOwner,
   writeOwners,
   type Owner,
   type Owners,
@@ -128,7 +129,7 @@ function manageNew(terms: KindTerms, next: JsonObject, writer: Writer): JsonObje
   const fields = newObjectSet(form.atom, { empty: terms.empty, object, unowned: unownedOf(terms) });
   if (isEmptySet(fields)) return object;
   const owner: Owner = { ...ownerOf(terms, writer, 'Update'), time: formatTime(writer.nowMs), fields };
-  return withOwners(object, new Map([['', owner]]));
+  return { ...object, metadata: { ...objectOf(object['metadata']), managedFields: [writeOwner(owner)] } };
 }
 
 const unownedByReset = new WeakMap<readonly string[], Unowned>();

@@ -84,7 +84,8 @@ export function writeOwners(owners: Owners): readonly JsonObject[] | undefined {
   return [...owners.values()].toSorted(compareOwners).map(writeOwner);
 }
 
-function writeOwner({ manager, operation, apiVersion, time, subresource, fields }: Owner): JsonObject {
+/** An entry of metadata.managedFields. */
+export function writeOwner({ manager, operation, apiVersion, time, subresource, fields }: Owner): JsonObject {
   return {
     ...(manager === '' ? {} : { manager }),
     operation,

@@ -132,7 +132,7 @@ async function createOnce(context: ServerContext, input: CreateInput): Promise<W
       : manageWrite(context, { kind, manager }, { live: undefined, next: defaulted });
   await input.pause?.();
   const admitted = await admitInPlace(context, admission, {
-    ...{ kind, namespace, object: admission.mayWait ? owned : withoutOwners(owned) },
+    ...{ kind, namespace, object: admission.mayWait ? owned : withoutOwners(defaulted) },
   });
   // After all who may change the object: who asked for it is nobody else's to say.
   const named = admission.mayWait

@@ -140,7 +140,10 @@ async function rate(
   return (count * 1000) / (performance.now() - startMs);
 }
 
-/** Creates, updates and GETs of many clients and of one: of many first, so that what is measured of one is a server that has worked for a while. */
+/** Rounds until a server has compiled what it runs: what is measured is one that has worked for a while. */
+const warmRounds = 4;
+
+/** Creates, updates and GETs of many clients and of one. */
 export async function rates(bench: Bench): Promise<readonly Measurement[]> {
   const measurements: Measurement[] = [];
   for (const { verb, request } of [
@@ -165,7 +168,7 @@ export async function rates(bench: Bench): Promise<readonly Measurement[]> {
     for (const count of [clientsMax, 1]) {
       const what = `${verb}, ${count} ${count === 1 ? 'client' : 'clients'}`;
       measurements.push(
-        await bench.measure({ what, unit: '/s' }, (target) =>
+        await bench.measure({ what, unit: '/s', warmUp: warmRounds }, (target) =>
           rate(bench, target.clients.slice(0, count), request(target)),
         ),
       );

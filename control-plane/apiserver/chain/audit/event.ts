@@ -122,9 +122,12 @@ export function goEscape(json: string): string {
   return json.replace(escapedAll, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
+/** Of these a string is its own JSON text: ASCII but control characters, `"`, `\`, `<`, `>` and `&`. */
+const plain = /^[ !#-%'-;=?-[\]-~]*$/;
+
 /** A string as JSON, as Go writes it. */
 export function goText(text: string): string {
-  return goEscape(JSON.stringify(text));
+  return plain.test(text) ? `"${text}"` : goEscape(JSON.stringify(text));
 }
 
 /** A value as JSON, as Go writes it. */
