@@ -1,5 +1,11 @@
 /** A plain HTTP/2 client, as thin as node:http2 allows, so that it costs little beside the server that it measures. */
-import { connect, constants, type ClientHttp2Session } from 'node:http2';
+import {
+  connect,
+  constants,
+  type ClientHttp2Session,
+  type IncomingHttpHeaders,
+  type IncomingHttpStatusHeader,
+} from 'node:http2';
 import { once } from 'node:events';
 
 export interface Access {
@@ -14,10 +20,25 @@ export interface Access {
 
 export interface H2Client extends AsyncDisposable {
   readonly session: ClientHttp2Session;
-  /** The body of the answer. @throws for a status of 400 and more */
+  /** The body of the answer. @throws {Refusal} for a status of 400 and more */
   request(method: string, path: string, body?: Buffer | string): Promise<Buffer>;
   /** Calls back with each chunk until it is disposed. Resolves when the answer has begun. */
   stream(path: string, onChunk: (chunk: Buffer) => void): Promise<Disposable>;
+}
+
+/** An answer of status 400 or more. */
+export class Refusal extends Error {
+  readonly status: number;
+  /** What its header Retry-After asks for; undefined without. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(asked: string, head: IncomingHttpHeaders & IncomingHttpStatusHeader, body: string) {
+    const status = head[':status'] ?? 0;
+    super(`${asked}: ${status} ${body.slice(0, 300)}`);
+    this.status = status;
+    const seconds = Number(head['retry-after'] ?? Number.NaN);
+    this.retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : undefined;
+  }
 }
 
 const windowBytes = 4_194_304;
@@ -43,14 +64,14 @@ export async function openClient(access: Access): Promise<H2Client> {
       const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
       const headers = { ...common, ':method': method, ':path': path };
       const stream = session.request(headers, { endStream: body === undefined });
-      let status = 0;
+      let head: IncomingHttpHeaders & IncomingHttpStatusHeader = {};
       const chunks: Buffer[] = [];
-      stream.once('response', (head) => (status = head[':status'] ?? 0));
+      stream.once('response', (received) => (head = received));
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));
       stream.once('end', () => {
         const answer = chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
-        if (status < 400) resolve(answer);
-        else reject(new Error(`${method} ${path}: ${status} ${answer.toString().slice(0, 300)}`));
+        if ((head[':status'] ?? 0) < 400) resolve(answer);
+        else reject(new Refusal(`${method} ${path}`, head, answer.toString()));
       });
       stream.once('error', reject);
       if (body !== undefined) stream.end(body);

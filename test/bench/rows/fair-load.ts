@@ -1,6 +1,7 @@
 /** The tenant of row `fair`, in a process of its own: connections that list all there is, again and again, while they are told to. */
+import { constants, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openClient, type Access, type H2Client } from '#test/bench/h2-client.ts';
+import { openClient, Refusal, type Access, type H2Client } from '#test/bench/h2-client.ts';
 
 /** From whoever started it: first where to go, then whether to list. */
 export type LoadOrder =
@@ -11,7 +12,7 @@ export interface LoadReport {
   readonly isOpen: true;
 }
 
-/** What a client waits that is told to come again: `Retry-After: 1`. */
+/** What it waits that is refused without a word of when to come again. */
 const retryMs = 1_000;
 /** Handshakes at once. */
 const openingMax = 32;
@@ -28,8 +29,8 @@ async function listForEver(client: H2Client, path: string): Promise<void> {
     try {
       asking++;
       await client.request('GET', path);
-    } catch {
-      await sleep(retryMs);
+    } catch (error) {
+      await sleep((error instanceof Refusal ? error.retryAfterMs : undefined) ?? retryMs);
     } finally {
       asking--;
     }
@@ -57,6 +58,9 @@ async function answered(): Promise<void> {
   await sleep(20);
   await answered();
 }
+
+// A tenant has a machine of its own: here it takes what the server leaves of this one.
+setPriority(constants.priority.PRIORITY_LOW);
 
 process.on('message', (order: LoadOrder) => {
   if (order.kind === 'open') void open(order);
