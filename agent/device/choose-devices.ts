@@ -11,6 +11,8 @@ export interface DeviceChoice {
   readonly taken: ReadonlySet<string>;
   /** Those of the pod's init containers that have ended by the time the container starts: they come first. */
   readonly reusable: ReadonlySet<string>;
+  /** NUMA nodes that the container is to lie near; undefined: no matter. */
+  readonly near?: ReadonlySet<number> | undefined;
 }
 
 /** What a choice begins with: devices that it has in any case, and those that it may have. */
@@ -20,23 +22,56 @@ export interface DeviceChoices {
 }
 
 /** @throws {E_BUSY} where there are too few */
-export function choicesOf({ resource, count, devices, taken, reusable }: DeviceChoice): DeviceChoices {
+export function choicesOf({ resource, count, devices, taken, reusable, near }: DeviceChoice): DeviceChoices {
   if (devices === undefined) return refuse(`cannot allocate unregistered device ${resource}`);
   const healthy = [...devices.values()].filter(({ isHealthy }) => isHealthy).map(({ id }) => id);
   if (healthy.length === 0)
     return refuse(`no healthy devices present; cannot allocate unhealthy devices ${resource}`);
   const known = new Set(healthy);
   // What a pod has may have become unhealthy: its next container gets others.
+  const isFar = (id: string): boolean => near !== undefined && nearness(devices.get(id), near) === 'far';
   const certain = [...reusable]
-    .filter((id) => known.has(id))
+    .filter((id) => known.has(id) && !isFar(id))
     .toSorted()
     .slice(0, count);
-  const free = healthy.filter((id) => !taken.has(id) && !reusable.has(id));
+  const free = healthy.filter((id) => (reusable.has(id) ? isFar(id) : !taken.has(id)));
   if (free.length < count - certain.length) {
     const amounts = `Requested: ${count}, Available: ${free.length + certain.length}`;
     return refuse(`requested number of devices unavailable for ${resource}. ${amounts}`);
   }
-  return { certain, free };
+  const choices = { certain, free };
+  return near === undefined ? choices : alignChoices(choices, { count, devices, near });
+}
+
+/**
+ * What is left to choose where the container is to lie near some NUMA nodes: of the devices there where they are more than enough, else all of
+ * those, and then of others (the kubelet's filterByAffinity).
+ */
+function alignChoices(
+  { certain, free }: DeviceChoices,
+  {
+    count,
+    devices,
+    near,
+  }: {
+    readonly count: number;
+    readonly devices: ReadonlyMap<string, Device>;
+    readonly near: ReadonlySet<number>;
+  },
+): DeviceChoices {
+  const those = (wanted: Nearness): readonly string[] =>
+    free.filter((id) => nearness(devices.get(id), near) === wanted);
+  const aligned = those('near');
+  if (count - certain.length < aligned.length) return { certain, free: aligned };
+  return { certain: [...certain, ...aligned], free: [...those('far'), ...those('anywhere')] };
+}
+
+type Nearness = 'near' | 'far' | 'anywhere';
+
+function nearness(device: Device | undefined, near: ReadonlySet<number>): Nearness {
+  const { numaNodes = [] } = device ?? {};
+  if (numaNodes.length === 0) return 'anywhere';
+  return numaNodes.some((node) => near.has(node)) ? 'near' : 'far';
 }
 
 function refuse(message: string): never {

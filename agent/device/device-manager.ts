@@ -12,7 +12,9 @@ import type { Logger } from '#base/log.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import type { DevicePluginOptions } from '#proto/deviceplugin/api.ts';
 import { readCheckpoint, writeCheckpoint, type DeviceCheckpoint } from './checkpoint.ts';
-import { chooseDevices, choicesOf, type DeviceChoices } from './choose-devices.ts';
+import type { HintDraft } from '#agent/kubelet/assign/assignment.ts';
+import { chooseDevices, type DeviceChoices } from './choose-devices.ts';
+import { choicesFor, draftDevices, type DraftInput, type Held, type Reservation } from './device-draft.ts';
 import {
   amountsOf,
   goneGraceMs,
@@ -80,6 +82,8 @@ export class DeviceManager implements AsyncDisposable {
   #allocations: readonly DeviceAllocation[];
   /** Chosen, and not given yet: by resource. */
   readonly #pending = new Map<string, Set<string>>();
+  /** Set aside with what else a pod gets that is to lie together: until its plugins were asked. */
+  #reserved: readonly Reservation[] = [];
   readonly #startedMs: number;
   #isActive: IsActive | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -187,11 +191,47 @@ export class DeviceManager implements AsyncDisposable {
     onChange();
   }
 
+  /** How far it is with the devices that the pod asks for and does not have; undefined: it has all. */
+  lacks(pod: Pod): 'devices' | 'plugins' | undefined {
+    const lacking = this.#lackingOf(pod);
+    if (lacking.length === 0) return undefined;
+    return lacking.some(({ resource }) => this.#isAwaited(resource)) ? 'plugins' : 'devices';
+  }
+
+  #lackingOf(pod: Pod): readonly DeviceRequest[] {
+    const uid = pod.metadata?.uid ?? '';
+    return this.#requestsOf(pod).filter((request) => !this.#has(uid, request));
+  }
+
+  #requestsOf(pod: Pod): readonly DeviceRequest[] {
+    return planRequests(pod, (resource) => this.#resources.has(resource));
+  }
+
+  /** What the pod could have, for who decides what of a node lies together; what it keeps is set aside until the pod is admitted. */
+  begin(pod: Pod): HintDraft {
+    this.#collect();
+    const podUid = pod.metadata?.uid ?? '';
+    this.#reserved = this.#reserved.filter((each) => each.podUid !== podUid);
+    return draftDevices({
+      ...this.#inputFor(podUid),
+      requests: this.#requestsOf(pod),
+      keep: (reserved) => (this.#reserved = [...this.#reserved, ...reserved]),
+    });
+  }
+
+  #inputFor(podUid: string): Pick<DraftInput, 'podUid' | 'held' | 'devices' | 'pending'> {
+    const held: readonly Held[] = [...this.#allocations, ...this.#reserved];
+    return {
+      ...{ podUid, held },
+      devices: (resource) => (this.#isAwaited(resource) ? undefined : this.#resources.get(resource)?.devices),
+      pending: (resource) => this.#pending.get(resource) ?? new Set(),
+    };
+  }
+
   /** Whether the pod has, or gets, the devices that its containers ask for. Safe to repeat. */
   async admit(pod: Pod, signal: AbortSignal): Promise<DeviceVerdict> {
     const uid = pod.metadata?.uid ?? '';
-    const requests = planRequests(pod, (resource) => this.#resources.has(resource));
-    const lacking = requests.filter((request) => !this.#has(uid, request));
+    const lacking = this.#lackingOf(pod);
     if (lacking.length === 0) return { kind: 'admitted' };
     if (this.#problem !== undefined) return refusedFor(this.#problem);
     if (lacking.some(({ resource }) => this.#isAwaited(resource))) return { kind: 'notYet', retryMs };
@@ -204,6 +244,7 @@ export class DeviceManager implements AsyncDisposable {
       const given = this.#allocations.filter((each) => each.podUid !== uid);
       this.#allocations = [...given, ...before];
       signal.throwIfAborted();
+      this.#reserved = this.#reserved.filter((each) => each.podUid !== uid);
       return refusedFor(reasonOf(error));
     }
   }
@@ -228,6 +269,7 @@ export class DeviceManager implements AsyncDisposable {
       if (plugin === undefined) throw new PodwrightError('E_CONNECTION', 'its plugin has gone');
       const answer = await plugin.allocate(ids, signal);
       this.#allocations = [...this.#allocations, { podUid: uid, container, resource, ids, answer }];
+      this.#reserved = this.#reserved.filter((each) => each !== this.#reservationOf(uid, request));
     } catch (error) {
       const why = `plugin of ${resource}: ${reasonOf(error)}`;
       throw new PodwrightError('E_CONNECTION', why.slice(0, messageMax), { cause: error });
@@ -255,20 +297,14 @@ export class DeviceManager implements AsyncDisposable {
     return { ids, pending };
   }
 
-  #choicesNow(uid: string, { container, resource, count, reuses }: DeviceRequest): DeviceChoices {
-    const known = this.#resources.get(resource);
-    const ofResource = this.#allocations.filter((each) => each.resource === resource);
-    const own = ofResource.filter((each) => each.podUid === uid);
-    const kept = own.filter((each) => each.container !== container && !reuses.includes(each.container));
-    const keptIds = new Set(kept.flatMap(({ ids }) => ids));
-    const reusable = own.filter((each) => reuses.includes(each.container)).flatMap(({ ids }) => ids);
-    return choicesOf({
-      resource,
-      count,
-      devices: known?.devices,
-      taken: new Set([...ofResource.flatMap(({ ids }) => ids), ...(this.#pending.get(resource) ?? [])]),
-      reusable: new Set(reusable.filter((id) => !keptIds.has(id))),
-    });
+  #choicesNow(uid: string, request: DeviceRequest): DeviceChoices {
+    return choicesFor(this.#inputFor(uid), request, this.#reservationOf(uid, request)?.near);
+  }
+
+  #reservationOf(uid: string, { container, resource }: DeviceRequest): Reservation | undefined {
+    return this.#reserved.find(
+      (each) => each.podUid === uid && each.container === container && each.resource === resource,
+    );
   }
 
   /** A plugin that does not answer has no preference. */
@@ -301,6 +337,7 @@ export class DeviceManager implements AsyncDisposable {
     const isActive = this.#isActive;
     if (isActive === undefined) return; // Not all pods are known yet.
     this.#allocations = this.#allocations.filter(({ podUid }) => isActive(podUid));
+    this.#reserved = this.#reserved.filter(({ podUid }) => isActive(podUid));
   }
 
   /** One write after the other, each of what is then. */

@@ -20,6 +20,8 @@ type AllocatedHealth = NonNullable<ContainerStatus['allocatedResourcesStatus']>;
 
 /** What pods are given of devices. */
 export interface PodDevices {
+  /** What it lacks of the devices that the pod asks for: `plugins` of such that are not back yet; undefined: nothing. */
+  lacks(pod: Pod): 'devices' | 'plugins' | undefined;
   /** Whether the pod has, or gets now, what its containers ask for. Safe to repeat. */
   admit(pod: Pod, signal: AbortSignal): Promise<DeviceVerdict>;
   /**
@@ -86,6 +88,7 @@ export async function startNodeDevices(options: NodeDevicesOptions): Promise<Nod
       listeners.add(listener);
       return { [Symbol.dispose]: () => void listeners.delete(listener) };
     },
+    lacks: (pod) => manager.lacks(pod),
     admit: (pod, signal) => manager.admit(pod, signal),
     start: async (pod, container, signal, cdiIds = []) => {
       const verdict = await manager.admit(pod, signal);

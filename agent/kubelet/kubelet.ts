@@ -137,7 +137,12 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   await makeDirectories(directories);
   const machine = await readMachine(options.proc, directories.pods);
   const released = { tell: (): void => undefined };
-  const isolation = await openIsolation(options, machine, () => released.tell());
+  const plugins = await openNodePlugins(undo, options);
+  const isolation = await openIsolation(
+    { ...options, providers: plugins.devices === undefined ? [] : [plugins.devices.manager] },
+    machine,
+    () => released.tell(),
+  );
   const { shutdown } = isolation;
   const probeCounts = new ProbeCounts();
   const counts = new KubeletCounts();
@@ -148,7 +153,6 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     relieveDisk: () => collector.relieve(),
     observe: async () => observationsOf(await readMachine(options.proc, directories.pods), directories.pods),
   });
-  const plugins = await openNodePlugins(undo, options);
   const workers = await startPodWorkers({
     ...{ devices: plugins.devices, claims: plugins.claims },
     ...{ pressure, probeCounts, counts },

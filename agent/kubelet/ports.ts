@@ -10,6 +10,7 @@ import type { Mounter } from '#agent/volume/volume.ts';
 import type { AppArmor } from '#agent/node/apparmor.ts';
 import type { PodDevices } from '#agent/device/node-devices.ts';
 import type { DnsSettings } from './render/host-files.ts';
+import type { Refusal } from './admit/refusal.ts';
 import type { NodeAssignments } from './assign/node-assignments.ts';
 import type { ImagePuller } from './apply/image-puller.ts';
 import type { OutcomeObserver } from './sync/pod-memory.ts';
@@ -21,6 +22,12 @@ import type { Reach } from './probe/handler.ts';
 import type { PodDisk } from './pod-disk.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import type { ReferencedObjects } from './referenced-objects.ts';
+
+/** What containers of this node have for themselves. */
+export interface PodAssignments extends Pick<NodeAssignments, 'aligns' | 'written'> {
+  /** Gives the pod what it asks for alone, and the others make room at once; safe to repeat. */
+  admit(pod: Pod): Refusal | undefined;
+}
 
 /** Everything that the worker of a pod acts on. */
 export interface KubeletPorts {
@@ -53,7 +60,7 @@ export interface KubeletPorts {
   readonly dns: DnsSettings;
   readonly node: NodeFacts;
   /** Undefined: all CPUs and memory are everybody's. */
-  readonly assignments?: { readonly given: NodeAssignments; readonly refresh: () => void } | undefined;
+  readonly assignments?: PodAssignments | undefined;
   /** A pod came or went. */
   readonly podsChanged?: (() => void) | undefined;
   /** The node's other pods that take room, with what they were given. */

@@ -16,6 +16,7 @@ import {
   planNodeCgroups,
   type CgroupTrees,
 } from './cgroups/node-cgroups.ts';
+import type { HintProvider } from './assign/assignment.ts';
 import { openAssignments } from './assign/open-assignments.ts';
 import type { NodeAssignments } from './assign/node-assignments.ts';
 import { defaultSettings, type KubeletSettings } from './config/settings.ts';
@@ -37,6 +38,8 @@ export interface IsolationOptions {
   readonly trees?: CgroupTrees | undefined;
   /** Who tells that the machine goes down, where the configuration has pods wait for that. */
   readonly shutdownSources?: readonly ShutdownSource[];
+  /** What else of a node lies near some of its memory. */
+  readonly providers?: readonly HintProvider[];
 }
 
 export interface Isolation {
@@ -59,6 +62,7 @@ export async function openIsolation(
   const assignments = await openAssignments({
     ...{ settings: assign, reserved, eviction, machine },
     directory: dirname(directories.pods),
+    providers: options.providers ?? [],
   });
   const shutdown = shutdownOf(options, refreshNode);
   return {

@@ -21,7 +21,7 @@ export async function startContainer(
   try {
     config = await preparePlace(action, context);
     // An agent that is killed now finds what the container has for itself.
-    await ports.assignments?.given.written();
+    await ports.assignments?.written();
     if (hook !== undefined) await noteDueHook(hook, ports.disk);
   } catch (error) {
     return { outcome: tellFailure(context, container, 'CreateContainerConfigError', describeError(error)) };

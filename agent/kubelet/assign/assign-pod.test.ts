@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { Container, Pod } from '#api/generated/objects.ts';
 import { createRandom } from '#base/random.fixture.ts';
 import { assignPod, isRefusal } from './assign-pod.ts';
-import type { Assigned, AssignInput, AssignRules } from './assignment.ts';
+import type { Assigned, AssignInput, AssignRules, HintDraft } from './assignment.ts';
 import { formatCpuList } from './cpu-list.ts';
-import { nodesIn } from './hints.ts';
+import { nodesIn, type Hints } from './hints.ts';
 import { inputOf, machineOf } from './machine.fixture.ts';
 import { sharedCpus } from './share-cpus.ts';
 
@@ -216,12 +216,17 @@ describe('assignPod()', () => {
 
   test('hints of devices count as those of CPUs', () => {
     const input = inputOf(large, { topologyPolicy: 'single-numa-node' });
-    const near = { hints: () => [[{ nodes: 0b10, isPreferred: true }]] };
-    expect(show([podOf('a', [container('c', '2')])], { ...input, providers: [near] })).toMatch(/^a\/c=4,12 /);
-    const none = { hints: () => [[]] };
-    expect(show([podOf('a', [container('c', '2')])], { ...input, providers: [none] })).toMatch(
-      /^TopologyAffinity/,
-    );
+    const drafting = (hints: Hints): HintDraft => ({
+      hints: () => [hints],
+      give: () => undefined,
+      keep: () => undefined,
+    });
+    const pod = podOf('a', [container('c', '2')]);
+    const near = assignPod(pod, new Map(), input, [drafting([{ nodes: 0b10, isPreferred: true }])]);
+    expect(isRefusal(near) ? near : near.get('a')?.get('c')?.cpus).toEqual([4, 12]);
+    expect(assignPod(pod, new Map(), input, [drafting([])])).toMatchObject({
+      reason: 'TopologyAffinityError',
+    });
   });
 
   test('a pod of another class, or with resources of its own, shares', () => {

@@ -2,7 +2,7 @@
 import type { Pod } from '#api/generated/objects.ts';
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
-import type { Assigned, AssignInput, Assignment } from './assignment.ts';
+import type { Assigned, AssignInput, Assignment, HintDraft } from './assignment.ts';
 import { claimsOf, wholeClaim, type Claim } from './claims.ts';
 import { mergeHints, type Hints, type NodeMask } from './hints.ts';
 import { chooseCpus, cpuHints, freeCpus, smtRefusal } from './share-cpus.ts';
@@ -14,14 +14,19 @@ const affinityRefusal: Refusal = {
   message: 'Resources cannot be allocated with Topology locality',
 };
 
-/** What is assigned with the pod, which has nothing yet; or why it cannot be. */
-export function assignPod(pod: Pod, before: Assigned, input: AssignInput): Assigned | Refusal {
+/** What is assigned with the pod, which has nothing yet; or why it cannot be. `drafts`: what else it gets, which is kept by the caller. */
+export function assignPod(
+  pod: Pod,
+  before: Assigned,
+  input: AssignInput,
+  drafts: readonly HintDraft[] = [],
+): Assigned | Refusal {
   const { rules } = input;
   const claims = claimsOf(pod, {
     cpu: rules.cpuPolicy === 'static',
     memory: rules.memoryPolicy === 'Static',
   });
-  const draft: Draft = { pod, uid: pod.metadata?.uid ?? '', claims, assigned: before, input };
+  const draft: Draft = { uid: pod.metadata?.uid ?? '', claims, assigned: before, input, drafts };
   const whole = rules.scope === 'pod' ? nearOf(wholeClaim(claims), draft, claims) : undefined;
   if (isRefusal(whole)) return whole;
   let { assigned } = draft;
@@ -72,11 +77,11 @@ export function isRefusal(value: object | undefined): value is Refusal {
 }
 
 interface Draft {
-  readonly pod: Pod;
   readonly uid: string;
   readonly claims: readonly Claim[];
   readonly assigned: Assigned;
   readonly input: AssignInput;
+  readonly drafts: readonly HintDraft[];
 }
 
 /** Where a claim lies best, by all that it asks for. */
@@ -85,15 +90,16 @@ function nearOf(
   draft: Draft,
   members: readonly Claim[],
 ): { readonly nodes: NodeMask | undefined } | Refusal {
-  const { pod, input } = draft;
-  const { rules, topology, providers } = input;
+  const { input, drafts } = draft;
+  const { rules, topology } = input;
+  const ids = topology.nodes.map(({ id }) => id);
   const free = usableCpus(claim, draft);
   const memory =
     claim.memory.size === 0 ? [] : memoryHints(input, withoutReusable(claim, draft), claim.memory).values();
   const hints: readonly Hints[] = [
     ...(claim.cpus === 0 ? [] : [cpuHints(input, free, claim.cpus)]),
     ...memory,
-    ...providers.flatMap((provider) => members.flatMap(({ container }) => provider.hints(pod, container))),
+    ...drafts.flatMap((other) => other.hints(members, ids)),
   ];
   const topologyRules = { policy: rules.topologyPolicy, nodes: topology.nodes, isClosest: rules.isClosest };
   const { hint, isAdmitted } = mergeHints(hints, topologyRules);
@@ -101,14 +107,15 @@ function nearOf(
 }
 
 function give(claim: Claim, draft: Draft, near: NodeMask | undefined): Assigned | Refusal {
-  if (claim.cpus === 0 && claim.memory.size === 0) return draft.assigned;
   const refusal = smtRefusal(draft.input, usableCpus(claim, draft), claim.cpus);
   if (refusal !== undefined) return refusal;
   try {
+    for (const other of draft.drafts) other.give(claim.container, near);
+    if (claim.cpus === 0 && claim.memory.size === 0) return draft.assigned;
     const assignment = { cpus: cpusFor(claim, draft, near), memory: memoryFor(claim, draft, near) };
     return withAssignment(draft, claim.container, assignment);
   } catch (error) {
-    if (!isPodwrightError(error, 'E_LIMIT')) throw error;
+    if (!isPodwrightError(error, 'E_LIMIT') && !isPodwrightError(error, 'E_BUSY')) throw error;
     const message = `Allocate failed due to ${error.message}, which is unexpected`;
     return { reason: 'UnexpectedAdmissionError', message };
   }

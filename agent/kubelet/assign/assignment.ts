@@ -1,5 +1,6 @@
 /** What containers of a node have for themselves alone, and by what rules they are given it. */
 import type { Pod } from '#api/generated/objects.ts';
+import type { Claim } from './claims.ts';
 import type { Hints, NodeMask, TopologyPolicy } from './hints.ts';
 import type { MachineTopology } from './machine-topology.ts';
 import type { TakeRules } from './take-cpus.ts';
@@ -40,12 +41,21 @@ export interface AssignRules {
 
 /** What else of a node lies near some of its memory: devices. */
 export interface HintProvider {
-  /** One for each resource that the container asks of it. */
-  hints(pod: Pod, container: string): readonly Hints[];
+  /** What of its own the pod could have now. Nothing is given before `keep`. */
+  begin(pod: Pod): HintDraft;
+}
+
+/** Of one pod, in one turn: what its containers are given, one after the other. */
+export interface HintDraft {
+  /** One for each resource that the containers ask for together. `nodes`: those that the machine has. */
+  hints(members: readonly Claim[], nodes: readonly number[]): readonly Hints[];
+  /** Sets aside what the container asks for, near the nodes as far as that can be. @throws {E_BUSY} for too little */
+  give(container: string, near: NodeMask | undefined): void;
+  /** The pod has it. */
+  keep(): void;
 }
 
 export interface AssignInput {
   readonly topology: MachineTopology;
   readonly rules: AssignRules;
-  readonly providers: readonly HintProvider[];
 }

@@ -49,21 +49,25 @@ function memoryOf({ resources }: Container): ReadonlyMap<string, number> {
   );
 }
 
-/** Of the pod as a whole: init containers end before the others, sidecars do not. */
+/** What of some amount is used at once: init containers end before the others, sidecars do not. */
+export function mostAtOnce(claims: readonly Claim[], amount: (claim: Claim) => number): number {
+  let [together, highest] = [0, 0];
+  for (const claim of claims) {
+    if (claim.kind === 'init') highest = Math.max(highest, together + amount(claim));
+    else together += amount(claim);
+  }
+  return Math.max(highest, together);
+}
+
+/** Of the pod as a whole. */
 export function wholeClaim(claims: readonly Claim[]): Claim {
-  const most = (amount: (claim: Claim) => number): number => {
-    let [together, highest] = [0, 0];
-    for (const claim of claims) {
-      if (claim.kind === 'init') highest = Math.max(highest, together + amount(claim));
-      else together += amount(claim);
-    }
-    return Math.max(highest, together);
-  };
   const resources = new Set(claims.flatMap(({ memory }) => [...memory.keys()]));
   return {
     container: '',
     kind: 'main',
-    cpus: most(({ cpus }) => cpus),
-    memory: new Map([...resources].map((name) => [name, most(({ memory }) => memory.get(name) ?? 0)])),
+    cpus: mostAtOnce(claims, ({ cpus }) => cpus),
+    memory: new Map(
+      [...resources].map((name) => [name, mostAtOnce(claims, ({ memory }) => memory.get(name) ?? 0)]),
+    ),
   };
 }

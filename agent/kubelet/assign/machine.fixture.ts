@@ -42,6 +42,5 @@ export function inputOf(topology: MachineTopology, rules: Partial<AssignRules> =
   return {
     topology,
     rules: { ...defaultAssign.rules, cpuPolicy: 'static', reservedCpus: [0], ...rules },
-    providers: [],
   };
 }

@@ -3,7 +3,7 @@ import type { Pod } from '#api/generated/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
 import { assignPod, isRefusal } from './assign-pod.ts';
-import type { Assigned, AssignInput } from './assignment.ts';
+import type { Assigned, AssignInput, HintProvider } from './assignment.ts';
 import { readCheckpoint, removeCheckpoint, renderCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { formatCpuList } from './cpu-list.ts';
 import { nodesIn } from './hints.ts';
@@ -20,10 +20,12 @@ export interface Placement {
 export interface AssignmentsOptions extends AssignInput {
   /** Where the checkpoints are. */
   readonly directory: string;
+  readonly providers?: readonly HintProvider[];
 }
 
 export class NodeAssignments {
   readonly #input: AssignInput;
+  readonly #providers: readonly HintProvider[];
   readonly #directory: string;
   #assigned: Assigned;
   #writing: Promise<void> = Promise.resolve();
@@ -44,8 +46,9 @@ export class NodeAssignments {
     return new NodeAssignments(options, before);
   }
 
-  private constructor({ directory, ...input }: AssignmentsOptions, assigned: Assigned) {
+  private constructor({ directory, providers = [], ...input }: AssignmentsOptions, assigned: Assigned) {
     this.#input = input;
+    this.#providers = providers;
     this.#directory = directory;
     this.#assigned = assigned;
   }
@@ -54,8 +57,11 @@ export class NodeAssignments {
   admit(pod: Pod, active: ReadonlySet<string>): Refusal | undefined {
     this.keepOnly(active);
     if (this.#assigned.has(pod.metadata?.uid ?? '')) return undefined;
-    const result = assignPod(pod, this.#assigned, this.#input);
+    // Without a policy nobody is asked what is near to what.
+    const drafts = this.aligns ? this.#providers.map((provider) => provider.begin(pod)) : [];
+    const result = assignPod(pod, this.#assigned, this.#input, drafts);
     if (isRefusal(result)) return result;
+    for (const draft of drafts) draft.keep();
     this.#set(result);
     return undefined;
   }
@@ -86,6 +92,11 @@ export class NodeAssignments {
   /** Whether some container of the pod has CPUs alone. */
   hasAlone(uid: string): boolean {
     return [...(this.#assigned.get(uid)?.values() ?? [])].some(({ cpus }) => cpus.length > 0);
+  }
+
+  /** Whether what a pod gets is to lie together: all that it asks for has to be known when it is admitted. */
+  get aligns(): boolean {
+    return this.#input.rules.topologyPolicy !== 'none';
   }
 
   /** Whether pods of this node may have CPUs, or memory, for themselves. */

@@ -1,12 +1,18 @@
 import { expect, it } from 'vitest';
 import type { NodeDevices } from '#agent/device/node-devices.ts';
+import type { Pod } from '#api/generated/objects.ts';
+import type { NodeAssignments } from '#agent/kubelet/assign/node-assignments.ts';
 import type { DeviceVerdict } from '#agent/device/device-manager.ts';
 import { noDevices } from '#agent/device/container-devices.ts';
 import { startTestNode } from '#agent/kubelet/test-node.fixture.ts';
 
 /** Devices that do as they are told. */
-function fakeDevices(): Pick<NodeDevices, 'admit' | 'start' | 'healthOf' | 'collectBy' | 'onChange'> & {
+function fakeDevices(): Pick<
+  NodeDevices,
+  'lacks' | 'admit' | 'start' | 'healthOf' | 'collectBy' | 'onChange'
+> & {
   verdict: DeviceVerdict;
+  lacking: ReturnType<NodeDevices['lacks']>;
   isActive: (uid: string) => boolean;
   health: 'Healthy' | 'Unhealthy';
   readonly asked: string[];
@@ -15,10 +21,12 @@ function fakeDevices(): Pick<NodeDevices, 'admit' | 'start' | 'healthOf' | 'coll
   const listeners = new Set<(uids: readonly string[]) => void>();
   const fake = {
     verdict: { kind: 'admitted' } as DeviceVerdict,
+    lacking: undefined as ReturnType<NodeDevices['lacks']>,
     isActive: (_uid: string): boolean => true,
     health: 'Healthy' as 'Healthy' | 'Unhealthy',
     asked: [] as string[],
     change: (uid: string): void => listeners.forEach((listener) => listener([uid])),
+    lacks: () => fake.lacking,
     admit: async (pod: { readonly metadata?: { readonly name?: string } }): Promise<DeviceVerdict> => {
       fake.asked.push(pod.metadata?.name ?? '');
       return fake.verdict;
@@ -98,4 +106,43 @@ it('a pod that cannot have its devices fails, and one whose plugin is awaited wa
   await node.settle();
   expect(fake.asked).not.toContain('q');
   expect(node.get('q')?.status?.phase).toBe('Running');
+});
+
+it('what is to lie together is decided when the plugins are there, and may be refused', async () => {
+  const fake = fakeDevices();
+  const decided: string[] = [];
+  const words = { reason: 'TopologyAffinityError', message: 'Resources cannot be allocated' };
+  const given = {
+    aligns: true,
+    admit: ({ metadata }: Pod) => {
+      decided.push(metadata?.name ?? '');
+      return metadata?.name === 'far' ? words : undefined;
+    },
+    keepOnly: () => false,
+    placementOf: () => ({ cpus: undefined, mems: undefined, isAlone: false }),
+    written: async () => undefined,
+  };
+  const assignments = { given: given as unknown as NodeAssignments, everyMs: 10_000 };
+  await using node = await startTestNode({
+    devices: fake as unknown as NodeDevices,
+    workers: { assignments },
+  });
+  [fake.lacking, fake.verdict] = ['plugins', { kind: 'notYet', retryMs: 1000 }];
+  node.create('near', spec);
+  node.create('far', spec);
+  await node.settle();
+  expect(decided).toEqual([]);
+  [fake.lacking, fake.verdict] = ['devices', { kind: 'admitted' }];
+  await node.advance(1000);
+  expect(decided.toSorted()).toEqual(['far', 'near']);
+  expect(node.get('near')?.status?.phase).toBe('Running');
+  expect(node.get('far')?.status).toMatchObject({
+    ...{ phase: 'Failed', reason: words.reason },
+    message: `Pod was rejected: ${words.message}`,
+  });
+  // One without devices is decided on as it comes.
+  fake.lacking = undefined;
+  node.create('plain', spec);
+  await node.settle();
+  expect(decided.at(-1)).toBe('plain');
 });

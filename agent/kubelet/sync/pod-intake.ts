@@ -4,7 +4,7 @@ import { isTerminal } from '#api/pod/state.ts';
 import type { Change } from '#client/informer.ts';
 import { refusalOf } from '#agent/kubelet/admit/admission.ts';
 import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
-import { holdersOf } from '#agent/kubelet/assign/keep-placements.ts';
+import { refuse } from './admit-devices.ts';
 import { allocatedPod, createPodMemory, type PodMemories, type PodMemory } from './pod-memory.ts';
 import type { SyncPorts } from './pod-sync.ts';
 
@@ -53,7 +53,8 @@ function note(pod: Pod, isPresent: boolean, intake: Intake): void {
 
 /** Refuses what this node cannot run, once, before anything of it is made. */
 function admit(memory: PodMemory, intake: Intake): void {
-  const { runtime, events, node } = intake.ports;
+  const { ports } = intake;
+  const { runtime, node } = ports;
   const { pod } = memory.desired;
   if (runtime.observe(memory.uid) !== undefined || pod.metadata?.deletionTimestamp !== undefined) return;
   if (isTerminal(pod)) return;
@@ -62,19 +63,15 @@ function admit(memory: PodMemory, intake: Intake): void {
   const refusal =
     (wasTaken ? undefined : refusalOf(pod, admittedPods(intake), node)) ?? assign(memory, intake);
   if (refusal === undefined) return;
-  // As the kubelet says it (rejectPod); the event has the message alone.
-  const message = `Pod was rejected: ${refusal.message}`;
-  memory.report({ kind: 'refused', refusal: { ...refusal, message } });
-  events.warning(pod, refusal.reason, refusal.message);
+  refuse(memory, refusal, ports);
 }
 
-/** What its containers have for themselves; the others make room at once. */
-function assign({ desired: { pod } }: PodMemory, { memories, ports }: Intake): Refusal | undefined {
-  const { assignments } = ports;
-  if (assignments === undefined) return undefined;
-  const refusal = assignments.given.admit(pod, holdersOf(memories, ports));
-  assignments.refresh();
-  return refusal;
+/** Where what a pod gets is to lie together, that is said when its devices are there to choose from: `admitDevices`. */
+function assign({ desired: { pod } }: PodMemory, { ports }: Intake): Refusal | undefined {
+  const { assignments, devices } = ports;
+  const isLater = assignments?.aligns === true && devices?.lacks(pod) !== undefined;
+  const wasTaken = pod.status?.containerStatuses !== undefined;
+  return isLater && !wasTaken ? undefined : assignments?.admit(pod);
 }
 
 /** Also those of which nothing is made yet: two that come at once may not both have the last of something. */

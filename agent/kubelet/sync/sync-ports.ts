@@ -37,7 +37,7 @@ import type { PodSources } from '#agent/kubelet/static/pod-sources.ts';
 import type { NodeAssignments } from '#agent/kubelet/assign/node-assignments.ts';
 import { repeat, type Repeated } from '#agent/kubelet/cgroups/repeat.ts';
 import type { NodeShutdown } from '#agent/kubelet/shutdown/node-shutdown.ts';
-import { keepPlacements } from '#agent/kubelet/assign/keep-placements.ts';
+import { holdersOf, keepPlacements } from '#agent/kubelet/assign/keep-placements.ts';
 import type { NodePressure } from '#agent/kubelet/evict/node-pressure.ts';
 import type { SyncPorts } from './pod-sync.ts';
 import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
@@ -228,7 +228,15 @@ function assignmentsOf(
   const placements = undo.use(
     keepPlacements({ assignments: given, memories, ports: { runtime, clock, logger }, everyMs }),
   );
-  return { given, refresh: () => placements.refresh() };
+  return {
+    aligns: given.aligns,
+    written: () => given.written(),
+    admit: (pod) => {
+      const refusal = given.admit(pod, holdersOf(memories, { runtime }));
+      placements.refresh();
+      return refusal;
+    },
+  };
 }
 
 /** The volumes of pods, with what they ask of the API. */
