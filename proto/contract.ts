@@ -6,6 +6,7 @@ export const contracts = {
   'cri-v1': { file: 'cri/api.proto', types: 'cri/api.ts' },
   'csi-v1': { file: 'csi/csi.proto', types: 'csi/csi.ts' },
   'deviceplugin-v1beta1': { file: 'deviceplugin/api.proto', types: 'deviceplugin/api.ts' },
+  'dra-health-v1alpha1': { file: 'dra-health/api.proto', types: 'dra-health/api.ts' },
   'dra-v1': { file: 'dra/api.proto', types: 'dra/api.ts' },
   'etcd-v3': { file: 'etcd/rpc.proto', types: 'etcd/rpc.ts' },
   'health-v1': { file: 'health/health.proto', types: 'health/health.ts' },

@@ -4,6 +4,7 @@ import { contracts, decoding, type ContractName } from './contract.ts';
 import type { Services as CriServices } from './cri/api.ts';
 import type { Services as CsiServices } from './csi/csi.ts';
 import type { Services as DevicePluginServices } from './deviceplugin/api.ts';
+import type { Services as DraHealthServices } from './dra-health/api.ts';
 import type { Services as DraServices } from './dra/api.ts';
 import type { Services as EtcdServices } from './etcd/rpc.ts';
 import type { Services as HealthServices } from './health/health.ts';
@@ -15,6 +16,7 @@ interface ServicesOf {
   readonly 'cri-v1': CriServices;
   readonly 'csi-v1': CsiServices;
   readonly 'deviceplugin-v1beta1': DevicePluginServices;
+  readonly 'dra-health-v1alpha1': DraHealthServices;
   readonly 'dra-v1': DraServices;
   readonly 'etcd-v3': EtcdServices;
   readonly 'health-v1': HealthServices;

@@ -6,6 +6,7 @@ import type { Outgoing } from '#proto/contract.ts';
 import type { ContainerAllocateResponse, Device, DevicePluginOptions } from '#proto/deviceplugin/api.ts';
 import { loadContract } from '#proto/load.ts';
 import { createUnixClient } from '#proto/unix-client.ts';
+import { createTold } from './told.fixture.ts';
 import { serveUnix, serviceOf, type ServedService } from '#proto/unix-server.ts';
 
 export interface DriverBehaviour {
@@ -71,17 +72,11 @@ async function createDriverService(
 ): Promise<Pick<DeviceDriver, 'allocated' | 'list'> & { readonly service: ServedService }> {
   const contract = await loadContract('deviceplugin-v1beta1');
   const allocated: (readonly string[])[] = [];
-  let current = behaviour.devices;
-  let changed = Promise.withResolvers<void>();
+  const lists = createTold(behaviour.devices);
   const service = serviceOf(contract.services['v1beta1.DevicePlugin'], {
     GetDevicePluginOptions: () => behaviour.options ?? {},
     ListAndWatch: async function* (_request, { signal }) {
-      const gone = Promise.withResolvers<void>();
-      signal.addEventListener('abort', () => gone.resolve(), { once: true });
-      while (!signal.aborted) {
-        yield { devices: current };
-        await Promise.race([changed.promise, gone.promise]);
-      }
+      for await (const devices of lists.from(signal)) yield { devices };
     },
     GetPreferredAllocation: ({ container_requests: [wish] }) => ({
       container_responses: [
@@ -98,14 +93,5 @@ async function createDriverService(
       return {};
     },
   });
-  return {
-    service,
-    allocated,
-    list: (devices) => {
-      current = devices;
-      const { resolve } = changed;
-      changed = Promise.withResolvers();
-      resolve();
-    },
-  };
+  return { service, allocated, list: lists.tell };
 }

@@ -7,7 +7,7 @@ import { silentLogger } from '#base/log.ts';
 import { loadContract } from '#proto/load.ts';
 import { createUnixClient } from '#proto/unix-client.ts';
 import type { Device } from './device.ts';
-import { servePodResources, type PodResourcesInput } from './pod-resources.ts';
+import { listPodResources, servePodResources, type PodResourcesInput } from './pod-resources.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'pr-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -77,4 +77,20 @@ it('List, Get and GetAllocatableResources say who has what', async () => {
     cpu_ids: [],
     memory: [],
   });
+});
+
+it('CPUs and memory that containers have alone, and what their claims are, are said, too', () => {
+  const own = { cpus: [2, 3], memory: [{ resource: 'memory', bytes: 1024, nodes: 0b10 }] };
+  const [said] = listPodResources({
+    ...input,
+    assignments: {
+      ofContainer: (uid, name) => (uid === 'a' && name === 'main' ? own : undefined),
+      allocatable: () => own,
+    },
+  });
+  const memory = [{ memory_type: 'memory', size: 1024, topology: { nodes: [{ ID: 1 }] } }];
+  expect(said?.containers).toMatchObject([
+    { name: 'side', cpu_ids: [], memory: [] },
+    { name: 'main', cpu_ids: [2, 3], memory },
+  ]);
 });

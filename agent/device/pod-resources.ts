@@ -7,15 +7,29 @@ import type { Pod } from '#api/generated/objects.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import type { Outgoing } from '#proto/contract.ts';
 import { loadContract } from '#proto/load.ts';
-import type { ContainerDevices, ContainerResources, PodResources } from '#proto/podresources/api.ts';
+import type {
+  ContainerDevices,
+  ContainerMemory,
+  ContainerResources,
+  PodResources,
+} from '#proto/podresources/api.ts';
 import { refusal } from '#proto/status.ts';
 import { serveUnixOnDemand, serviceOf } from '#proto/unix-server.ts';
+import type { MemoryBlock } from '#agent/kubelet/assign/assignment.ts';
+import { nodesIn } from '#agent/kubelet/assign/hints.ts';
+import type { NodeAssignments } from '#agent/kubelet/assign/node-assignments.ts';
+import { dynamicResourcesOf } from './claims/container-claims.ts';
+import type { PodClaims } from './claims/pod-claims.ts';
 import type { DeviceAllocation, DeviceResources } from './device.ts';
 
 export interface PodResourcesInput {
   readonly pods: readonly Pod[];
   readonly allocations: readonly DeviceAllocation[];
   readonly resources: DeviceResources;
+  /** Undefined: nobody has CPUs or memory alone. */
+  readonly assignments?: Pick<NodeAssignments, 'ofContainer' | 'allocatable'> | undefined;
+  /** Undefined: no claims are made ready here. */
+  readonly claims?: Pick<PodClaims, 'records'> | undefined;
 }
 
 export interface PodResourcesOptions {
@@ -35,7 +49,11 @@ export async function servePodResources(options: PodResourcesOptions): Promise<A
       const contract = await loadContract('podresources-v1');
       const lister = serviceOf(contract.services['v1.PodResourcesLister'], {
         List: () => ({ pod_resources: listPodResources(read()) }),
-        GetAllocatableResources: () => ({ devices: allocatableDevices(read()), cpu_ids: [], memory: [] }),
+        GetAllocatableResources: () => {
+          const input = read();
+          const { cpus = [], memory = [] } = input.assignments?.allocatable() ?? {};
+          return { devices: allocatableDevices(input), cpu_ids: cpus, memory: memory.map(memoryOf) };
+        },
         Get: ({ pod_namespace: namespace, pod_name: name }) => {
           const input = read();
           const pod = input.pods.find(
@@ -56,7 +74,7 @@ export function listPodResources(input: PodResourcesInput): readonly Outgoing<Po
   return input.pods.filter((pod) => !isTerminal(pod)).map((pod) => resourcesOf(pod, input));
 }
 
-/** Those that may be given to containers, one entry each as the kubelet has it. CPUs and memory are given to nobody alone. Pure. */
+/** Those that may be given to containers, one entry each as the kubelet has it. Pure. */
 export function allocatableDevices({ resources }: PodResourcesInput): readonly Outgoing<ContainerDevices>[] {
   return [...resources].flatMap(([resource, { devices, goneSinceMs }]) => {
     if (goneSinceMs !== undefined) return [];
@@ -66,20 +84,31 @@ export function allocatableDevices({ resources }: PodResourcesInput): readonly O
 }
 
 /** Containers that run beside each other: init containers that end are not among them (kubelet's apis/podresources). */
-function resourcesOf({ metadata, spec }: Pod, input: PodResourcesInput): Outgoing<PodResources> {
+function resourcesOf(pod: Pod, input: PodResourcesInput): Outgoing<PodResources> {
+  const { metadata, spec } = pod;
+  const uid = metadata?.uid ?? '';
   const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const records = input.claims?.records(uid) ?? [];
   const containers = [...sidecars, ...(spec?.containers ?? [])].map(
-    ({ name }): Outgoing<ContainerResources> => {
-      const own = input.allocations.filter(
-        (each) => each.podUid === metadata?.uid && each.container === name,
-      );
+    (container): Outgoing<ContainerResources> => {
+      const { name } = container;
+      const own = input.allocations.filter((each) => each.podUid === uid && each.container === name);
       const devices = own.flatMap(({ resource, ids }) =>
         ids.map((id) => deviceOf(resource, id, input.resources)),
       );
-      return { name, devices, cpu_ids: [], memory: [], dynamic_resources: [] };
+      const { cpus = [], memory = [] } = input.assignments?.ofContainer(uid, name) ?? {};
+      const dynamic = dynamicResourcesOf(pod, container, records);
+      return { name, devices, cpu_ids: cpus, memory: memory.map(memoryOf), dynamic_resources: dynamic };
     },
   );
   return { name: metadata?.name ?? '', namespace: metadata?.namespace ?? '', containers };
+}
+
+function memoryOf({ resource, bytes, nodes }: MemoryBlock): Outgoing<ContainerMemory> {
+  return {
+    ...{ memory_type: resource, size: bytes },
+    topology: { nodes: nodesIn(nodes).map((ID) => ({ ID })) },
+  };
 }
 
 function deviceOf(resource: string, id: string, resources: DeviceResources): Outgoing<ContainerDevices> {

@@ -138,11 +138,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const machine = await readMachine(options.proc, directories.pods);
   const released = { tell: (): void => undefined };
   const plugins = await openNodePlugins(undo, options);
-  const isolation = await openIsolation(
-    { ...options, providers: plugins.devices === undefined ? [] : [plugins.devices.manager] },
-    machine,
-    () => released.tell(),
-  );
+  const { providers } = plugins;
+  const isolation = await openIsolation({ ...options, providers }, machine, () => released.tell());
   const { shutdown } = isolation;
   const probeCounts = new ProbeCounts();
   const counts = new KubeletCounts();
@@ -154,7 +151,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     observe: async () => observationsOf(await readMachine(options.proc, directories.pods), directories.pods),
   });
   const workers = await startPodWorkers({
-    ...{ devices: plugins.devices, claims: plugins.claims },
+    ...plugins.workers,
     ...{ pressure, probeCounts, counts },
     informers: options.informers,
     runtime,
@@ -193,7 +190,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   });
   undo.use(agent);
   released.tell = () => agent.refresh();
-  plugins.start(agent, workers);
+  plugins.start(agent, workers, isolation.assignments);
   const owned = undo.move();
   return {
     registered: agent.registered,

@@ -6,8 +6,12 @@ import { resourceSlices } from '#api/schema/kind-ref.ts';
 import { isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { listAll } from '#client/list-all.ts';
+import { ClaimHealths, followHealths } from '#agent/device/claims/claim-healths.ts';
+import type { ClaimRecord } from '#agent/device/claims/claim-record.ts';
+import { claimHealthsOf } from '#agent/device/claims/container-claims.ts';
 import { DraDrivers, draPluginType } from '#agent/device/claims/dra-plugin.ts';
 import { openPodClaims, type PodClaims } from '#agent/device/claims/pod-claims.ts';
+import type { PodHealths } from './ports.ts';
 import type { PluginHandlers } from '#agent/plugin/plugin.ts';
 
 export interface NodeClaimsOptions {
@@ -23,6 +27,7 @@ export interface NodeClaimsOptions {
 
 export interface NodeClaims extends Disposable {
   readonly claims: PodClaims;
+  readonly healths: PodHealths;
   readonly plugins: PluginHandlers;
 }
 
@@ -32,7 +37,15 @@ const wipeMs = 30_000;
 export async function openNodeClaims(options: NodeClaimsOptions): Promise<NodeClaims> {
   const { client, path, clock, logger } = options;
   const wipes = new Map<string, Disposable>(); // by driver
-  const drivers = new DraDrivers((name, isThere) => {
+  const listeners = new Set<(podUids: readonly string[]) => void>();
+  const healths = new ClaimHealths({
+    clock,
+    onChange: (driver, devices) => {
+      const uids = podsWith(claims.records(), driver, devices);
+      if (uids.length > 0) for (const listener of listeners) listener(uids);
+    },
+  });
+  const onChange = (name: string, isThere: boolean): void => {
     wipes.get(name)?.[Symbol.dispose]();
     wipes.delete(name);
     logger.info({ driver: name }, isThere ? 'driver of devices registered' : 'driver of devices gone');
@@ -41,6 +54,11 @@ export async function openNodeClaims(options: NodeClaimsOptions): Promise<NodeCl
       return;
     }
     wipeLater(name, (driver) => driver === name);
+  };
+  const drivers = new DraDrivers({
+    onChange,
+    follow: (driver, { watchHealths: watch }, signal) =>
+      void followHealths({ driver, watch, healths, clock, logger }, signal),
   });
   const wipeLater = (key: string, isGone: (driver: string) => boolean): void => {
     const wipe = (): void => {
@@ -57,12 +75,35 @@ export async function openNodeClaims(options: NodeClaimsOptions): Promise<NodeCl
   const claims = await openPodClaims({ path, client, drivers, logger });
   return {
     claims,
+    healths: {
+      healthOf: (pod) =>
+        claimHealthsOf(pod, claims.records(pod.metadata?.uid), ({ driver, pool, device }) =>
+          healths.of(driver, pool, device),
+        ),
+      onChange: (listener) => {
+        listeners.add(listener);
+        return { [Symbol.dispose]: () => void listeners.delete(listener) };
+      },
+    },
     plugins: { [draPluginType]: drivers.handler },
     [Symbol.dispose]: () => {
       for (const wipe of wipes.values()) wipe[Symbol.dispose]();
       drivers[Symbol.dispose]();
+      healths[Symbol.dispose]();
     },
   };
+}
+
+/** Pods that use one of the devices (`pool/device`). */
+function podsWith(
+  records: readonly ClaimRecord[],
+  driver: string,
+  devices: ReadonlySet<string>,
+): readonly string[] {
+  const concerned = records.filter(({ drivers }) =>
+    drivers[driver]?.some(({ pool, device }) => devices.has(`${pool}/${device}`)),
+  );
+  return [...new Set(concerned.flatMap(({ podUids }) => podUids))];
 }
 
 /** Nobody is to be given devices of a driver that does not serve the node. */

@@ -15,9 +15,11 @@ import { startPluginWatcher } from '#agent/plugin/plugin-watcher.ts';
 import type { PluginHandlers } from '#agent/plugin/plugin.ts';
 import { createCsi, type Csi } from '#agent/volume/csi/start-csi.ts';
 import { createMounter } from '#agent/volume/mounter.ts';
-import type { PodClaims } from '#agent/device/claims/pod-claims.ts';
+import type { NodeAssignments } from './assign/node-assignments.ts';
 import { openNodeClaims } from './node-claims.ts';
+import type { HintProvider } from './assign/assignment.ts';
 import type { PodWorkers } from './sync/pod-workers.ts';
+import type { PodWorkersOptions } from './sync/sync-ports.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 
 export interface PluginOptions {
@@ -43,9 +45,11 @@ interface NodePluginsOptions {
 export interface NodePlugins {
   readonly csi: Csi;
   readonly devices: NodeDevices | undefined;
-  readonly claims: PodClaims;
+  readonly workers: Pick<PodWorkersOptions, 'devices' | 'claims' | 'claimHealths'>;
+  /** Who has what lies near some memory. */
+  readonly providers: readonly HintProvider[];
   /** They register once the Node is there: what they say of it is written on it. */
-  start(agent: NodeAgent, workers: PodWorkers): void;
+  start(agent: NodeAgent, workers: PodWorkers, assignments: NodeAssignments | undefined): void;
 }
 
 /** Devices and what claims have stand before the first pod is looked at; plugins are asked in the background. All of it ends with the stack. */
@@ -75,8 +79,10 @@ export async function openNodePlugins(
     }),
   );
   return {
-    ...{ csi, devices, claims: nodeClaims.claims },
-    start: (agent, workers) => {
+    ...{ csi, devices },
+    workers: { devices, claims: nodeClaims.claims, claimHealths: nodeClaims.healths },
+    providers: devices === undefined ? [] : [devices.manager],
+    start: (agent, workers, assignments) => {
       onDriver = () => retryClaims(workers);
       onReleased = () => agent.refresh();
       if (devices !== undefined) stack.use(devices.onChange(() => agent.refresh()));
@@ -88,7 +94,14 @@ export async function openNodePlugins(
         CSIPlugin: csi.plugins,
       };
       stack.use(watchPlugins(options, agent, handlers));
-      if (devices !== undefined) stack.use(tellResources(options, devices, workers));
+      if (devices !== undefined) {
+        const read = (): PodResourcesInput => ({
+          ...{ pods: workers.pods(), assignments, claims: nodeClaims.claims },
+          allocations: devices.manager.allocations(),
+          resources: devices.manager.resources(),
+        });
+        stack.use(tellResources(options, read));
+      }
     },
   };
 }
@@ -122,15 +135,9 @@ function watchPlugins(
 /** Who has what devices. Where no socket can be, the node goes without, and the log says so. */
 function tellResources(
   { directories, clock, logger }: NodePluginsOptions,
-  { manager }: NodeDevices,
-  workers: Pick<PodWorkers, 'pods'>,
+  read: () => PodResourcesInput,
 ): AsyncDisposable {
   const directory = path.join(directories.kubelet, 'pod-resources');
-  const read = (): PodResourcesInput => ({
-    pods: workers.pods(),
-    allocations: manager.allocations(),
-    resources: manager.resources(),
-  });
   const served = servePodResources({ directory, read, clock, logger }).catch((error: unknown) => {
     logger.warn({ directory, error: describeError(error) }, 'pod resources are not served');
     return undefined;

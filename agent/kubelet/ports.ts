@@ -23,6 +23,14 @@ import type { PodDisk } from './pod-disk.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import type { ReferencedObjects } from './referenced-objects.ts';
 
+/** How what containers were given is. */
+export interface PodHealths {
+  /** By name of the container. */
+  healthOf(pod: Pod): ReturnType<PodDevices['healthOf']>;
+  /** Told of pods of which something is otherwise. */
+  onChange(listener: (podUids: readonly string[]) => void): Disposable;
+}
+
 /** What containers of this node have for themselves. */
 export interface PodAssignments extends Pick<NodeAssignments, 'aligns' | 'written'> {
   /** Gives the pod what it asks for alone, and the others make room at once; safe to repeat. */
@@ -36,6 +44,8 @@ export interface KubeletPorts {
   readonly volumes: PodVolumes;
   /** Undefined: no drivers of devices serve this node. */
   readonly claims?: PodClaims | undefined;
+  /** Undefined: nobody says how devices of claims are. */
+  readonly claimHealths?: PodHealths | undefined;
   readonly mounter: Mounter;
   /** Undefined: the kernel has no AppArmor. */
   readonly appArmor?: AppArmor | undefined;

@@ -6,6 +6,8 @@ import { describe, expect, it } from 'vitest';
 
 import { createTestDraDriver } from '#agent/device/claims/dra-driver.fixture.ts';
 import { startTestDriver } from '#agent/plugin/driver.fixture.ts';
+import { loadContract } from '#proto/load.ts';
+import { createUnixClient } from '#proto/unix-client.ts';
 import type { Pod, ResourceV1ResourceClaim as ResourceClaim } from '#api/generated/objects.ts';
 import { canTestClusters, eventually, startCluster } from './cluster.ts';
 import { pidsOf } from './processes.ts';
@@ -78,8 +80,11 @@ describe.skipIf(!canTestClusters())('claims of devices (needs kubectl)', () => {
     writeFileSync(join(cdi, 'gpu.json'), JSON.stringify(spec));
     const registry = join(cluster.dataDir, 'node-1', 'kubelet', 'plugins_registry');
     await using _driver = await startTestDriver(join(registry, 'gpu.sock'), {
-      info: { type: 'DRAPlugin', name: driver, supported_versions: ['v1.DRAPlugin'] },
-      services: [dra.service],
+      info: {
+        ...{ type: 'DRAPlugin', name: driver },
+        supported_versions: ['v1.DRAPlugin', 'v1alpha1.DRAResourceHealth'],
+      },
+      services: [dra.service, dra.health],
     });
     for (const object of objects) await create(object);
     await create(pod('first'));
@@ -95,6 +100,30 @@ describe.skipIf(!canTestClusters())('claims of devices (needs kubectl)', () => {
     expect(await cluster.must('get resourceclaims --no-headers')).toContain('allocated,reserved');
     expect(await cluster.must('exec first -- sh -c "echo $GPU; ls /cdi"')).toBe('80\ngpu.json\n');
     expect(dra.calls).toEqual([`prepare ${claim?.metadata?.uid ?? ''}`]);
+    // What it has is said to whoever monitors the node, and how that is, in its status.
+    const contract = await loadContract('podresources-v1');
+    const endpoint = join(cluster.dataDir, 'node-1', 'kubelet', 'pod-resources', 'kubelet.sock');
+    {
+      using client = createUnixClient(contract, { endpoint, timeoutMs: 30_000 });
+      const { Get } = contract.services['v1.PodResourcesLister'];
+      const said = await client.call(Get, { pod_name: 'first', pod_namespace: 'default' });
+      const resources = said.pod_resources?.containers[0]?.dynamic_resources;
+      expect(resources).toMatchObject([
+        { claim_resources: [{ device_name: 'gpu-80', cdi_devices: [{ name: `${driver}/gpu=large` }] }] },
+      ]);
+    }
+    const health = async (): Promise<string | undefined> => {
+      const { status } = await get<Pod>('pod first');
+      return status?.containerStatuses?.[0]?.allocatedResourcesStatus?.[0]?.resources?.[0]?.health;
+    };
+    expect(await health()).toBe('Unknown');
+    for (const [told, shown] of [
+      ['HEALTHY', 'Healthy'],
+      ['UNHEALTHY', 'Unhealthy'],
+    ] as const) {
+      dra.tell([{ device: { pool_name: 'node-1', device_name: 'gpu-80' }, health: told }]);
+      await eventually(shown, async () => (await health()) === shown);
+    }
 
     await create(pod('second'));
     const refusal = '0/1 nodes are available: 1 cannot allocate all claims.';

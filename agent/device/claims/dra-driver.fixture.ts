@@ -1,9 +1,16 @@
+import type { Outgoing } from '#proto/contract.ts';
+import type { DeviceHealth } from '#proto/dra-health/api.ts';
+import { createTold } from '#agent/device/told.fixture.ts';
 import { loadContract } from '#proto/load.ts';
 import { serviceOf, type ServedService } from '#proto/unix-server.ts';
 import type { ClaimRef, DriverDevice } from './dra-plugin.ts';
 
 export interface TestDraDriver {
   readonly service: ServedService;
+  /** Says how its devices are: beside `service`, if it is to. */
+  readonly health: ServedService;
+  /** Says so now, to whoever listens. */
+  tell(devices: readonly Outgoing<DeviceHealth>[]): void;
   /** What it was asked: `prepare UID`, `unprepare UID`. */
   readonly calls: string[];
 }
@@ -47,5 +54,12 @@ export async function createTestDraDriver({ devicesOf }: TestDraDriverOptions): 
       ),
     }),
   });
-  return { service, calls };
+  const healths = createTold<readonly Outgoing<DeviceHealth>[]>([]);
+  const healthContract = await loadContract('dra-health-v1alpha1');
+  const health = serviceOf(healthContract.services['v1alpha1.DRAResourceHealth'], {
+    NodeWatchResources: async function* (_request, { signal }) {
+      for await (const devices of healths.from(signal)) yield { devices };
+    },
+  });
+  return { service, health, calls, tell: healths.tell };
 }

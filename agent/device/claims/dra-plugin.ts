@@ -1,6 +1,7 @@
 /** Drivers of devices that claims are given (k8s.io/kubelet/pkg/apis/dra): how they come, and what they are asked. */
 import { PodwrightError } from '#base/errors.ts';
 import { chooseVersion, type Plugin, type PluginHandler } from '#agent/plugin/plugin.ts';
+import type { DeviceHealth } from '#proto/dra-health/api.ts';
 import type { Device as PreparedDevice } from '#proto/dra/api.ts';
 import { loadContract, type LoadedContract } from '#proto/load.ts';
 import { createUnixClient, type UnixClient } from '#proto/unix-client.ts';
@@ -8,6 +9,7 @@ import { createUnixClient, type UnixClient } from '#proto/unix-client.ts';
 export const draPluginType = 'DRAPlugin';
 /** Names of services, best first, as drivers list them for versions. */
 const services = ['v1.DRAPlugin', 'v1beta1.DRAPlugin'];
+const healthServices = ['v1beta1.DRAResourceHealth', 'v1alpha1.DRAResourceHealth'];
 /** The kubelet's (PluginClientTimeout). */
 const callMs = 45_000;
 
@@ -31,20 +33,31 @@ export interface DraDriver extends Disposable {
   /** @throws what the driver says, E_CONNECTION when it does not answer */
   prepare(claim: ClaimRef, signal: AbortSignal): Promise<readonly DriverDevice[]>;
   unprepare(claim: ClaimRef, signal: AbortSignal): Promise<void>;
+  /** How all of its devices are, each time that changes. @throws E_UNSUPPORTED where it does not say */
+  watchHealths(signal: AbortSignal): AsyncIterable<readonly DeviceHealth[]>;
+}
+
+export interface DraDriversOptions {
+  /** Told when the first of a name came, or the last of it went. */
+  readonly onChange: (name: string, isThere: boolean) => void;
+  /** What goes on as long as a driver serves the node: until the signal. */
+  readonly follow?: (name: string, driver: DraDriver, signal: AbortSignal) => void;
+  readonly connect?: (plugin: Plugin) => Promise<DraDriver>;
+}
+
+interface Served {
+  readonly plugin: Plugin;
+  readonly driver: DraDriver;
+  readonly ended: AbortController;
 }
 
 /** The drivers that serve this node, by name; of several with one name (one that is replaced) the last that came. */
 export class DraDrivers {
-  readonly #byName = new Map<string, readonly { readonly plugin: Plugin; readonly driver: DraDriver }[]>();
-  readonly #connect: (plugin: Plugin) => Promise<DraDriver>;
-  readonly #onChange: (name: string, isThere: boolean) => void;
+  readonly #byName = new Map<string, readonly Served[]>();
+  readonly #options: DraDriversOptions;
 
-  constructor(
-    onChange: (name: string, isThere: boolean) => void,
-    connect: (plugin: Plugin) => Promise<DraDriver> = connectDraDriver,
-  ) {
-    this.#onChange = onChange;
-    this.#connect = connect;
+  constructor(options: DraDriversOptions) {
+    this.#options = options;
   }
 
   readonly handler: PluginHandler = {
@@ -56,21 +69,24 @@ export class DraDrivers {
       );
     },
     register: async (plugin) => {
-      const driver = await this.#connect(plugin);
-      this.#byName.set(plugin.name, [...(this.#byName.get(plugin.name) ?? []), { plugin, driver }]);
-      this.#onChange(plugin.name, true);
+      const { connect = connectDraDriver, onChange, follow } = this.#options;
+      const driver = await connect(plugin);
+      const ended = new AbortController();
+      this.#byName.set(plugin.name, [...(this.#byName.get(plugin.name) ?? []), { plugin, driver, ended }]);
+      onChange(plugin.name, true);
+      follow?.(plugin.name, driver, ended.signal);
     },
     deregister: ({ name, socket, identity }) => {
       const known = this.#byName.get(name) ?? [];
       const isGone = (one: (typeof known)[number]): boolean =>
         one.plugin.socket === socket && one.plugin.identity === identity;
-      for (const one of known.filter(isGone)) one.driver[Symbol.dispose]();
+      for (const one of known.filter(isGone)) end(one);
       const left = known.filter((one) => !isGone(one));
       if (left.length === known.length) return;
       if (left.length > 0) this.#byName.set(name, left);
       else {
         this.#byName.delete(name);
-        this.#onChange(name, false);
+        this.#options.onChange(name, false);
       }
     },
   };
@@ -87,15 +103,20 @@ export class DraDrivers {
   }
 
   [Symbol.dispose](): void {
-    for (const known of this.#byName.values()) for (const { driver } of known) driver[Symbol.dispose]();
+    for (const known of this.#byName.values()) for (const one of known) end(one);
     this.#byName.clear();
   }
+}
+
+function end({ driver, ended }: Served): void {
+  ended.abort(new DOMException('the driver is gone', 'AbortError'));
+  driver[Symbol.dispose]();
 }
 
 type Methods = LoadedContract<'dra-v1'>['services']['k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin'];
 
 async function connectDraDriver({ endpoint, versions }: Plugin): Promise<DraDriver> {
-  const contract = await loadContract('dra-v1');
+  const [contract, health] = await Promise.all([loadContract('dra-v1'), loadContract('dra-health-v1alpha1')]);
   const isOld = chooseVersion(services, versions) === 'v1beta1.DRAPlugin';
   const methods = methodsOf(contract.services['k8s.io.kubelet.pkg.apis.dra.v1.DRAPlugin'], isOld);
   const client: UnixClient = createUnixClient(contract, { endpoint, timeoutMs: callMs });
@@ -108,6 +129,13 @@ async function connectDraDriver({ endpoint, versions }: Plugin): Promise<DraDriv
     unprepare: async (claim, signal) => {
       const { claims } = await client.call(methods.NodeUnprepareResources, { claims: [claim] }, { signal });
       answerFor(claim, claims, 'NodeUnprepareResources');
+    },
+    watchHealths: async function* (signal) {
+      const { NodeWatchResources: method } = health.services['v1alpha1.DRAResourceHealth'];
+      // One that names none of them may serve the oldest, as kubelets ask it.
+      const version = chooseVersion(healthServices, versions) ?? 'v1alpha1.DRAResourceHealth';
+      const path = method.path.replace('v1alpha1.DRAResourceHealth', version);
+      for await (const { devices } of client.stream({ ...method, path }, {}, signal)) yield devices;
     },
     [Symbol.dispose]: () => client[Symbol.dispose](),
   };

@@ -76,6 +76,7 @@ function driverOf(name: string): DraDriver {
       return [{ pool: 'p', device: 'd', requests: ['r'], cdiIds: [`${name}/x=${claim.name}`] }];
     },
     unprepare: (claim) => call(`unprepare ${claim.name}`),
+    watchHealths: async function* () {},
     [Symbol.dispose]: () => undefined,
   };
 }
@@ -187,7 +188,9 @@ describe('a driver', () => {
 
   it('registers by its socket, is asked, and goes', async () => {
     const seen: string[] = [];
-    using drivers = new DraDrivers((name, isThere) => seen.push(`${isThere ? '+' : '-'}${name}`));
+    using drivers = new DraDrivers({
+      onChange: (name, isThere) => seen.push(`${isThere ? '+' : '-'}${name}`),
+    });
     const watch = { directory: directory(), clock: systemClock, logger: silentLogger };
     await using _watcher = await startPluginWatcher({ ...watch, handlers: { DRAPlugin: drivers.handler } });
     const driver = await createTestDraDriver({
@@ -212,7 +215,7 @@ describe('a driver', () => {
   });
 
   it('of no version that is known is refused', () => {
-    using drivers = new DraDrivers(() => undefined);
+    using drivers = new DraDrivers({ onChange: () => undefined });
     const plugin = { type: 'DRAPlugin', name: 'x', endpoint: '/x', socket: '/x', identity: '1' };
     expect(() => drivers.handler.validate({ ...plugin, versions: ['v2.DRAPlugin'] })).toThrow(
       'none of the services v1.DRAPlugin, v1beta1.DRAPlugin is among v2.DRAPlugin',

@@ -43,6 +43,8 @@ export interface PodClaims {
   unprepare(podUid: string, signal: AbortSignal): Promise<void>;
   /** Pods that claims are recorded for. */
   podUids(): ReadonlySet<string>;
+  /** What is recorded of claims that the pod uses; of all pods without. */
+  records(podUid?: string): readonly ClaimRecord[];
 }
 
 /** Reads what is recorded. A file that is damaged refuses pods with claims, and no others. */
@@ -71,6 +73,11 @@ class RecordedClaims implements PodClaims {
 
   podUids(): ReadonlySet<string> {
     return new Set([...this.#records.values()].flatMap(({ podUids }) => podUids));
+  }
+
+  records(podUid?: string): readonly ClaimRecord[] {
+    const all = [...this.#records.values()];
+    return podUid === undefined ? all : all.filter(({ podUids }) => podUids.includes(podUid));
   }
 
   async prepare(pod: Pod, signal: AbortSignal): Promise<PreparedClaims> {
@@ -197,6 +204,6 @@ export function cdiIdsOf(
 }
 
 /** A container names a request as the claim does; a driver may say which of its alternatives it is. */
-function isOf(request: string): (name: string) => boolean {
+export function isOf(request: string): (name: string) => boolean {
   return (name) => name === request || name.startsWith(`${request}/`);
 }

@@ -44,6 +44,17 @@ describe('what a node assigned', () => {
     });
   });
 
+  test('is told with what could be assigned at all', async () => {
+    const node = await open();
+    node.admit(podOf('a', '2'), new Set(['a']));
+    expect(node.ofContainer('a', 'c')).toMatchObject({ cpus: [1, 2], memory: [{ bytes: 100, nodes: 1 }] });
+    expect(node.ofContainer('b', 'c')).toBeUndefined();
+    const memory = [{ resource: 'memory', bytes: 1000, nodes: 1 }];
+    expect(node.allocatable()).toEqual({ cpus: [1, 2, 3], memory });
+    const none = await open({ cpuPolicy: 'none', memoryPolicy: 'None' });
+    expect(none.allocatable()).toEqual({ cpus: [], memory: [] });
+  });
+
   test('is of this machine, and whole, or the agent says what to do', async () => {
     const first = await open();
     first.admit(podOf('a', '2'), new Set(['a']));

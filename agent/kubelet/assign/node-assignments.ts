@@ -3,11 +3,12 @@ import type { Pod } from '#api/generated/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
 import { assignPod, isRefusal } from './assign-pod.ts';
-import type { Assigned, AssignInput, HintProvider } from './assignment.ts';
+import type { Assigned, AssignInput, Assignment, HintProvider } from './assignment.ts';
 import { readCheckpoint, removeCheckpoint, renderCheckpoint, writeCheckpoint } from './checkpoint.ts';
 import { formatCpuList } from './cpu-list.ts';
 import { nodesIn } from './hints.ts';
-import { sharedCpus, takenCpus } from './share-cpus.ts';
+import { freeCpus, sharedCpus, takenCpus } from './share-cpus.ts';
+import { memoryBlocks } from './share-memory.ts';
 
 /** Where a container runs: lists as cpuset.cpus and cpuset.mems take them. Undefined: no matter. */
 export interface Placement {
@@ -86,6 +87,21 @@ export class NodeAssignments {
           : formatCpuList(isAlone ? cpus : sharedCpus(this.#input, this.#assigned)),
       mems: nodes === 0 ? undefined : formatCpuList(nodesIn(nodes)),
       isAlone,
+    };
+  }
+
+  /** What the container has alone; memory of init containers only as far as it is not the others' later on. */
+  ofContainer(uid: string, container: string): Assignment | undefined {
+    return this.#assigned.get(uid)?.get(container);
+  }
+
+  /** All that containers may have alone, whoever has it now; without a policy that gives any, nothing. */
+  allocatable(): Assignment {
+    const none = new Map();
+    const { cpus, memory } = this.gives;
+    return {
+      cpus: cpus ? [...freeCpus(this.#input, none)].toSorted((a, b) => a - b) : [],
+      memory: memory ? memoryBlocks(this.#input) : [],
     };
   }
 

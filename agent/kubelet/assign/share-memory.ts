@@ -1,5 +1,5 @@
 /** Memory of NUMA nodes for containers alone (static memory manager policy, KEP-1769). Pure. */
-import { countOf, isNarrower, nodesIn, subsetsOf, type Hint, type NodeMask } from './hints.ts';
+import { countOf, isNarrower, maskOf, nodesIn, subsetsOf, type Hint, type NodeMask } from './hints.ts';
 import type { Assigned, AssignInput, MemoryBlock } from './assignment.ts';
 
 /** What containers could have of a node, before any has. */
@@ -9,6 +9,17 @@ function capacityOf({ topology, rules }: AssignInput, id: number, resource: stri
   const total =
     resource === 'memory' ? (node?.memoryBytes ?? 0) - huge : (node?.hugePages.get(resource) ?? 0);
   return Math.max(0, total - (rules.reservedMemory.get(id)?.get(resource) ?? 0));
+}
+
+/** What containers could have of each node, before any has. */
+export function memoryBlocks(input: AssignInput): readonly MemoryBlock[] {
+  const blocks = input.topology.nodes.flatMap(({ id, hugePages }) =>
+    ['memory', ...hugePages.keys()].map((resource) => ({
+      ...{ resource, nodes: maskOf([id]) },
+      bytes: capacityOf(input, id, resource),
+    })),
+  );
+  return blocks.filter(({ bytes }) => bytes > 0);
 }
 
 function blocksOf(assigned: Assigned): readonly MemoryBlock[] {

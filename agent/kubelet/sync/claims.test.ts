@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { events, pods } from '#api/schema/kind-ref.ts';
 import type { PodClaims } from '#agent/device/claims/pod-claims.ts';
+import type { PodHealths } from '#agent/kubelet/ports.ts';
 import { startTestNode, type TestNode } from '#agent/kubelet/test-node.fixture.ts';
 
 let calls: string[];
@@ -26,6 +27,7 @@ const claims: PodClaims = {
     recorded.delete(uid);
   },
   podUids: () => recorded,
+  records: () => [],
 };
 
 function fail(): void {
@@ -99,4 +101,25 @@ it('a node without drivers says so', async () => {
   expect(node.client.all(events).map(({ message }) => message)).toContain(
     'Failed to prepare dynamic resources: spec.resourceClaims is not supported by this node',
   );
+});
+
+it('how devices of claims are shows in the status, and what changes is written', async () => {
+  let health = 'Healthy';
+  let tell: (uids: readonly string[]) => void = () => undefined;
+  const claimHealths: PodHealths = {
+    healthOf: () => new Map([['c', [{ name: 'claim:gpu', resources: [{ resourceID: 'x', health }] }]]]),
+    onChange: (listener) => {
+      tell = listener;
+      return { [Symbol.dispose]: () => undefined };
+    },
+  };
+  await using node = await startTestNode({ claims, workers: { claimHealths } });
+  node.create('p', { containers: [{ name: 'c', image: 'busybox' }], resourceClaims });
+  await node.settle();
+  const shown = (): unknown => node.get('p')?.status?.containerStatuses?.[0]?.allocatedResourcesStatus;
+  expect(shown()).toEqual([{ name: 'claim:gpu', resources: [{ resourceID: 'x', health: 'Healthy' }] }]);
+  health = 'Unhealthy';
+  tell([node.get('p')?.metadata?.uid ?? '', 'no-such-pod']);
+  await node.settle();
+  expect(shown()).toEqual([{ name: 'claim:gpu', resources: [{ resourceID: 'x', health: 'Unhealthy' }] }]);
 });

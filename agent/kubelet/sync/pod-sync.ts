@@ -1,4 +1,5 @@
 import { done, type KeyOutcome } from '#base/keyed-queue.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { apply } from '#agent/kubelet/apply/apply.ts';
 import { gatherSandbox, gatherStart, renderInput } from './gather.ts';
@@ -126,7 +127,7 @@ function observe(memory: PodMemory, { runtime }: SyncPorts): PodObservation {
 }
 
 function known(memory: PodMemory, ports: SyncPorts): KnownFacts {
-  const { node, runtime, statusWriter, devices, pulled } = ports;
+  const { node, runtime, statusWriter, pulled } = ports;
   const { pod } = memory.desired;
   const named = [...imagesOfPod(pod, containersOf(pod))];
   const images = named.flatMap(([key, image]): [string, string, boolean][] => {
@@ -141,10 +142,22 @@ function known(memory: PodMemory, ports: SyncPorts): KnownFacts {
     hostIps: node.ips,
     presentImages: imagesThat(true),
     lockedImages: imagesThat(false),
-    deviceHealths: devices?.healthOf(memory.uid),
+    deviceHealths: healthsOf(pod, ports),
     isStatusCurrent: statusWriter.isCurrent(memory.uid),
     restartBackoffMaxMs: node.restartBackoffMaxMs,
   };
+}
+
+/** Of devices of plugins, then of claims. */
+function healthsOf(
+  pod: Pod,
+  { devices, claimHealths }: Pick<SyncPorts, 'devices' | 'claimHealths'>,
+): KnownFacts['deviceHealths'] {
+  const own = devices?.healthOf(pod.metadata?.uid ?? '');
+  const ofClaims = claimHealths?.healthOf(pod);
+  if (own === undefined || ofClaims === undefined || own.size === 0) return ofClaims ?? own;
+  const names = new Set([...own.keys(), ...ofClaims.keys()]);
+  return new Map([...names].map((name) => [name, [...(own.get(name) ?? []), ...(ofClaims.get(name) ?? [])]]));
 }
 
 function report(memory: PodMemory, ports: SyncPorts): void {

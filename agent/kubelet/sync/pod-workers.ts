@@ -101,17 +101,15 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
 /** All pods are known now: what others had is free. A device that fails shows in its pod's status. */
 function followDevices(
   stack: AsyncDisposableStack,
-  { devices }: PodWorkersOptions,
+  { devices, claimHealths }: PodWorkersOptions,
   parts: { readonly memories: PodMemories; readonly queue: KeyedQueue<string>; readonly ports: SyncPorts },
 ): void {
   const { memories, queue, ports } = parts;
-  if (devices === undefined) return;
-  devices.collectBy((uid) => mayUseDevices(uid, memories, ports));
-  stack.use(
-    devices.onChange((uids) => {
-      for (const uid of uids) if (memories.has(uid)) queue.add(uid);
-    }),
-  );
+  devices?.collectBy((uid) => mayUseDevices(uid, memories, ports));
+  const look = (uids: readonly string[]): void => {
+    for (const uid of uids) if (memories.has(uid)) queue.add(uid);
+  };
+  for (const source of [devices, claimHealths]) if (source !== undefined) stack.use(source.onChange(look));
 }
 
 async function startStatics(

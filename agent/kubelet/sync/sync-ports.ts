@@ -19,6 +19,7 @@ import { kubeletView } from '#agent/volume/csi/kubelet-view.ts';
 import { createPodVolumes, type PodVolumes } from '#agent/volume/pod-volumes.ts';
 import { createTokens } from '#agent/volume/tokens.ts';
 import type { AppArmor } from '#agent/node/apparmor.ts';
+import type { PodHealths } from '#agent/kubelet/ports.ts';
 import type { PodClaims } from '#agent/device/claims/pod-claims.ts';
 import type { CsiVolumes, Mounter } from '#agent/volume/volume.ts';
 import { createImagePuller, type ImagePulls } from '#agent/kubelet/apply/image-puller.ts';
@@ -62,6 +63,7 @@ export interface PodWorkersOptions {
   readonly mounter: Mounter;
   /** Undefined: no drivers of devices serve this node. */
   readonly claims?: PodClaims | undefined;
+  readonly claimHealths?: PodHealths | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly directories: KubeletDirectories;
@@ -146,7 +148,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     client,
     runtime,
     volumes,
-    claims: options.claims,
+    ...{ claims: options.claims, claimHealths: options.claimHealths },
     appArmor: options.appArmor,
     mounter,
     objects,
