@@ -34,9 +34,6 @@ export function unacted(what: string): KindEffect {
 /** What several kinds say. */
 export const policies: KindEffect = acted('control-plane/apiserver/chain/admission/policies/policy-book.ts');
 export const ruled: KindEffect = acted('control-plane/apiserver/chain/authz/rbac/rbac-book.ts');
-export const noVolumes: KindEffect = unacted(
-  'no volume is modified by it: drivers of CSI are not asked to (ControllerModifyVolume)',
-);
 export const devicesGiven: KindEffect = acted('control-plane/scheduler/devices/device-binder.ts');
 /** Where requests are given their turn. */
 export const shares: KindEffect = acted('control-plane/apiserver/chain/flow-control/shared-seats.ts');

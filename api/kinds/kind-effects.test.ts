@@ -47,12 +47,6 @@ describe('effectWarnings()', () => {
     },
   );
 
-  it('says which and what', () => {
-    expect(of('storage.k8s.io/v1', 'VolumeAttributesClass')).toEqual([
-      'storage.k8s.io/v1 VolumeAttributesClass is stored, but podwright does not act on it yet: no volume is modified by it: drivers of CSI are not asked to (ControllerModifyVolume)',
-    ]);
-  });
-
   it.each([['apps/v1', 'StatefulSet', { spec: { volumeClaimTemplates: [{}] } }, /no volume is bound/]])(
     'knows parts of %s %s',
     (apiVersion, kind, object, want) => {

@@ -53,6 +53,7 @@ import type {
   ValidatingAdmissionPolicy,
   ValidatingWebhookConfiguration,
   VolumeAttachment,
+  VolumeAttributesClass,
 } from '#api/generated/objects.ts';
 
 /** Names a kind for a typed client; T is the type of its objects. */
@@ -226,6 +227,11 @@ export const validatingWebhookConfigurations: KindRef<ValidatingWebhookConfigura
 export const volumeAttachments: KindRef<VolumeAttachment> = ref(
   'storage.k8s.io/v1/volumeattachments',
   'VolumeAttachment',
+  false,
+);
+export const volumeAttributesClasses: KindRef<VolumeAttributesClass> = ref(
+  'storage.k8s.io/v1/volumeattributesclasses',
+  'VolumeAttributesClass',
   false,
 );
 

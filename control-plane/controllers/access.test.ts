@@ -345,6 +345,10 @@ it('budgets, quotas, volumes, networks of Services, roles made of others', async
   await test.make('/api/v1/persistentvolumes', { metadata: { name: 'v' }, spec: volume });
   await test.call('DELETE', '/api/v1/persistentvolumes/v');
   await until('pv-protection-controller', 'update persistentvolumes');
+  const classes = '/apis/storage.k8s.io/v1/volumeattributesclasses';
+  await test.make(classes, { metadata: { name: 'c' }, driverName: 'd.example', parameters: { a: 'b' } });
+  await test.call('DELETE', `${classes}/c`);
+  await until('volumeattributesclass-protection-controller', 'update storage.k8s.io/volumeattributesclasses');
   await test.make('/apis/networking.k8s.io/v1/servicecidrs', {
     metadata: { name: 'c', finalizers: ['networking.k8s.io/service-cidr-finalizer'] },
     spec: { cidrs: ['10.99.0.0/24'] },

@@ -35,6 +35,7 @@ const known = [
   ['clusterrole-aggregation-controller', 'clusterrole-aggregation'],
   ['persistentvolumeclaim-protection-controller', 'pvc-protection'],
   ['persistentvolume-protection-controller', 'pv-protection'],
+  ['volumeattributesclass-protection-controller'],
   ['ttl-after-finished-controller', 'ttl-after-finished'],
   ['root-ca-certificate-publisher-controller', 'root-ca-cert-publisher'],
   ['ephemeral-volume-controller', 'ephemeral-volume'],
@@ -54,7 +55,6 @@ const absent: readonly (readonly string[])[] = [
   ['kube-apiserver-serving-clustertrustbundle-publisher-controller'],
   ['storageversion-garbage-collector-controller', 'storage-version-gc'],
   ['storage-version-migrator-controller'],
-  ['volumeattributesclass-protection-controller'],
   ['selinux-warning-controller'],
 ];
 

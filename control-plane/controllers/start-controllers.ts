@@ -34,7 +34,12 @@ import { runNodeLifecycle, runTaintEviction } from './node-lifecycle/reconcile.t
 import type { ZoneSettings } from './node-lifecycle/zones.ts';
 import { runPersistentVolumes } from './persistent-volume/reconcile.ts';
 import { runPodGc } from './pod-gc/reconcile.ts';
-import { runClaimProtection, runServiceCidrProtection, runVolumeProtection } from './protection/reconcile.ts';
+import {
+  runAttributesProtection,
+  runClaimProtection,
+  runServiceCidrProtection,
+  runVolumeProtection,
+} from './protection/reconcile.ts';
 import { runResourceClaims } from './resource-claim/reconcile.ts';
 import { runResourceQuotas } from './quota/reconcile.ts';
 import { runReplicaSets, runReplicationControllers } from './replicaset/reconcile.ts';
@@ -163,6 +168,9 @@ function simpleLoops(as: As, isOn: IsOn): Partial<Record<ControllerName, readonl
       () => runClaimProtection(as('pvc-protection-controller')),
     ],
     'persistentvolume-protection-controller': [() => runVolumeProtection(as('pv-protection-controller'))],
+    'volumeattributesclass-protection-controller': [
+      () => runAttributesProtection(as('volumeattributesclass-protection-controller')),
+    ],
     'service-cidr-controller': [() => runServiceCidrProtection(as('service-cidrs-controller'))],
     'garbage-collector-controller': [() => runGarbageCollector(as('generic-garbage-collector'))],
     'clusterrole-aggregation-controller': [

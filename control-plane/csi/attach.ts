@@ -221,6 +221,11 @@ async function putError(
   what: { readonly attachError: string } | { readonly detachError: string },
 ): Promise<void> {
   const time = formatTime(clock.now());
+  // Said again at each try, with another time, it would be a change, which is a reason to try again.
+  const isSaid = Object.entries(what).every(
+    ([key, message]) => status?.[key as 'attachError' | 'detachError']?.message === message,
+  );
+  if (isSaid) return;
   const errors = Object.fromEntries(Object.entries(what).map(([key, message]) => [key, { time, message }]));
   const body = {
     metadata: { uid: metadata?.uid },

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
+import { untilQuiet } from '#base/quiet.fixture.ts';
 import { createRecordedLog } from '#base/recorded-log.fixture.ts';
 import {
   csiDrivers,
@@ -14,6 +15,7 @@ import {
   persistentVolumes,
   storageClasses,
   volumeAttachments,
+  volumeAttributesClasses,
 } from '#api/schema/kind-ref.ts';
 import type {
   PersistentVolume,
@@ -209,6 +211,10 @@ describe('the work of sidecars', () => {
       attached: false,
       attachError: { message: expect.stringContaining('rpc error: code = Internal desc = no way') },
     });
+    // Once more for what was said of it, then only now and then.
+    const tries = (): number => toy.calls.filter(({ call }) => call === 'ControllerPublishVolume').length;
+    await untilQuiet();
+    expect(tries()).toBeLessThanOrEqual(2);
     fault = () => undefined;
     await expect.poll(status).toEqual({ attached: true, attachmentMetadata: { device: '/dev/vol-pvc-u1' } });
     expect(toy.state.attached).toEqual({ 'vol-pvc-u1': ['id-1'] });
@@ -224,5 +230,128 @@ describe('the work of sidecars', () => {
       .toMatchObject([
         { storageClassName: 'c', capacity: '1Gi', nodeTopology: { matchLabels: { zone: 'z1' } } },
       ]);
+  });
+
+  it('asks a driver that cannot enlarge a volume now only now and then, whatever it says of it on the claim', async () => {
+    client.seed(persistentVolumeClaims, claimOf('u1'));
+    await made('u1');
+    await bind('u1');
+    fault = (call) => {
+      if (call === 'ControllerExpandVolume') throw refusal('INTERNAL', 'not now');
+    };
+    const body = { spec: { resources: { requests: { storage: '3Mi' } } } };
+    await client.patch(persistentVolumeClaims, { namespace: 'ns', name: 'u1' }, { kind: 'merge', body });
+    await expect.poll(reasons).toContain('VolumeResizeFailed');
+    await untilQuiet();
+    expect(toy.calls.filter(({ call }) => call === 'ControllerExpandVolume')).toHaveLength(1);
+    const { status } = await client.get(persistentVolumeClaims, { namespace: 'ns', name: 'u1' });
+    expect(status).toMatchObject({
+      allocatedResources: { storage: '3Mi' },
+      allocatedResourceStatuses: { storage: 'ControllerResizeInProgress' },
+      conditions: [{ type: 'Resizing' }, { type: 'ControllerResizeError' }],
+    });
+  });
+
+  it.each([
+    ['a size that is wrong is given up for a smaller one', 'OUT_OF_RANGE', '2Mi'],
+    ['a size that may be made is gone on with', 'UNAVAILABLE', '3Mi'],
+  ] as const)('%s', async (_name, status, want) => {
+    client.seed(persistentVolumeClaims, claimOf('u1'));
+    await made('u1');
+    await bind('u1');
+    fault = (call) => {
+      if (call === 'ControllerExpandVolume') throw refusal(status, 'no');
+    };
+    const ask = (storage: string): Promise<unknown> =>
+      client.patch(
+        persistentVolumeClaims,
+        { namespace: 'ns', name: 'u1' },
+        {
+          ...{ kind: 'merge', body: { spec: { resources: { requests: { storage } } } } },
+        },
+      );
+    await ask('3Mi');
+    await expect.poll(reasons).toContain('VolumeResizeFailed');
+    fault = () => undefined;
+    await ask('2Mi');
+    await expect
+      .poll(async () => (await client.get(persistentVolumes, { name: 'pvc-u1' })).spec?.capacity)
+      .toEqual({ storage: want });
+  });
+
+  describe('with classes of attributes', () => {
+    const where = { namespace: 'ns', name: 'u1' };
+    const want = (volumeAttributesClassName: string): Promise<unknown> =>
+      client.patch(persistentVolumeClaims, where, {
+        kind: 'merge',
+        body: { spec: { volumeAttributesClassName } },
+      });
+    const told = async (): Promise<unknown> => {
+      const { modifyVolumeStatus: state, ...status } =
+        (await client.get(persistentVolumeClaims, where)).status ?? {};
+      return [
+        status.currentVolumeAttributesClassName ?? '-',
+        ...(state === undefined ? [] : [state.status, state.targetVolumeAttributesClassName]),
+        ...(status.conditions ?? []).map(({ type }) => type),
+      ].join(' ');
+    };
+    const iops = (): unknown => toy.state.volumes['vol-pvc-u1']?.attributes;
+    const seedClass = (of: string, parameters: Record<string, string>, driverName = name): unknown =>
+      client.seed(volumeAttributesClasses, { metadata: { name: of }, driverName, parameters });
+
+    it('makes a volume with one, gives it another, and one that comes late', async () => {
+      seedClass('slow', { iops: '1' });
+      seedClass('fast', { iops: '9' });
+      client.seed(persistentVolumeClaims, claimOf('u1', { volumeAttributesClassName: 'slow' }));
+      expect((await made('u1')).spec?.volumeAttributesClassName).toBe('slow');
+      expect(iops()).toEqual({ iops: '1' });
+      await bind('u1');
+      await want('fast');
+      await expect.poll(told).toBe('fast');
+      expect(iops()).toEqual({ iops: '9' });
+      expect((await client.get(persistentVolumes, { name: 'pvc-u1' })).spec?.volumeAttributesClassName).toBe(
+        'fast',
+      );
+      await want('late');
+      await expect.poll(told).toBe('fast Pending late');
+      seedClass('late', { iops: '5' });
+      await expect.poll(told).toBe('late');
+      const said = ['VolumeModify', 'VolumeModifySuccessful', 'VolumeModifyFailed'];
+      await expect.poll(reasons).toEqual(expect.arrayContaining(said));
+    });
+
+    it('goes on with one that may have begun, and goes back from one that is wrong', async () => {
+      seedClass('slow', { iops: '1' });
+      seedClass('fast', { iops: '9' });
+      seedClass('wrong', { iops: 'many' });
+      client.seed(persistentVolumeClaims, claimOf('u1'));
+      await made('u1');
+      await bind('u1');
+      fault = (call, when) => {
+        if (call === 'ControllerModifyVolume' && when === 'after') throw refusal('UNAVAILABLE', 'lost');
+      };
+      await want('fast');
+      await expect.poll(told).toBe('- InProgress fast ModifyingVolume ModifyVolumeError');
+      await want('slow');
+      fault = () => undefined;
+      await expect.poll(told).toBe('slow');
+      const asked = toy.calls.filter(({ call }) => call === 'ControllerModifyVolume');
+      expect(asked.map(({ request }) => request['mutable_parameters'])).toEqual([
+        ...[{ iops: '9' }, { iops: '9' }, { iops: '1' }],
+      ]);
+      await want('wrong');
+      await expect.poll(told).toBe('slow Infeasible wrong ModifyingVolume ModifyVolumeError');
+      await untilQuiet();
+      expect(toy.calls.filter(({ call }) => call === 'ControllerModifyVolume')).toHaveLength(4);
+      await want('slow');
+      await expect.poll(told).toBe('slow');
+    });
+
+    it('makes no volume with one of another driver', async () => {
+      seedClass('theirs', {}, 'other.example.com');
+      client.seed(persistentVolumeClaims, claimOf('u1', { volumeAttributesClassName: 'theirs' }));
+      await expect.poll(reasons).toContain('ProvisioningFailed');
+      expect(toy.state.volumes).toEqual({});
+    });
   });
 });

@@ -24,6 +24,7 @@ const secretSteps = [
   'node-stage',
   'node-publish',
   'controller-expand',
+  'controller-modify',
   'node-expand',
 ] as const;
 type SecretStep = (typeof secretSteps)[number];
@@ -36,6 +37,8 @@ export interface VolumeWish {
   readonly isExact: boolean;
   readonly topology?: Outgoing<TopologyRequirement> | undefined;
   readonly source?: Outgoing<CreateVolumeRequest>['volume_content_source'];
+  /** What the claim's class of attributes says; undefined without one. */
+  readonly attributes?: Readonly<Record<string, string>> | undefined;
 }
 
 export function volumeNameOf({ metadata }: PersistentVolumeClaim): string {
@@ -46,7 +49,7 @@ export function renderCreate(
   wish: VolumeWish,
   secrets: Readonly<Record<string, string>>,
 ): Outgoing<CreateVolumeRequest> {
-  const { claim, storageClass, isExact, topology, source } = wish;
+  const { claim, storageClass, isExact, topology, source, attributes } = wish;
   const { parameters = {}, mountOptions } = storageClass;
   const isBlock = modeOf(claim) === 'Block';
   const fsType = parameters[`${reserved}fstype`];
@@ -58,6 +61,7 @@ export function renderCreate(
     ),
     parameters: Object.fromEntries(Object.entries(parameters).filter(([key]) => !key.startsWith(reserved))),
     secrets,
+    ...(attributes === undefined ? {} : { mutable_parameters: attributes }),
     ...(topology === undefined ? {} : { accessibility_requirements: topology }),
     ...(source === undefined || source === null ? {} : { volume_content_source: source }),
   };
@@ -72,7 +76,12 @@ export function binarySize(bytes: number): string {
 }
 
 export function requestedBytes({ spec }: PersistentVolumeClaim): number {
-  return Number(quantityToInteger(parseQuantity(spec?.resources?.requests?.['storage'] ?? '0')));
+  return bytesOf(spec?.resources?.requests?.['storage'] ?? '0');
+}
+
+/** Whole bytes of a quantity. */
+export function bytesOf(size: string): number {
+  return Number(quantityToInteger(parseQuantity(size)));
 }
 
 /** The secret of a step, with what stands for names in it. @throws {E_INVALID} for a name without a namespace */
@@ -112,19 +121,14 @@ export function renderVolume(wish: VolumeWish, made: Volume): PersistentVolume {
   const isBlock = modeOf(claim) === 'Block';
   const fsType = storageClass.parameters?.[`${reserved}fstype`];
   const own = (step: SecretStep): SecretReference | undefined => secretReference(step, wish);
-  const deletion = own('provisioner');
   const bytes = made.capacity_bytes > 0 ? made.capacity_bytes : requestedBytes(claim);
   return {
     metadata: {
       name: volumeNameOf(claim),
       annotations: {
         [provisionedByAnnotation]: driver,
-        ...(deletion === undefined
-          ? {}
-          : {
-              'volume.kubernetes.io/provisioner-deletion-secret-name': deletion.name ?? '',
-              'volume.kubernetes.io/provisioner-deletion-secret-namespace': deletion.namespace ?? '',
-            }),
+        ...secretAnnotations('provisioner-deletion', own('provisioner')),
+        ...secretAnnotations('controller-modify', own('controller-modify')),
       },
       finalizers: [provisionerFinalizer],
     },
@@ -138,6 +142,9 @@ export function renderVolume(wish: VolumeWish, made: Volume): PersistentVolume {
       persistentVolumeReclaimPolicy: storageClass.reclaimPolicy ?? 'Delete',
       storageClassName: storageClass.metadata?.name,
       volumeMode: modeOf(claim),
+      ...(wish.attributes === undefined
+        ? {}
+        : { volumeAttributesClassName: claim.spec?.volumeAttributesClassName }),
       ...(isBlock || storageClass.mountOptions === undefined
         ? {}
         : { mountOptions: storageClass.mountOptions }),
@@ -159,6 +166,30 @@ export function renderVolume(wish: VolumeWish, made: Volume): PersistentVolume {
         : { nodeAffinity: renderAffinity(made.accessible_topology) }),
     },
   };
+}
+
+type AnnotatedStep = 'provisioner-deletion' | 'controller-modify';
+const annotatedPrefix = 'volume.kubernetes.io/';
+
+/** Secrets that a PersistentVolume has no field for. */
+function secretAnnotations(
+  step: AnnotatedStep,
+  secret: SecretReference | undefined,
+): Readonly<Record<string, string>> {
+  if (secret === undefined) return {};
+  return {
+    [`${annotatedPrefix}${step}-secret-name`]: secret.name ?? '',
+    [`${annotatedPrefix}${step}-secret-namespace`]: secret.namespace ?? '',
+  };
+}
+
+export function annotatedSecret(
+  { metadata }: PersistentVolume,
+  step: AnnotatedStep,
+): SecretReference | undefined {
+  const name = metadata?.annotations?.[`${annotatedPrefix}${step}-secret-name`];
+  if (name === undefined) return undefined;
+  return { name, namespace: metadata?.annotations?.[`${annotatedPrefix}${step}-secret-namespace`] };
 }
 
 function renderAffinity(

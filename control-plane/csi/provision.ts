@@ -6,6 +6,7 @@ import {
   persistentVolumes,
   storageClasses,
   volumeAttachments,
+  volumeAttributesClasses,
 } from '#api/schema/kind-ref.ts';
 import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '#api/generated/objects.ts';
 import { objectKey } from '#api/meta/object.ts';
@@ -20,7 +21,9 @@ import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
 import { onlySynced, runController, source, type Controller } from '#client/controller.ts';
 import { statusNameOf } from '#proto/status.ts';
 import { secretOf, type CsiContext } from './csi-context.ts';
+import { unfitAttributes } from './plan-modify.ts';
 import {
+  annotatedSecret,
   provisionerFinalizer,
   renderCreate,
   renderTopology,
@@ -125,7 +128,11 @@ async function makeVolume(
     : undefined;
   const isExact = driver.capabilities.has('SINGLE_NODE_MULTI_WRITER');
   const from = await sourceOfClaim(context, claim);
-  const wish: VolumeWish = { claim, storageClass, driver: driver.name, isExact, topology, source: from };
+  const attributes = await attributesOf(context, claim);
+  const wish: VolumeWish = {
+    ...{ claim, storageClass, driver: driver.name, isExact, topology },
+    ...{ source: from, attributes },
+  };
   const secrets = await secretOf(context, secretReference('provisioner', wish));
   const { volume } = await driver.call('CreateVolume', renderCreate(wish, secrets), signal);
   if (volume === null || volume.volume_id === '')
@@ -136,6 +143,19 @@ async function makeVolume(
     throw new PodwrightError('E_INVALID', 'volume content source missing');
   }
   return renderVolume(wish, volume);
+}
+
+/** What its class of attributes says. @throws what the claim is told where the driver cannot do that */
+async function attributesOf(
+  { client, driver }: CsiContext,
+  { spec }: PersistentVolumeClaim,
+): Promise<Readonly<Record<string, string>> | undefined> {
+  const name = spec?.volumeAttributesClassName ?? '';
+  if (name === '') return undefined;
+  const found = await client.get(volumeAttributesClasses, { name });
+  const why = unfitAttributes(driver, found);
+  if (why !== undefined) throw new PodwrightError('E_UNSUPPORTED', why);
+  return found.parameters ?? {};
 }
 
 /** Another node may have room. */
@@ -165,7 +185,7 @@ async function syncVolume(context: CsiContext, volume: PersistentVolume, isAttac
     try {
       await driver.call('DeleteVolume', {
         volume_id: spec?.csi?.volumeHandle ?? '',
-        secrets: await deletionSecret(context, volume),
+        secrets: await secretOf(context, annotatedSecret(volume, 'provisioner-deletion')),
       });
     } catch (error) {
       recorder.record(regarding, 'Warning', 'VolumeFailedDelete', describeError(error));
@@ -192,18 +212,6 @@ async function syncVolume(context: CsiContext, volume: PersistentVolume, isAttac
   };
   await ignoreGone(
     client.patch(persistentVolumes, { name: metadata.name ?? '' }, { kind: 'merge', body: precise }),
-  );
-}
-
-function deletionSecret(
-  context: CsiContext,
-  { metadata }: PersistentVolume,
-): Promise<Readonly<Record<string, string>>> {
-  const prefix = 'volume.kubernetes.io/provisioner-deletion-secret';
-  const name = metadata?.annotations?.[`${prefix}-name`];
-  return secretOf(
-    context,
-    name === undefined ? undefined : { name, namespace: metadata?.annotations?.[`${prefix}-namespace`] },
   );
 }
 

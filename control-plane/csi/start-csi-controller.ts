@@ -7,6 +7,7 @@ import type { Informers } from '#client/informers.ts';
 import { runAttacher } from './attach.ts';
 import { runCapacity } from './capacity.ts';
 import type { ControllerDriver } from './controller-driver.ts';
+import { runModifier } from './modify.ts';
 import { runProvisioner } from './provision.ts';
 import { runResizer } from './resize.ts';
 import { runSnapshotBinder } from './snapshots/bind-snapshots.ts';
@@ -25,7 +26,7 @@ export interface CsiControllerOptions {
   readonly takesSnapshots?: boolean;
 }
 
-/** The work of a driver's sidecars that its capabilities allow: provisioner, attacher, resizer, snapshotter. Each ends when disposed. */
+/** The work of a driver's sidecars that its capabilities allow: provisioner, attacher, resizer, modifier, snapshotter. Each ends when disposed. */
 export function startCsiController(options: CsiControllerOptions): readonly Controller[] {
   const { driver, client, clock, logger, namespace, takesSnapshots = true } = options;
   const recorder = createEventRecorder({ client, component: driver.name, clock, logger });
@@ -36,6 +37,7 @@ export function startCsiController(options: CsiControllerOptions): readonly Cont
       : []),
     runAttacher(context),
     runResizer(context),
+    runModifier(context),
     ...(takesSnapshots && driver.capabilities.has('CREATE_DELETE_SNAPSHOT')
       ? [runSnapshotBinder(context), runSnapshotter(context)]
       : []),

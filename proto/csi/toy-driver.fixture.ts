@@ -95,7 +95,7 @@ export interface ToyDriver extends AsyncDisposable {
 
 /** What is kept: in one file, each a map by id. */
 export interface ToyState {
-  volumes: Record<string, { name: string; bytes: number; parameters: Record<string, string>; source?: string }>;
+  volumes: Record<string, { name: string; bytes: number; parameters: Record<string, string>; source?: string; attributes?: Record<string, string> }>;
   snapshots: Record<string, { name: string; source: string; bytes: number }>;
   attached: Record<string, string[]>;
   staged: Record<string, string>;
@@ -105,7 +105,7 @@ export interface ToyState {
 const nodeDefaults: readonly NodeServiceCapabilityRPC['type'][] = ['STAGE_UNSTAGE_VOLUME', 'GET_VOLUME_STATS', 'EXPAND_VOLUME'];
 const controllerDefaults: readonly ControllerServiceCapabilityRPC['type'][] = [
   ...(['CREATE_DELETE_VOLUME', 'PUBLISH_UNPUBLISH_VOLUME', 'CREATE_DELETE_SNAPSHOT'] as const),
-  ...(['CLONE_VOLUME', 'EXPAND_VOLUME', 'GET_CAPACITY', 'LIST_SNAPSHOTS'] as const),
+  ...(['CLONE_VOLUME', 'EXPAND_VOLUME', 'GET_CAPACITY', 'LIST_SNAPSHOTS', 'MODIFY_VOLUME'] as const),
 ];
 
 export async function startToyDriver(options: ToyDriverOptions): Promise<ToyDriver> {
@@ -258,7 +258,20 @@ class Toy {
         this.#write(({ volumes }) => void (volumes[id] = { ...this.#need(id), bytes }));
         return { capacity_bytes: bytes, node_expansion_required: true };
       },
+      ControllerModifyVolume: ({ volume_id: id, mutable_parameters: given }: { volume_id: string; mutable_parameters: Record<string, string> }) => {
+        const known = this.#need(id);
+        this.#judge(given);
+        this.#write(({ volumes }) => void (volumes[id] = { ...known, attributes: { ...known.attributes, ...given } }));
+        return {};
+      },
     };
+  }
+
+  /** Of attributes it knows `iops`, a number, alone. */
+  #judge(attributes: Record<string, string>): Record<string, string> {
+    const odd = Object.entries(attributes).find(([key, value]) => key !== 'iops' || !/^[0-9]+$/.test(value));
+    if (odd !== undefined) throw refusal('INVALID_ARGUMENT', `attribute ${odd[0]} cannot be ${odd[1]}`);
+    return attributes;
   }
 
   #isReady(id: string): boolean {
@@ -267,7 +280,8 @@ class Toy {
   }
 
   create(request: CreateVolume): Outgoing<Volume> {
-    const { name, capacity_range: range, parameters, volume_content_source: source } = request;
+    const { name, capacity_range: range, parameters, volume_content_source: source, mutable_parameters: attributes = {} } = request;
+    this.#judge(attributes);
     const id = `vol-${name}`;
     const bytes = range?.required_bytes ?? 1 << 20;
     const state = this.read();
@@ -280,7 +294,7 @@ class Toy {
       if (from === undefined) mkdirSync(this.#data(id), { recursive: true });
       else if (existsSync(this.#data(from))) cpSync(this.#data(from), this.#data(id), { recursive: true });
       else throw refusal('NOT_FOUND', `source ${from} is not there`);
-      this.#write(({ volumes }) => void (volumes[id] = { name, bytes, parameters, ...(from === undefined ? {} : { source: from }) }));
+      this.#write(({ volumes }) => void (volumes[id] = { name, bytes, parameters, attributes, ...(from === undefined ? {} : { source: from }) }));
     }
     return {
       ...{ volume_id: id, capacity_bytes: bytes, volume_context: { made: 'by-toy' } },
@@ -349,6 +363,7 @@ export interface CreateVolume {
   readonly name: string;
   readonly capacity_range: { readonly required_bytes: number; readonly limit_bytes: number } | null;
   readonly parameters: Record<string, string>;
+  readonly mutable_parameters?: Record<string, string>;
   readonly volume_content_source: {
     readonly snapshot?: { readonly snapshot_id: string } | null;
     readonly volume?: { readonly volume_id: string } | null;

@@ -1,11 +1,12 @@
 import { cidrContains, parseCidr, parseIp, type Cidr } from '#base/ip.ts';
-import type { IPAddress, Pod, ServiceCIDR } from '#api/generated/objects.ts';
+import type { IPAddress, PersistentVolumeClaim, Pod, ServiceCIDR } from '#api/generated/objects.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import { findCondition } from '#api/meta/condition.ts';
 import { isTerminal } from '#api/pod/state.ts';
 
 export const claimFinalizer = 'kubernetes.io/pvc-protection';
 export const volumeFinalizer = 'kubernetes.io/pv-protection';
+export const attributesFinalizer = 'kubernetes.io/vac-protection';
 export const cidrFinalizer = 'networking.k8s.io/service-cidr-finalizer';
 
 /** What is due for the finalizer that keeps an object while something uses it: who goes unused is let go. Pure. */
@@ -31,6 +32,16 @@ export function claimsOf(pod: Pod): readonly string[] {
     if (claim !== undefined) return [`${namespace}/${claim.claimName}`];
     return ephemeral === undefined || isTerminal(pod) ? [] : [`${namespace}/${podName}-${name}`];
   });
+}
+
+/** The classes of attributes that a claim is to have, has and is being given (KEP-3751). Pure. */
+export function attributesClassesOf({ spec, status }: PersistentVolumeClaim): readonly string[] {
+  const named = [
+    spec?.volumeAttributesClassName,
+    status?.currentVolumeAttributesClassName,
+    status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
+  ];
+  return [...new Set(named)].flatMap((name) => (name === undefined || name === '' ? [] : [name]));
 }
 
 /** Whether addresses are in the blocks of a ServiceCIDR that no other one, ready and staying, has. Pure. */

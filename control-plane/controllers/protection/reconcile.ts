@@ -4,9 +4,10 @@ import {
   persistentVolumes,
   pods,
   serviceCidrs,
+  volumeAttributesClasses,
   type KindRef,
 } from '#api/schema/kind-ref.ts';
-import type { ServiceCIDR } from '#api/generated/objects.ts';
+import type { PersistentVolume, ServiceCIDR } from '#api/generated/objects.ts';
 import { findCondition } from '#api/meta/condition.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import { formatTime } from '#api/meta/time.ts';
@@ -15,6 +16,8 @@ import { ownKey, runController, source, type Controller } from '#client/controll
 import { listAll } from '#client/list-all.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import {
+  attributesClassesOf,
+  attributesFinalizer,
   cidrFinalizer,
   claimFinalizer,
   claimsOf,
@@ -78,6 +81,57 @@ export function runVolumeProtection(context: ControllerContext): Controller {
       }
     },
   });
+}
+
+/** Keeps classes of attributes while a claim or a volume names them. */
+export function runAttributesProtection(context: ControllerContext): Controller {
+  const { informers, client, clock, logger } = context;
+  const classInformer = informers.for(volumeAttributesClasses);
+  const claimInformer = informers.for(persistentVolumeClaims, {
+    indexes: { attributesClass: attributesClassesOf },
+  });
+  const volumeInformer = informers.for(persistentVolumes, { indexes: { attributesClass: classOf } });
+  return runController({
+    name: 'volumeattributesclass-protection-controller',
+    clock,
+    logger,
+    sources: [
+      ownKey(classInformer),
+      source(claimInformer, ({ old, current }) => {
+        const now = current === undefined ? [] : attributesClassesOf(current);
+        return (old === undefined ? [] : attributesClassesOf(old)).filter((name) => !now.includes(name));
+      }),
+      source(volumeInformer, ({ old, current }) => {
+        const now = current === undefined ? [] : classOf(current);
+        return (old === undefined ? [] : classOf(old)).filter((name) => !now.includes(name));
+      }),
+    ],
+    reconcile: async (key) => {
+      const object = classInformer.get(key);
+      if (object === undefined) return;
+      const isUsed = (): boolean =>
+        [claimInformer, volumeInformer].some((one) => one.byIndex('attributesClass', key).length > 0);
+      const step = planProtection(object, attributesFinalizer, isUsed);
+      if (step === 'none') return;
+      // Whoever names it may be newer than the caches: what is let go here is gone.
+      const isNamed = async (): Promise<boolean> =>
+        (await listAll(client, persistentVolumeClaims)).items.some((one) =>
+          attributesClassesOf(one).includes(key),
+        ) || (await listAll(client, persistentVolumes)).items.some((one) => classOf(one).includes(key));
+      if (step === 'add' || !(await isNamed()))
+        await write(context, {
+          kind: volumeAttributesClasses,
+          object,
+          finalizer: attributesFinalizer,
+          step,
+        });
+    },
+  });
+}
+
+function classOf({ spec }: PersistentVolume): readonly string[] {
+  const name = spec?.volumeAttributesClassName ?? '';
+  return name === '' ? [] : [name];
 }
 
 /**

@@ -38,8 +38,14 @@ export function validateClaimUpdate(old: JsonObject, claim: JsonObject): readonl
     ...when(!equalJson(before['volumeMode'], after['volumeMode']), () =>
       invalidField('volumeMode', after['volumeMode'], 'field is immutable'),
     ),
-    ...when(wasClassed && name === undefined, () =>
-      forbiddenField(field, 'update from non-nil value to nil is forbidden'),
+    // Of a class that was never had one may let go (KEP-3751, since 1.34).
+    ...when(
+      wasClassed && name === undefined && at(old, 'status.currentVolumeAttributesClassName') !== undefined,
+      () =>
+        forbiddenField(
+          field,
+          'update to nil is forbidden when status.currentVolumeAttributesClassName is not nil',
+        ),
     ),
     ...when(wasClassed && name === '', () =>
       forbiddenField(field, 'update from non-nil value to an empty string is forbidden'),

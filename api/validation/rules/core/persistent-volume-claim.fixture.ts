@@ -127,19 +127,24 @@ export const persistentVolumeClaim: RuleTable = {
       message:
         'spec.volumeAttributesClassName: Invalid value: "A": a lowercase RFC 1123 subdomain must consist…',
     },
-    ...(
-      [
-        [undefined, 'nil'],
-        ['', 'an empty string'],
-      ] as const
-    ).map(([value, what]) => ({
+    {
       field: 'spec.volumeAttributesClassName',
-      rule: `not taken away by ${what}`,
+      rule: 'not taken away by an empty string',
       from: { 'spec.volumeAttributesClassName': 'a' },
+      passes: { 'spec.volumeAttributesClassName': undefined },
+      fails: { 'spec.volumeAttributesClassName': '' },
+      message:
+        'spec.volumeAttributesClassName: Forbidden: update from non-nil value to an empty string is forbidden',
+    },
+    {
+      field: 'spec.volumeAttributesClassName',
+      rule: 'not taken away where the volume has had one',
+      from: { 'spec.volumeAttributesClassName': 'a', 'status.currentVolumeAttributesClassName': 'b' },
       passes: { 'spec.volumeAttributesClassName': 'b' },
-      fails: { 'spec.volumeAttributesClassName': value },
-      message: `spec.volumeAttributesClassName: Forbidden: update from non-nil value to ${what} is forbidden`,
-    })),
+      fails: { 'spec.volumeAttributesClassName': undefined },
+      message:
+        'spec.volumeAttributesClassName: Forbidden: update to nil is forbidden when status.currentVolumeAttributesClassName is not nil',
+    },
     {
       field: 'status.capacity',
       rule: 'not negative',
