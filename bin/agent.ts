@@ -369,6 +369,7 @@ async function startPods(parts: Parts): Promise<Kubelet> {
   return startKubelet({
     nodeName: options.nodeName,
     nodeIps: options.nodeIp,
+    isOfCloud: options.cloudProvider === 'external',
     informers,
     runtime,
     network,

@@ -11,6 +11,7 @@ import { addAuditFlags } from './audit/audit-flags.ts';
 import { addEncryptionFlags } from './encryption/encryption-flags.ts';
 import { addOciCommands } from './oci/oci-command.ts';
 import { addCriCommand } from './cri/cri-command.ts';
+import { addCloudControllerCommand } from './cloud/add-command.ts';
 import { addCsiCommand } from './csi-command.ts';
 import { agentHostOptions, agentOptions } from './options/agent-options.ts';
 import { collect, collectAll, commas, integer } from './options/argument.ts';
@@ -212,6 +213,7 @@ function processCommands(program: Command): void {
     );
   addCriCommand(program);
   addCsiCommand(program);
+  addCloudControllerCommand(program);
   agentHostOptions(program.command('join'))
     .description(
       'make this host a node of a cluster, by a token; then run its agent, with the options of podwright agent',

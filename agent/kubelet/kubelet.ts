@@ -66,6 +66,8 @@ export interface KubeletOptions extends IsolationOptions {
   readonly nodeIps: readonly string[];
   /** Labels beyond those that every node has. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** `--cloud-provider=external`: the node is new to its cloud's controller. */
+  readonly isOfCloud?: boolean;
   /** Watches and client that are the kubelet's own. */
   readonly informers: Informers;
   readonly runtime: Runtime;
@@ -388,6 +390,7 @@ async function readNode(
     ips: options.nodeIps,
     hostname: options.nodeName,
     labels: options.labels ?? {},
+    isOfCloud: options.isOfCloud ?? false,
     volumesInUse,
     annotations: {
       [managedAttachAnnotation]: 'true',
@@ -416,6 +419,7 @@ function flagsOf(options: KubeletOptions): Readonly<Record<string, string>> {
   const { access = defaultAccess, hosts, port } = options.server;
   return {
     address: hosts.join(','),
+    'cloud-provider': options.isOfCloud === true ? 'external' : '',
     port: String(port),
     'anonymous-auth': String(access.anonymous),
     'authentication-token-webhook': String(access.tokenWebhook),

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { untilQuiet } from '#base/quiet.fixture.ts';
 import { silentLogger } from '#base/log.ts';
+import { uninitializedTaint } from '#api/meta/cloud-node.ts';
 import { leases, nodes } from '#api/schema/kind-ref.ts';
 import { createFakeApiClient } from '#client/client.fake.ts';
 import { defaultSettings } from '#agent/kubelet/config/settings.ts';
@@ -171,4 +172,24 @@ test('startNodeAgent() takes over a node that is there', async () => {
     { type: 'Hostname', address: 'n1' },
   ]);
   await again[Symbol.asyncDispose]();
+});
+
+test('startNodeAgent() of a cloud registers with the taint, and leaves addresses and the network to its controller', async () => {
+  const { client, agent, settle, advance } = start(() => ({ ...input, isOfCloud: true }));
+  const node = await agent.registered;
+  expect(node.spec?.taints).toEqual([uninitializedTaint]);
+  expect(node.metadata?.annotations).toEqual({ 'alpha.kubernetes.io/provided-node-ip': '192.0.2.1' });
+  expect(node.status?.addresses?.map(({ address }) => address)).toEqual(['192.0.2.1', 'n1']);
+  const addresses = [{ type: 'ExternalIP', address: '203.0.113.1' }];
+  const conditions = [{ type: 'NetworkUnavailable', status: 'True', reason: 'NoRouteCreated' }];
+  const body = { status: { addresses: [{ $patch: 'replace' }, ...addresses], conditions } };
+  await client.patch(nodes, { name: 'n1' }, { kind: 'strategic', body, subresource: 'status' });
+  await settle();
+  await advance(300_000);
+  const { status } = client.all(nodes)[0] ?? {};
+  expect(status?.addresses).toEqual(addresses);
+  expect(status?.conditions?.find(({ type }) => type === 'NetworkUnavailable')?.reason).toBe(
+    'NoRouteCreated',
+  );
+  await agent[Symbol.asyncDispose]();
 });

@@ -9,7 +9,7 @@ import { isAlreadyExists, isConflict, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { withRemedy } from '#client/remedy.ts';
 import { defaultSettings, type KubeletSettings } from '#agent/kubelet/config/settings.ts';
-import { nodeLabels, renderNode, renderNodeStatus, type NodeInput } from './node-status.ts';
+import { nodeAnnotations, nodeLabels, renderNode, renderNodeStatus, type NodeInput } from './node-status.ts';
 
 export interface NodeAgentOptions {
   readonly client: ApiClient;
@@ -97,7 +97,7 @@ async function register({ client, clock, read, name }: NodeAgentOptions): Promis
   }
   const present = await client.get(nodes, { name });
   const labels = nodeLabels(input);
-  const { annotations } = input;
+  const annotations = nodeAnnotations(input);
   const hasAll = (
     wanted: Readonly<Record<string, string>>,
     there: Readonly<Record<string, string>> | undefined,

@@ -1,6 +1,7 @@
 import { isExtendedResource } from '#api/validation/resource-name.ts';
 import type { Node, NodeCondition, NodeSpec, NodeStatus } from '#api/generated/objects.ts';
 import { canonicalQuantity } from '#api/meta/quantity.ts';
+import { providedNodeIpAnnotation, uninitializedTaint } from '#api/meta/cloud-node.ts';
 import { formatTime } from '#api/meta/time.ts';
 import type { DeviceAmount } from '#agent/device/device.ts';
 import type { HandlerFeatures, ImageRecord } from '#agent/runtime/runtime.ts';
@@ -36,6 +37,8 @@ export interface NodeInput {
   readonly devices?: ReadonlyMap<string, DeviceAmount>;
   /** What other parts of the node say of themselves. */
   readonly moreConditions?: readonly Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>[];
+  /** A cloud's controller says what its addresses are and whether there are routes to it, and takes the taint of a new node away. */
+  readonly isOfCloud?: boolean;
 }
 
 /** What KubeletConfiguration says of a node. */
@@ -47,13 +50,23 @@ export type NodeSettings = Pick<
 /** The Node object that a kubelet registers. Pure. */
 export function renderNode(input: NodeInput, now: number): Node {
   return {
-    metadata: { name: input.name, labels: nodeLabels(input), annotations: input.annotations },
-    spec: nodeSpec(input.settings),
+    metadata: { name: input.name, labels: nodeLabels(input), annotations: nodeAnnotations(input) },
+    spec: nodeSpec(input),
     status: renderNodeStatus(input, undefined, now),
   };
 }
 
-function nodeSpec({ taints, providerId }: NodeSettings): NodeSpec {
+/** What it says of itself, and to a cloud what it was told by `--node-ip`. */
+export function nodeAnnotations({
+  annotations,
+  isOfCloud,
+  ips,
+}: NodeInput): Readonly<Record<string, string>> {
+  return isOfCloud === true ? { ...annotations, [providedNodeIpAnnotation]: ips.join(',') } : annotations;
+}
+
+function nodeSpec({ settings: { taints: own, providerId }, isOfCloud }: NodeInput): NodeSpec {
+  const taints = isOfCloud === true ? [...own, uninitializedTaint] : own;
   return {
     ...(taints.length === 0 ? {} : { taints }),
     ...(providerId === undefined ? {} : { providerID: providerId }),
@@ -116,10 +129,13 @@ export function renderNodeStatus(
     ...devicesOf(input, 'capacity'),
   };
   return {
-    addresses: [
-      ...ips.map((address) => ({ type: 'InternalIP', address })),
-      { type: 'Hostname', address: hostname },
-    ],
+    addresses:
+      input.isOfCloud === true && (reported?.addresses ?? []).length > 0
+        ? reported?.addresses
+        : [
+            ...ips.map((address) => ({ type: 'InternalIP', address })),
+            { type: 'Hostname', address: hostname },
+          ],
     capacity,
     allocatable: {
       ...hugePages,
@@ -204,11 +220,14 @@ function isBelow(
   return thresholds.some((each) => each.isHard && each.signal === signal && isShort(each, observed, false));
 }
 
+type Verdict = Omit<NodeCondition, 'lastHeartbeatTime' | 'lastTransitionTime'>;
+
 function renderConditions(
-  { machine, network, runtimeProblem, moreConditions = [], pressed, settings: { eviction } }: NodeInput,
+  { machine, network, isOfCloud, runtimeProblem, moreConditions = [], pressed, ...input }: NodeInput,
   reported: readonly NodeCondition[],
   now: number,
 ): readonly NodeCondition[] {
+  const { eviction } = input.settings;
   const isMemoryLow = isBelow(eviction, 'memory.available', {
     available: machine.memoryAvailableBytes,
     capacity: machine.memoryBytes,
@@ -220,7 +239,7 @@ function renderConditions(
   const problem =
     runtimeProblem ??
     (network.isReady ? undefined : `container runtime network not ready: ${network.reason}`);
-  const conditions: readonly Omit<NodeCondition, 'lastHeartbeatTime' | 'lastTransitionTime'>[] = [
+  const conditions: readonly Verdict[] = [
     pressure('MemoryPressure', isMemoryLow || pressed.has('MemoryPressure'), {
       pressed: 'KubeletHasInsufficientMemory',
       free: 'KubeletHasSufficientMemory',
@@ -236,14 +255,7 @@ function renderConditions(
       free: 'KubeletHasSufficientPID',
       message: 'kubelet has sufficient PID available',
     }),
-    network.isReady
-      ? {
-          type: 'NetworkUnavailable',
-          status: 'False',
-          reason: 'PodNetworkReady',
-          message: 'the pod network is set up',
-        }
-      : { type: 'NetworkUnavailable', status: 'True', reason: 'PodNetworkNotReady', message: network.reason },
+    ...(isOfCloud === true ? [] : [networkCondition(network)]),
     ...moreConditions,
     problem === undefined
       ? { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
@@ -260,11 +272,19 @@ function renderConditions(
   });
 }
 
+/** Of a node of a cloud its controller of routes writes it. */
+function networkCondition({ isReady, reason: message }: NodeInput['network']): Verdict {
+  const type = 'NetworkUnavailable';
+  return isReady
+    ? { type, status: 'False', reason: 'PodNetworkReady', message: 'the pod network is set up' }
+    : { type, status: 'True', reason: 'PodNetworkNotReady', message };
+}
+
 function pressure(
   type: string,
   isPressed: boolean,
   says: { readonly pressed: string; readonly free: string; readonly message: string },
-): Omit<NodeCondition, 'lastHeartbeatTime' | 'lastTransitionTime'> {
+): Verdict {
   if (!isPressed) return { type, status: 'False', reason: says.free, message: says.message };
   return {
     type,

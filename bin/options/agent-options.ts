@@ -4,6 +4,7 @@ import { plainFabricText } from '#agent/network/fabric/settings.ts';
 import { addKubeletAccessOptions } from '#bin/authorization/kubelet-access.ts';
 import { addKubeletConfigOptions } from '#bin/kubelet/add-options.ts';
 import { collect, collectAll, integer } from './argument.ts';
+import { cloudProviderOption } from './cloud-provider-option.ts';
 import { fabricOption } from './fabric-option.ts';
 import { runtimeHandlerOption } from './handler-option.ts';
 import { addClusterNetworkOptions, fastPathOption, proxyModeOption } from './network-options.ts';
@@ -41,6 +42,7 @@ export function agentHostOptions(command: Command): Command {
       '--plugins-dir <dir>',
       'sockets of plugins: device-plugins, plugins_registry, pod-resources (default: DIR/kubelet; drivers look in /var/lib/kubelet)',
     )
+    .addOption(cloudProviderOption('podwright cloud-controller, or another, initializes the node'))
     .option('--egress-socket <path>', 'pull images through this proxy socket')
     .option('--max-pods <n>', 'pods that the node takes', integer(1, 65_536), 110)
     .option(

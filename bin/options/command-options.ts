@@ -21,6 +21,8 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   /** One, or one of each family; the first is the InternalIP that all use who know but one. */
   readonly nodeIp: readonly string[];
   readonly credentials: string;
+  /** A cloud's controller initializes the node. */
+  readonly cloudProvider?: 'external';
   /** The node asks for its certificates anew before they end. */
   readonly rotateCertificates?: boolean;
   readonly cgroup?: string;

@@ -4,12 +4,16 @@ import { parseDurationMs } from '#api/meta/duration.ts';
 import type { AutoscalerSettings } from '#control-plane/controllers/horizontal-pod-autoscaler/settings.ts';
 import type { ZoneSettings } from '#control-plane/controllers/node-lifecycle/zones.ts';
 import { controllerListProblems } from '#control-plane/controllers/controller-names.ts';
+import { cloudProviderOption } from './cloud-provider-option.ts';
 import { durationProblems } from './option-problems.ts';
 
 /** As given; what is not given is as kube-controller-manager has it. Durations as Go writes them. */
 export interface ControllerCommandOptions {
   /** Names of loops, `*`, and `-NAME` for one that is not to run. */
   readonly controllers?: readonly string[];
+  /** A cloud's controller gives Services their addresses. */
+  readonly cloudProvider?: 'external';
+  readonly loadBalancerCidr?: readonly string[];
   /** Numbers. */
   readonly nodeEvictionRate?: string;
   readonly secondaryNodeEvictionRate?: string;
@@ -35,6 +39,7 @@ export function addControllerOptions(command: Command): Command {
         .argParser((text: string, earlier: readonly string[] = []) => [...earlier, ...text.split(',')])
         .default(undefined, '*'),
     )
+    .addOption(cloudProviderOption('a controller of its own gives Services addresses, and nodes theirs'))
     .option(
       '--node-eviction-rate <number>',
       'nodes of a zone a second whose pods go while they are silent',
@@ -93,6 +98,9 @@ export function controllerProblems(options: ControllerCommandOptions): readonly 
   const isHalted = problems.length === 0 && period !== undefined && parseDurationMs(period) < syncPeriodMsMin;
   return [
     ...controllerListProblems(options.controllers ?? ['*']).map((problem) => `--controllers: ${problem}`),
+    ...(options.cloudProvider === 'external' && (options.loadBalancerCidr ?? []).length > 0
+      ? ['--load-balancer-cidr: with --cloud-provider external the cloud gives Services their addresses']
+      : []),
     ...problems,
     ...numberProblems(options),
     ...(isHalted ? [`${prefix}-sync-period ${period}: must be 100ms at least`] : []),

@@ -5,7 +5,7 @@ import { repositoryRoot } from '#bin/paths.ts';
 
 /** Those that units are made of. */
 export type UnitRole = 'server' | 'agent';
-export type Role = UnitRole | 'fake-nodes';
+export type Role = UnitRole | 'fake-nodes' | 'cloud-controller';
 
 /**
  * An agent shares its host's memory with what it runs: V8 keeps its young generation to 24 MB, which a burst of pods else lets
@@ -17,11 +17,13 @@ const nodeOptions: Readonly<Record<Role, readonly string[]>> = {
   server: [],
   agent: ['--max-semi-space-size=8'],
   'fake-nodes': [],
+  'cloud-controller': [],
 };
 const environments: Readonly<Record<Role, Readonly<Record<string, string>>>> = {
   server: { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '524288' },
   agent: { MALLOC_ARENA_MAX: '2' },
   'fake-nodes': { MALLOC_ARENA_MAX: '2' },
+  'cloud-controller': { MALLOC_ARENA_MAX: '2' },
 };
 
 /** The command up to the role's own arguments: Node, its options (`inherited` before the role's own), the program, the role. */

@@ -380,6 +380,8 @@ export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] 
     ...(plan.fabric === plainFabricText ? [] : ['--fabric', plan.fabric]),
     ...(plan.fastPath === 'off' ? [] : ['--fast-path', plan.fastPath]),
     ...plan.runtimeHandler.flatMap((handler) => ['--runtime-handler', handler]),
+    // Its nodes are the server's: both are told.
+    ...(plan.serverOption.includes('cloud-provider=external') ? ['--cloud-provider', 'external'] : []),
   ];
 }
 
