@@ -1,16 +1,31 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { TimesReporter } from './test/ci/times-reporter.ts';
 import { filesOfOtherDays } from './test/days-turn.ts';
 import { LongestFirst } from './test/longest-first.ts';
 
 /**
- * Files that share a process, one after the other: half of the processor time of such a file is the loading of modules that the one
- * before has loaded. They leave nothing in their process that a next one would see (docs/decisions/0058-test-files-share-a-process.md).
+ * Files that share a process, one after the other: half of the processor time of such a file is the start of a process and the loading
+ * of modules that the one before has loaded. They leave nothing in their process that a next one would see
+ * (docs/decisions/0058-test-files-share-a-process.md, 0151-where-the-time-of-tests-goes.md).
  */
 const shared = [
-  '{api,base,client}/**',
-  'control-plane/{apiserver,controllers,scheduler}/**',
-  'agent/{dns,kubelet,network,node,proxy,volume}/**',
-].map((folder) => `${folder}/!(*.kernel|*.linux|clock).test.ts`); // Who plays with the timers of a process has one of his own.
+  ...[
+    '{api,base,client,oci-runtime,proto}',
+    'control-plane/{apiserver,controllers,csi,scheduler}',
+    'control-plane/store/{etcd-server,packed,sealed}',
+    'agent/{device,dns,fake-node,kubelet,network,node,plugin,proxy,volume}',
+    'agent/runtime/{cri,cri-client,images,plan}',
+    'bin/{admission,authorization,credentials,fake-nodes,join,options,plan,program,proxy,trace,up}',
+    'cni-plugins/{dhcp,host-local,portmap,skel}',
+    'native/{neighbour,tun}',
+    'test/{bench,ci,clients,docs,fuzz}',
+    // Who plays with the timers of a process, or sees its size or its end, has one of his own.
+  ].map((folder) => `${folder}/**/!(*.kernel|*.linux|clock|http2|keeper|kill|layers|supervisor).test.ts`),
+  'agent/runtime/{id-ranges,runtime.fake,termination-message}.test.ts',
+  'native/launch/{argument-limits,exec-failure,launcher.fake,log-line,protocol}.test.ts',
+  'native/netlink/{address,bridge-encode,render}.test.ts',
+  'native/nft/values.test.ts',
+];
 
 const nobodys = [
   ...['node_modules/**', 'node_modules.new-*/**', 'build/**'],
@@ -25,11 +40,20 @@ const config: ViteUserConfig = defineConfig({
     hookTimeout: 180_000,
     expect: { poll: { timeout: 60_000 } },
     maxWorkers: 3, // Of two cores, as files that wait for clusters leave one idle.
+    setupFiles: ['./test/ci/meter.setup.ts'],
+    reporters: ['default', new TimesReporter()],
     sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,
-        test: { name: 'shared', include: shared, exclude: nobodys, isolate: false },
+        test: {
+          name: 'shared',
+          include: shared,
+          exclude: nobodys,
+          isolate: false,
+          // Node's own loader, without vite's rewriting of each module (no vi.mock here).
+          experimental: { viteModuleRunner: false, nodeLoader: false },
+        },
       },
       {
         extends: true,

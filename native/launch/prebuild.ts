@@ -8,6 +8,7 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:f
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describeError } from '#base/errors.ts';
+import { settleAll } from '#base/settle-all.ts';
 import {
   binaryName,
   compileProgram,
@@ -94,7 +95,7 @@ async function writePrebuilt(directory: string): Promise<void> {
   for (const name of await readdir(directory)) if (!kept.has(name)) await rm(join(directory, name));
 }
 
-/** Findings of compiling again; a line on standard output where it cannot be told. */
+/** Findings of compiling again, for both processors at once; a line on standard output where it cannot be told. */
 async function compare(prebuilt: string): Promise<readonly string[]> {
   const stale = await findStale(prebuilt);
   if (stale.length > 0) return stale;
@@ -109,17 +110,23 @@ async function compare(prebuilt: string): Promise<readonly string[]> {
   await using undo = new AsyncDisposableStack();
   undo.defer(() => rm(directory, { recursive: true }));
 
-  const findings: string[] = [];
-  for (const { name, arch, source } of await listBinaries()) {
-    await compileProgram(source, `${triplets[arch]}-gcc`, join(directory, name));
-    const [ours, again] = await Promise.all([prebuilt, directory].map((each) => readFile(join(each, name))));
-    if (ours === undefined || again === undefined || !ours.equals(again)) {
-      findings.push(`native/launch/prebuilt/${name}: its bytes are not those of its source; ${regenerate}`);
-    } else {
-      say(`native/launch/prebuilt/${name}: the same bytes when compiled again`);
+  const binaries = await listBinaries();
+  const lanes = arches.map(async (lane) => {
+    const findings: string[] = [];
+    for (const { name, arch, source } of binaries.filter((each) => each.arch === lane)) {
+      await compileProgram(source, `${triplets[arch]}-gcc`, join(directory, name));
+      const [ours, again] = await Promise.all(
+        [prebuilt, directory].map((each) => readFile(join(each, name))),
+      );
+      if (ours === undefined || again === undefined || !ours.equals(again)) {
+        findings.push(`native/launch/prebuilt/${name}: its bytes are not those of its source; ${regenerate}`);
+      } else {
+        say(`native/launch/prebuilt/${name}: the same bytes when compiled again`);
+      }
     }
-  }
-  return findings;
+    return findings;
+  });
+  return (await settleAll(lanes)).flat();
 }
 
 async function main(mode: string | undefined): Promise<void> {

