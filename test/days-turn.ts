@@ -1,5 +1,5 @@
 /**
- * Whole clusters of what few have, tens of seconds each: `npm test` runs those of one of three days, CI another set each day. A change of what they are
+ * Whole clusters of what few have, floods, and what builders of images do, tens of seconds each: `npm test` runs those of one of three days, CI another set each day. A change of what they are
  * about names them on its command line, which runs them on any day, as PODWRIGHT_ALL=1 does.
  */
 const byDay: readonly (readonly string[])[] = [
@@ -8,13 +8,20 @@ const byDay: readonly (readonly string[])[] = [
     'test/cluster/trace.test.ts',
     'test/cluster/devices.test.ts',
     'test/cluster/csi.test.ts',
+    'test/attack/bounds.test.ts',
   ],
-  ['test/cluster/outside.test.ts', 'test/cluster/proxy-modes.test.ts', 'test/cluster/device-claims.test.ts'],
+  [
+    'test/cluster/outside.test.ts',
+    'test/cluster/proxy-modes.test.ts',
+    'test/cluster/device-claims.test.ts',
+    'agent/runtime/images/quirks/layer-quirks.test.ts',
+  ],
   [
     'test/cluster/fabric.test.ts',
     'test/cluster/rolling/rolling.test.ts',
     'test/cluster/load-balancer.test.ts',
     'test/cluster/fast-path.test.ts',
+    'test/cluster/images.test.ts',
   ],
 ];
 

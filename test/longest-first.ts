@@ -24,6 +24,7 @@ const secondsOf: Readonly<Record<string, number>> = {
   'test/cluster/rolling/rolling.test.ts': 24,
   'test/cluster/proxy-modes.test.ts': 20,
   'test/package/kill-campaign.test.ts': 17,
+  'agent/runtime/images/quirks/layer-quirks.test.ts': 40,
   'control-plane/store/embedded.test.ts': 16,
   'control-plane/apiserver/encryption/encryption.test.ts': 15,
 };

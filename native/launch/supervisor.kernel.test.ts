@@ -39,11 +39,15 @@ async function talk(
   path: string,
   pieces: readonly Buffer[],
   ms: number,
+  bytes = Number.POSITIVE_INFINITY,
 ): Promise<{ readonly closed: boolean; readonly data: Buffer }> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = connect(path);
   const got: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => void got.push(chunk));
+  socket.on('data', (chunk: Buffer) => {
+    got.push(chunk);
+    if (Buffer.concat(got).length >= bytes) resolve(false);
+  });
   socket.on('error', () => undefined);
   socket.on('close', () => resolve(true));
   const timer = setTimeout(() => resolve(false), ms);
@@ -301,9 +305,10 @@ describe.skipIf(process.getuid?.() !== 0)(
       const split = await talk(
         path,
         [...list].map((byte) => Buffer.of(byte)),
-        100,
+        30_000,
+        28 + 12,
       );
-      const joined = await talk(path, [Buffer.concat([list, list, list])], 100);
+      const joined = await talk(path, [Buffer.concat([list, list, list])], 30_000, 28 + 36);
       expect([split.closed, split.data.length]).toEqual([false, 28 + 12]);
       expect([joined.closed, joined.data.length]).toEqual([false, 28 + 36]);
     });

@@ -44,7 +44,13 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
   return promise;
 }
 
-/** Polls a claim about the outside world until it holds. The deadline is generous; nothing is measured by it. */
+const pollMs = 50;
+const pollMsMax = 2000;
+
+/**
+ * Polls a claim about the outside world until it holds. The deadline is generous; nothing is measured by it. A question that takes long (kubectl is 0.2 s of
+ * processor time) is asked for half of the time at most: what it waits for wants the processors, too.
+ */
 export async function eventually<T>(
   what: string,
   probe: () => Promise<T | undefined | false>,
@@ -52,10 +58,12 @@ export async function eventually<T>(
 ): Promise<T> {
   const giveUp = Date.now() + deadlineMs;
   for (;;) {
+    const startMs = Date.now();
     const result = await probe();
     if (result !== undefined && result !== false) return result;
     if (Date.now() > giveUp) throw new Error(`${what}: not within ${deadlineMs} ms`);
-    await new Promise((resolve) => void setTimeout(resolve, 50));
+    const pauseMs = Math.min(Math.max(Date.now() - startMs, pollMs), pollMsMax);
+    await new Promise((resolve) => void setTimeout(resolve, pauseMs));
   }
 }
 
