@@ -24,6 +24,7 @@ import {
   type DeviceResource,
 } from './device.ts';
 import { connectDevicePlugin, type DevicePluginConnection } from './device-plugin.ts';
+import { timed, type DeviceCounts } from './device-counts.ts';
 import { planRequests, type DeviceRequest } from './device-requests.ts';
 
 export interface DeviceManagerOptions {
@@ -34,6 +35,7 @@ export interface DeviceManagerOptions {
   /** Told when amounts or the health of devices changed. */
   readonly onChange: () => void;
   readonly connect?: typeof connectDevicePlugin;
+  readonly counts?: DeviceCounts | undefined;
 }
 
 export type DeviceVerdict =
@@ -134,7 +136,8 @@ export class DeviceManager implements AsyncDisposable {
 
   async #connect({ resource, endpoint, options }: PluginPlace): Promise<void> {
     await this.#resources.get(resource)?.plugin?.[Symbol.asyncDispose]();
-    const { clock, logger, connect = connectDevicePlugin } = this.#options;
+    const { clock, logger, counts, connect = connectDevicePlugin } = this.#options;
+    counts?.count(counts.registrations, resource);
     if (this.#isClosed) return;
     const plugin: DevicePluginConnection = await connect({
       endpoint,
@@ -267,7 +270,12 @@ export class DeviceManager implements AsyncDisposable {
     const { ids, pending } = await this.#choose(uid, request, signal);
     try {
       if (plugin === undefined) throw new PodwrightError('E_CONNECTION', 'its plugin has gone');
-      const answer = await plugin.allocate(ids, signal);
+      const { clock, counts } = this.#options;
+      const answer = await timed(
+        () => plugin.allocate(ids, signal),
+        () => clock.monotonic(),
+        (seconds) => counts?.observe(counts.allocations, resource, seconds),
+      );
       this.#allocations = [...this.#allocations, { podUid: uid, container, resource, ids, answer }];
       this.#reserved = this.#reserved.filter((each) => each !== this.#reservationOf(uid, request));
     } catch (error) {

@@ -6,6 +6,7 @@ import { describeError, PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { ContainerStatus, Pod } from '#api/generated/objects.ts';
 import type { PluginHandler } from '#agent/plugin/plugin.ts';
+import type { DeviceCounts } from './device-counts.ts';
 import { readContainerDevices, type ContainerDevices } from './container-devices.ts';
 import { healthOf, type DeviceAmount } from './device.ts';
 import {
@@ -55,13 +56,14 @@ export interface NodeDevicesOptions {
   /** The node's own: what containers have is kept in it. */
   readonly stateDirectory: string;
   readonly cdiDirectories: readonly string[];
+  readonly counts?: DeviceCounts;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /** Where no socket can be, devices registered otherwise are there nevertheless, and the log says so. */
 export async function startNodeDevices(options: NodeDevicesOptions): Promise<NodeDevices> {
-  const { directory, stateDirectory, cdiDirectories, clock, logger } = options;
+  const { directory, stateDirectory, cdiDirectories, counts, clock, logger } = options;
   await using undo = new AsyncDisposableStack();
 
   const listeners = new Set<(podUids: readonly string[]) => void>();
@@ -71,7 +73,7 @@ export async function startNodeDevices(options: NodeDevicesOptions): Promise<Nod
   };
   await mkdir(stateDirectory, { recursive: true, mode: 0o700 });
   const checkpoint = join(stateDirectory, 'devices.json');
-  const manager = undo.use(await createDeviceManager({ checkpoint, clock, logger, onChange }));
+  const manager = undo.use(await createDeviceManager({ checkpoint, clock, logger, onChange, counts }));
   try {
     const place = join(directory, 'device-plugins');
     undo.use(await serveDeviceRegistration({ directory: place, devices: manager, clock, logger }));

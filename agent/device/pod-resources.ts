@@ -8,6 +8,7 @@ import { isTerminal } from '#api/pod/state.ts';
 import type { Outgoing } from '#proto/contract.ts';
 import { loadContract } from '#proto/load.ts';
 import type {
+  AllocatableResourcesResponse,
   ContainerDevices,
   ContainerMemory,
   ContainerResources,
@@ -18,6 +19,7 @@ import { serveUnixOnDemand, serviceOf } from '#proto/unix-server.ts';
 import type { MemoryBlock } from '#agent/kubelet/assign/assignment.ts';
 import { nodesIn } from '#agent/kubelet/assign/hints.ts';
 import type { NodeAssignments } from '#agent/kubelet/assign/node-assignments.ts';
+import type { DeviceCounts } from './device-counts.ts';
 import { dynamicResourcesOf } from './claims/container-claims.ts';
 import type { PodClaims } from './claims/pod-claims.ts';
 import type { DeviceAllocation, DeviceResources } from './device.ts';
@@ -36,37 +38,49 @@ export interface PodResourcesOptions {
   /** `pod-resources`. Made if it is not there. */
   readonly directory: string;
   readonly read: () => PodResourcesInput;
+  readonly counts?: DeviceCounts;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /** Loads gRPC when the first one asks. */
 export async function servePodResources(options: PodResourcesOptions): Promise<AsyncDisposable> {
-  const { directory, read, clock, logger } = options;
+  const { directory, read, counts, clock, logger } = options;
+  const counted = <T>(name: string, answer: () => T): T => {
+    for (const key of ['requests_total', `requests_${name}`]) counts?.count(counts.podResources, key);
+    try {
+      return answer();
+    } catch (error) {
+      counts?.count(counts.podResources, `errors_${name}`);
+      throw error;
+    }
+  };
   await mkdir(directory, { recursive: true, mode: 0o750 });
   return serveUnixOnDemand(
     async () => {
       const contract = await loadContract('podresources-v1');
       const lister = serviceOf(contract.services['v1.PodResourcesLister'], {
-        List: () => ({ pod_resources: listPodResources(read()) }),
-        GetAllocatableResources: () => {
-          const input = read();
-          const { cpus = [], memory = [] } = input.assignments?.allocatable() ?? {};
-          return { devices: allocatableDevices(input), cpu_ids: cpus, memory: memory.map(memoryOf) };
-        },
-        Get: ({ pod_namespace: namespace, pod_name: name }) => {
-          const input = read();
-          const pod = input.pods.find(
-            ({ metadata }) => metadata?.name === name && metadata.namespace === namespace,
-          );
-          if (pod === undefined) throw refusal('UNKNOWN', `pod ${name} in namespace ${namespace} not found`);
-          return { pod_resources: resourcesOf(pod, input) };
-        },
+        List: () => counted('list', () => ({ pod_resources: listPodResources(read()) })),
+        GetAllocatableResources: () => counted('get_allocatable', () => allocatableIn(read())),
+        Get: ({ pod_namespace: namespace, pod_name: name }) =>
+          counted('get', () => ({ pod_resources: podResourcesOf(namespace, name, read()) })),
       });
       return { ...contract, services: [lister] };
     },
     { path: join(directory, 'kubelet.sock'), clock, log: logger },
   );
+}
+
+/** @throws in the kubelet's words */
+function podResourcesOf(namespace: string, name: string, input: PodResourcesInput): Outgoing<PodResources> {
+  const pod = input.pods.find(({ metadata }) => metadata?.name === name && metadata.namespace === namespace);
+  if (pod === undefined) throw refusal('UNKNOWN', `pod ${name} in namespace ${namespace} not found`);
+  return resourcesOf(pod, input);
+}
+
+function allocatableIn(input: PodResourcesInput): Outgoing<AllocatableResourcesResponse> {
+  const { cpus = [], memory = [] } = input.assignments?.allocatable() ?? {};
+  return { devices: allocatableDevices(input), cpu_ids: cpus, memory: memory.map(memoryOf) };
 }
 
 /** Of pods that are not over. Pure. */

@@ -1,5 +1,5 @@
 import { family, labels, type Sample } from '#agent/kubelet/stats/exposition.ts';
-import { SecondsHistogram } from '#agent/kubelet/stats/kubelet-counts.ts';
+import { SecondsHistogram } from '#agent/kubelet/stats/seconds-histogram.ts';
 import { histogramLines } from '#agent/kubelet/stats/kubelet-metrics.ts';
 import { createHealthServer } from '#agent/proxy/health-server.ts';
 import type { HealthAnswer } from '#agent/proxy/health-answers.ts';

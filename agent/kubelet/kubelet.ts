@@ -55,6 +55,7 @@ import { startKubeletServer, type KubeletServer, type KubeletTls } from './serve
 import { ProbeCounts } from './probe/probe-counts.ts';
 import { HttpCounts } from './stats/http-counts.ts';
 import { KubeletCounts } from './stats/kubelet-counts.ts';
+import { renderDeviceMetrics } from './stats/device-metrics.ts';
 import { readProcess, renderKubeletMetrics } from './stats/kubelet-metrics.ts';
 import { createStatsReader, DiskUses } from './stats/read-stats.ts';
 import type { VolumeFacts } from './stats/stats-input.ts';
@@ -180,7 +181,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   undo.use(workers);
   startLocalVolumes(undo, options, workers);
   startOomEvents(undo, options, workers);
-  const server = await startServer(options, { workers, collector, probeCounts, counts });
+  const server = await startServer(options, { workers, collector, probeCounts, counts, plugins });
   undo.use(server);
   const agent = startNodeAgent({
     client: options.informers.client,
@@ -294,12 +295,13 @@ interface Served {
   readonly collector: ImageCollector;
   readonly probeCounts: ProbeCounts;
   readonly counts: KubeletCounts;
+  readonly plugins: Pick<NodePlugins, 'counts'>;
 }
 
 /** The node's port. Who may call it, the API server says. */
 function startServer(
   options: KubeletOptions,
-  { workers, collector, probeCounts, counts }: Served,
+  { workers, collector, probeCounts, counts, plugins }: Served,
 ): Promise<KubeletServer> {
   const { runtime, clock, logger, nodeName, directories } = options;
   const { access = defaultAccess, ...listen } = options.server;
@@ -338,7 +340,8 @@ function startServer(
         imagesRemoved: collector.removed,
         process: readProcess(clock.now()),
         volumes: await volumes(),
-      }),
+      }) +
+      renderDeviceMetrics(plugins.counts),
   });
 }
 

@@ -6,6 +6,7 @@ import { resourceSlices } from '#api/schema/kind-ref.ts';
 import { isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { listAll } from '#client/list-all.ts';
+import { timed, type DeviceCounts } from '#agent/device/device-counts.ts';
 import { ClaimHealths, followHealths } from '#agent/device/claims/claim-healths.ts';
 import type { ClaimRecord } from '#agent/device/claims/claim-record.ts';
 import { claimHealthsOf } from '#agent/device/claims/container-claims.ts';
@@ -21,6 +22,7 @@ export interface NodeClaimsOptions {
   readonly path: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly counts?: DeviceCounts;
   /** A driver came: pods that wait for one may go on. */
   readonly onDriver: () => void;
 }
@@ -35,7 +37,7 @@ export interface NodeClaims extends Disposable {
 const wipeMs = 30_000;
 
 export async function openNodeClaims(options: NodeClaimsOptions): Promise<NodeClaims> {
-  const { client, path, clock, logger } = options;
+  const { client, path, counts, clock, logger } = options;
   const wipes = new Map<string, Disposable>(); // by driver
   const listeners = new Set<(podUids: readonly string[]) => void>();
   const healths = new ClaimHealths({
@@ -56,7 +58,7 @@ export async function openNodeClaims(options: NodeClaimsOptions): Promise<NodeCl
     wipeLater(name, (driver) => driver === name);
   };
   const drivers = new DraDrivers({
-    onChange,
+    ...{ onChange, counts, clock },
     follow: (driver, { watchHealths: watch }, signal) =>
       void followHealths({ driver, watch, healths, clock, logger }, signal),
   });
@@ -74,7 +76,7 @@ export async function openNodeClaims(options: NodeClaimsOptions): Promise<NodeCl
   wipeLater('', (driver) => !drivers.has(driver));
   const claims = await openPodClaims({ path, client, drivers, logger });
   return {
-    claims,
+    claims: counts === undefined ? claims : countedClaims(claims, counts, clock),
     healths: {
       healthOf: (pod) =>
         claimHealthsOf(pod, claims.records(pod.metadata?.uid), ({ driver, pool, device }) =>
@@ -91,6 +93,22 @@ export async function openNodeClaims(options: NodeClaimsOptions): Promise<NodeCl
       drivers[Symbol.dispose]();
       healths[Symbol.dispose]();
     },
+  };
+}
+
+/** The same, with how long it takes. */
+function countedClaims(claims: PodClaims, counts: DeviceCounts, clock: Clock): PodClaims {
+  const operation = <T>(name: string, work: () => Promise<T>): Promise<T> =>
+    timed(
+      work,
+      () => clock.monotonic(),
+      (seconds, error) => counts.observe(counts.claimOperations, `${name} ${error !== undefined}`, seconds),
+    );
+  return {
+    podUids: () => claims.podUids(),
+    records: (podUid) => claims.records(podUid),
+    prepare: (pod, signal) => operation('PrepareResources', () => claims.prepare(pod, signal)),
+    unprepare: (podUid, signal) => operation('UnprepareResources', () => claims.unprepare(podUid, signal)),
   };
 }
 

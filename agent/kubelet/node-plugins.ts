@@ -4,10 +4,12 @@ import path from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
+import { claimEntriesOf } from '#api/device/pod-claims.ts';
 import type { Informers } from '#client/informers.ts';
 import type { Mounts } from '#native/mount/mount.ts';
 import type { Proc } from '#native/proc/proc.ts';
 import { cdiDirectories } from '#agent/device/cdi/cdi-files.ts';
+import { DeviceCounts } from '#agent/device/device-counts.ts';
 import { startNodeDevices, type NodeDevices } from '#agent/device/node-devices.ts';
 import { servePodResources, type PodResourcesInput } from '#agent/device/pod-resources.ts';
 import type { NodeAgent } from '#agent/node/node-agent.ts';
@@ -46,6 +48,7 @@ export interface NodePlugins {
   readonly csi: Csi;
   readonly devices: NodeDevices | undefined;
   readonly workers: Pick<PodWorkersOptions, 'devices' | 'claims' | 'claimHealths'>;
+  readonly counts: DeviceCounts;
   /** Who has what lies near some memory. */
   readonly providers: readonly HintProvider[];
   /** They register once the Node is there: what they say of it is written on it. */
@@ -59,6 +62,7 @@ export async function openNodePlugins(
 ): Promise<NodePlugins> {
   const { informers, nodeName, directories, plugins, clock, logger } = options;
   const { kubelet: directory } = directories;
+  const counts = new DeviceCounts();
   const shared = { nodeName, clock, logger };
   let onReleased = (): void => undefined;
   let onDriver = (): void => undefined;
@@ -70,16 +74,17 @@ export async function openNodePlugins(
   });
   stack.use(csi);
   const devices =
-    plugins && stack.use(await startNodeDevices({ cdiDirectories, ...plugins, directory, clock, logger }));
+    plugins &&
+    stack.use(await startNodeDevices({ cdiDirectories, ...plugins, directory, counts, clock, logger }));
   const record = path.join(directory, 'dra-claims.json');
   const nodeClaims = stack.use(
     await openNodeClaims({
-      ...{ ...shared, client: informers.client, path: record },
+      ...{ ...shared, counts, client: informers.client, path: record },
       onDriver: () => onDriver(),
     }),
   );
   return {
-    ...{ csi, devices },
+    ...{ csi, devices, counts },
     workers: { devices, claims: nodeClaims.claims, claimHealths: nodeClaims.healths },
     providers: devices === undefined ? [] : [devices.manager],
     start: (agent, workers, assignments) => {
@@ -100,7 +105,7 @@ export async function openNodePlugins(
           allocations: devices.manager.allocations(),
           resources: devices.manager.resources(),
         });
-        stack.use(tellResources(options, read));
+        stack.use(tellResources(options, counts, read));
       }
     },
   };
@@ -108,8 +113,8 @@ export async function openNodePlugins(
 
 /** Pods that waited for a driver need not wait longer. */
 function retryClaims(workers: Pick<PodWorkers, 'pods' | 'refreshVolumes'>): void {
-  for (const { metadata, spec } of workers.pods())
-    if ((spec?.resourceClaims ?? []).length > 0) workers.refreshVolumes(metadata?.uid ?? '');
+  for (const pod of workers.pods())
+    if (claimEntriesOf(pod).length > 0) workers.refreshVolumes(pod.metadata?.uid ?? '');
 }
 
 function watchPlugins(
@@ -135,10 +140,11 @@ function watchPlugins(
 /** Who has what devices. Where no socket can be, the node goes without, and the log says so. */
 function tellResources(
   { directories, clock, logger }: NodePluginsOptions,
+  counts: DeviceCounts,
   read: () => PodResourcesInput,
 ): AsyncDisposable {
   const directory = path.join(directories.kubelet, 'pod-resources');
-  const served = servePodResources({ directory, read, clock, logger }).catch((error: unknown) => {
+  const served = servePodResources({ directory, read, counts, clock, logger }).catch((error: unknown) => {
     logger.warn({ directory, error: describeError(error) }, 'pod resources are not served');
     return undefined;
   });

@@ -1,8 +1,11 @@
 /** Drivers of devices that claims are given (k8s.io/kubelet/pkg/apis/dra): how they come, and what they are asked. */
+import { systemClock, type Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { timed, type DeviceCounts } from '#agent/device/device-counts.ts';
 import { chooseVersion, type Plugin, type PluginHandler } from '#agent/plugin/plugin.ts';
 import type { DeviceHealth } from '#proto/dra-health/api.ts';
 import type { Device as PreparedDevice } from '#proto/dra/api.ts';
+import { statusNameOf, type StatusName } from '#proto/status.ts';
 import { loadContract, type LoadedContract } from '#proto/load.ts';
 import { createUnixClient, type UnixClient } from '#proto/unix-client.ts';
 
@@ -43,6 +46,8 @@ export interface DraDriversOptions {
   /** What goes on as long as a driver serves the node: until the signal. */
   readonly follow?: (name: string, driver: DraDriver, signal: AbortSignal) => void;
   readonly connect?: (plugin: Plugin) => Promise<DraDriver>;
+  readonly counts?: DeviceCounts | undefined;
+  readonly clock?: Pick<Clock, 'monotonic'>;
 }
 
 interface Served {
@@ -70,7 +75,7 @@ export class DraDrivers {
     },
     register: async (plugin) => {
       const { connect = connectDraDriver, onChange, follow } = this.#options;
-      const driver = await connect(plugin);
+      const driver = this.#counted(plugin.name, await connect(plugin));
       const ended = new AbortController();
       this.#byName.set(plugin.name, [...(this.#byName.get(plugin.name) ?? []), { plugin, driver, ended }]);
       onChange(plugin.name, true);
@@ -91,6 +96,25 @@ export class DraDrivers {
     },
   };
 
+  #counted(name: string, driver: DraDriver): DraDriver {
+    const { counts, clock = systemClock } = this.#options;
+    if (counts === undefined) return driver;
+    const call = <T>(method: string, work: () => Promise<T>): Promise<T> =>
+      timed(
+        work,
+        () => clock.monotonic(),
+        (seconds, error) => {
+          const status = error === undefined ? 'OK' : goNameOf(statusNameOf(error));
+          counts.observe(counts.driverCalls, `${name} ${method} ${status}`, seconds);
+        },
+      );
+    return {
+      ...driver,
+      prepare: (claim, signal) => call('NodePrepareResources', () => driver.prepare(claim, signal)),
+      unprepare: (claim, signal) => call('NodeUnprepareResources', () => driver.unprepare(claim, signal)),
+    };
+  }
+
   has(name: string): boolean {
     return this.#byName.has(name);
   }
@@ -106,6 +130,13 @@ export class DraDrivers {
     for (const known of this.#byName.values()) for (const one of known) end(one);
     this.#byName.clear();
   }
+}
+
+/** `DEADLINE_EXCEEDED` → `DeadlineExceeded`, `CANCELLED` → `Canceled` (google.golang.org/grpc/codes). */
+function goNameOf(status: StatusName): string {
+  if (status === 'OK') return status;
+  if (status === 'CANCELLED') return 'Canceled';
+  return status.toLowerCase().replace(/(?:^|_)(.)/g, (_all, first: string) => first.toUpperCase());
 }
 
 function end({ driver, ended }: Served): void {

@@ -1,5 +1,5 @@
 import { family, labels, type Sample } from './exposition.ts';
-import { SecondsHistogram, shortBucketsSeconds } from './kubelet-counts.ts';
+import { SecondsHistogram, shortBucketsSeconds } from './seconds-histogram.ts';
 import { histogramLines } from './kubelet-metrics.ts';
 
 /** Of others the label is `other`: clients make up paths and methods. */

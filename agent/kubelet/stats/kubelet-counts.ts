@@ -1,3 +1,4 @@
+import { SecondsHistogram, shortBucketsSeconds } from './seconds-histogram.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import type { Outcome } from '#agent/kubelet/sync/outcome.ts';
 import { containersOf, type PodFacts } from '#agent/kubelet/sync/pod-input.ts';
@@ -7,39 +8,8 @@ const startBucketsSeconds: readonly number[] = [
   0.5, 1, 2, 3, 4, 5, 6, 8, 10, 20, 30, 45, 60, 120, 180, 240, 300, 360, 480, 600, 900, 1200, 1800, 2700,
   3600,
 ];
-/** `prometheus.DefBuckets`, of what is short. */
-export const shortBucketsSeconds: readonly number[] = [
-  0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
-];
-
 /** How many of what there were, by labels; kinds of labels are few and bounded. */
 export type Counts = ReadonlyMap<string, number>;
-
-/** Seconds in buckets. */
-export class SecondsHistogram {
-  readonly buckets: readonly number[];
-  readonly #counts: number[];
-  sum = 0;
-  count = 0;
-
-  constructor(buckets: readonly number[]) {
-    this.buckets = buckets;
-    this.#counts = buckets.map(() => 0);
-  }
-
-  observe(seconds: number): void {
-    this.sum += seconds;
-    this.count++;
-    this.buckets.forEach((bound, index) => {
-      if (seconds <= bound) this.#counts[index] = this.upTo(index) + 1;
-    });
-  }
-
-  /** How many were no longer than the bucket's bound. */
-  upTo(index: number): number {
-    return this.#counts[index] ?? 0;
-  }
-}
 
 /** Why a pod went that was over a limit of its own: the kubelet's names of what it measured. */
 const evictionSignals: readonly (readonly [message: RegExp, signal: string])[] = [

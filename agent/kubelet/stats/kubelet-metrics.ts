@@ -3,7 +3,8 @@ import { gitVersion } from '#api/release.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { family, labels, type Sample } from './exposition.ts';
 import type { VolumeFacts } from './stats-input.ts';
-import type { Counts, KubeletCounts, SecondsHistogram } from './kubelet-counts.ts';
+import type { Counts, KubeletCounts } from './kubelet-counts.ts';
+import type { SecondsHistogram } from './seconds-histogram.ts';
 
 /** Of the agent's own process. */
 export interface ProcessFacts {
