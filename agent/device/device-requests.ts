@@ -1,5 +1,6 @@
 /** What devices the containers of a pod ask for. Pure. */
 import type { Container, Pod } from '#api/generated/objects.ts';
+import { isOfClaim } from '#api/device/extended-resources.ts';
 import { parseQuantity, quantityToInteger } from '#api/meta/quantity.ts';
 import { isExtendedResource } from '#api/validation/resource-name.ts';
 
@@ -16,18 +17,21 @@ export interface DeviceRequest {
  * so does each container of the pod: they run beside each other (as the kubelet has it; kubernetes/kubernetes#120461).
  * @param isDevice whether plugins have that resource
  */
-export function planRequests(
-  { spec }: Pod,
-  isDevice: (resource: string) => boolean,
-): readonly DeviceRequest[] {
+export function planRequests(pod: Pod, isDevice: (resource: string) => boolean): readonly DeviceRequest[] {
+  const { spec } = pod;
   const requests: DeviceRequest[] = [];
+  // What the scheduler gave by a claim, no plugin gives again.
+  const isOwn =
+    ({ name }: Container) =>
+    (resource: string): boolean =>
+      isDevice(resource) && !isOfClaim(pod, name, resource);
   const ended: string[] = [];
   for (const container of spec?.initContainers ?? []) {
-    requests.push(...requestsOf(container, isDevice, [...ended]));
+    requests.push(...requestsOf(container, isOwn(container), [...ended]));
     if (container.restartPolicy !== 'Always') ended.push(container.name);
   }
   for (const container of spec?.containers ?? [])
-    requests.push(...requestsOf(container, isDevice, [...ended]));
+    requests.push(...requestsOf(container, isOwn(container), [...ended]));
   return requests;
 }
 

@@ -24,6 +24,9 @@ export type NamedClaim =
 /** As k8s.io/dynamic-resource-allocation/resourceclaim Name. */
 export function namedClaim(pod: Pod, { name, resourceClaimName }: PodResourceClaim): NamedClaim {
   if (resourceClaimName !== undefined) return { kind: 'named', name: resourceClaimName, isMade: false };
+  const { extendedResourceClaimStatus: extended } = pod.status ?? {};
+  if (name === extendedEntry && extended !== undefined)
+    return { kind: 'named', name: extended.resourceClaimName, isMade: true };
   const made = pod.status?.resourceClaimStatuses?.find((status) => status.name === name);
   if (made === undefined) {
     const message = `pod "${pod.metadata?.namespace ?? ''}/${pod.metadata?.name ?? ''}": ResourceClaim not created yet`;
@@ -38,9 +41,19 @@ export function awaitsDeviceClaims(pod: Pod): boolean {
   return (pod.spec?.resourceClaims ?? []).some((entry) => namedClaim(pod, entry).kind === 'awaited');
 }
 
+/** The entry that stands for the claim of a pod's extended resources (KEP-5004); no entry of a pod can have the name. */
+export const extendedEntry = '<extended-resources>';
+
+/** Entries of the pod's spec.resourceClaims, and of the claim that the scheduler made for its extended resources. */
+export function claimEntriesOf({ spec, status }: Pod): readonly PodResourceClaim[] {
+  const { resourceClaimName } = status?.extendedResourceClaimStatus ?? {};
+  const own = spec?.resourceClaims ?? [];
+  return resourceClaimName === undefined ? own : [...own, { name: extendedEntry }];
+}
+
 /** The claims that a pod uses as far as they have names, as `namespace/name`. */
 export function podClaimKeys(pod: Pod): readonly string[] {
-  return (pod.spec?.resourceClaims ?? []).flatMap((entry) => {
+  return claimEntriesOf(pod).flatMap((entry) => {
     const claim = namedClaim(pod, entry);
     return claim.kind === 'named' ? [`${pod.metadata?.namespace ?? ''}/${claim.name}`] : [];
   });

@@ -31,6 +31,7 @@ export function referencesOf(pod: Pod): ReadonlySet<`${ReferencedKind}/${string}
   for (const { name, resourceClaimName } of spec.resourceClaims ?? []) {
     add('resourceclaims', resourceClaimName ?? made.get(name));
   }
+  add('resourceclaims', status?.extendedResourceClaimStatus?.resourceClaimName);
   return found;
 }
 

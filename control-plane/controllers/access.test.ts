@@ -294,6 +294,12 @@ it('claims of devices', async () => {
   await until(controller, `create ${made}`, 'patch pods/status');
   await expect.poll(() => byRole.get('system:kube-scheduler')).toContain(`update ${made}/status`);
   await patch(`${ns}/pods/device/status`, { status: { phase: 'Succeeded' } });
+  const extended = { requests: { 'deviceclass.resource.kubernetes.io/gpu': '1' } };
+  await test.make(`${ns}/pods`, {
+    metadata: { name: 'extended' },
+    spec: { containers: [{ name: 'c', image: 'i', resources: { ...extended, limits: extended.requests } }] },
+  });
+  await until('system:kube-scheduler', `create ${made}`);
   await until(controller, `update ${made}/status`, `update ${made}`, `delete ${made}`);
 });
 

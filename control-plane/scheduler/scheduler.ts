@@ -177,7 +177,10 @@ class Scheduler implements AsyncDisposable {
       }),
     );
     this.#attached.use(
-      classes.onChange(({ current }) => this.#wake(current === undefined ? [] : [{ kind: 'devices' }])),
+      classes.onChange(({ current }) => {
+        this.#devices.noteClasses();
+        this.#wake(current === undefined ? [] : [{ kind: 'devices' }]);
+      }),
     );
   }
 

@@ -19,7 +19,10 @@ const condition = `device.attributes['${driver}'].memory >= 40`;
 const objects = [
   {
     ...{ ...group, kind: 'DeviceClass', metadata: { name: 'gpu' } },
-    spec: { selectors: [{ cel: { expression: `device.driver == '${driver}'` } }] },
+    spec: {
+      selectors: [{ cel: { expression: `device.driver == '${driver}'` } }],
+      extendedResourceName: 'example.com/gpu',
+    },
   },
   {
     ...{ ...group, kind: 'ResourceSlice', metadata: { name: 'node-1-gpus' } },
@@ -65,9 +68,7 @@ describe.skipIf(!canTestClusters())('claims of devices (needs kubectl)', () => {
     const create = (object: object): Promise<string> =>
       cluster.must('create -f -', { input: JSON.stringify(object) });
     const dra = await createTestDraDriver({
-      devicesOf: () => [
-        { pool: 'node-1', device: 'gpu-80', requests: ['gpu'], cdiIds: [`${driver}/gpu=large`] },
-      ],
+      devicesOf: () => [{ pool: 'node-1', device: 'gpu-80', requests: [], cdiIds: [`${driver}/gpu=large`] }],
     });
     const cdi = join(cluster.dataDir, 'node-1', 'kubelet', 'cdi');
     mkdirSync(cdi);
@@ -136,5 +137,29 @@ describe.skipIf(!canTestClusters())('claims of devices (needs kubectl)', () => {
     await eventually('second runs', async () => (await get<Pod>('pod second')).status?.phase === 'Running');
     expect(dra.calls.slice(1, 2)).toEqual([`unprepare ${claim?.metadata?.uid ?? ''}`]);
     expect(dra.calls.length).toBe(3);
+
+    // As of a device plugin, which the node does not have: the other device of the class.
+    const limits = { 'example.com/gpu': 1 };
+    const command = ['sh', '-c', 'echo $GPU; exec sleep 3600'];
+    await create({
+      ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'extended' } },
+      spec: { containers: [{ name: 'c', image, command, resources: { limits } }] },
+    });
+    await eventually(
+      'extended runs',
+      async () => (await get<Pod>('pod extended')).status?.phase === 'Running',
+    );
+    const { status } = await get<Pod>('pod extended');
+    const { resourceClaimName = '' } = status?.extendedResourceClaimStatus ?? {};
+    const made = await get<ResourceClaim>(`resourceclaim ${resourceClaimName}`);
+    expect(made.status?.allocation?.devices?.results?.map(({ device }) => device)).toEqual(['gpu-16']);
+    expect(await cluster.must('logs extended')).toBe('80\n');
+    expect(dra.calls.at(-1)).toBe(`prepare ${made.metadata?.uid ?? ''}`);
+    await cluster.must('delete pod extended --grace-period=1');
+    await eventually(
+      'its claim is gone',
+      async () => (await cluster.kubectl(`get resourceclaim ${resourceClaimName}`)).code !== 0,
+    );
+    expect(dra.calls.at(-1)).toBe(`unprepare ${made.metadata?.uid ?? ''}`);
   });
 });

@@ -1,5 +1,6 @@
 /** What of a pod's claims its containers have, as their status and the clients of pod-resources are told. Pure. */
-import { namedClaim } from '#api/device/pod-claims.ts';
+import { requestsOfContainer } from '#api/device/extended-resources.ts';
+import { claimEntriesOf, extendedEntry, namedClaim } from '#api/device/pod-claims.ts';
 import type { Container, ContainerStatus, Pod, ResourceHealth } from '#api/generated/objects.ts';
 import type { DynamicResource } from '#proto/podresources/api.ts';
 import type { Outgoing } from '#proto/contract.ts';
@@ -21,7 +22,7 @@ function devicesIn({ drivers }: ClaimRecord): readonly Prepared[] {
 
 /** `records`: those of the pod. */
 function recordOf(pod: Pod, entryName: string, records: readonly ClaimRecord[]): ClaimRecord | undefined {
-  const entry = pod.spec?.resourceClaims?.find(({ name }) => name === entryName);
+  const entry = claimEntriesOf(pod).find(({ name }) => name === entryName);
   const named = entry === undefined ? undefined : namedClaim(pod, entry);
   if (named?.kind !== 'named') return undefined;
   return records.find(({ name, namespace }) => name === named.name && namespace === pod.metadata?.namespace);
@@ -59,10 +60,11 @@ function idOf({ driver, pool, device, cdiIds }: Prepared): string {
 /** Claims of a container, whole: which of their requests it names is not said (podresources/v1). */
 export function dynamicResourcesOf(
   pod: Pod,
-  { resources }: Container,
+  { name: container, resources }: Container,
   records: readonly ClaimRecord[],
 ): readonly Outgoing<DynamicResource>[] {
-  const names = [...new Set((resources?.claims ?? []).map(({ name }) => name))];
+  const extended = requestsOfContainer(pod, container).length > 0 ? [extendedEntry] : [];
+  const names = [...new Set((resources?.claims ?? []).map(({ name }) => name)), ...extended];
   return names.flatMap((name) => {
     const record = recordOf(pod, name, records);
     if (record === undefined) return [];

@@ -7,7 +7,14 @@
  */
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { foreignDeviceClaim, isReservedFor, namedClaim } from '#api/device/pod-claims.ts';
+import { requestsOfContainer } from '#api/device/extended-resources.ts';
+import {
+  claimEntriesOf,
+  extendedEntry,
+  foreignDeviceClaim,
+  isReservedFor,
+  namedClaim,
+} from '#api/device/pod-claims.ts';
 import type {
   Container,
   EphemeralContainer,
@@ -83,7 +90,7 @@ class RecordedClaims implements PodClaims {
   async prepare(pod: Pod, signal: AbortSignal): Promise<PreparedClaims> {
     const prepared = new Map<string, readonly PreparedDevice[]>();
     if (this.#problem !== undefined) throw this.#problem;
-    for (const entry of pod.spec?.resourceClaims ?? []) {
+    for (const entry of claimEntriesOf(pod)) {
       const named = namedClaim(pod, entry);
       if (named.kind === 'awaited') throw new PodwrightError('E_NOT_FOUND', named.message);
       if (named.kind === 'none') continue;
@@ -190,12 +197,14 @@ function devicesOf({ drivers }: ClaimRecord): readonly PreparedDevice[] {
   );
 }
 
-/** The CDI devices of a container: of each claim that it names, of all requests or of one. Pure. */
+/** The CDI devices of a container: of each claim that it names, of all requests or of one, and of its extended resources. Pure. */
 export function cdiIdsOf(
-  { resources }: Container | EphemeralContainer,
+  { name: container, resources }: Container | EphemeralContainer,
   prepared: PreparedClaims,
+  pod: Pod = {},
 ): readonly string[] {
-  const ids = (resources?.claims ?? []).flatMap(({ name, request = '' }) =>
+  const extended = requestsOfContainer(pod, container).map((request) => ({ name: extendedEntry, request }));
+  const ids = [...(resources?.claims ?? []), ...extended].flatMap(({ name, request = '' }) =>
     (prepared.get(name) ?? [])
       .filter(({ requests }) => request === '' || requests.length === 0 || requests.some(isOf(request)))
       .flatMap(({ cdiIds }) => cdiIds),

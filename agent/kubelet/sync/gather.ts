@@ -116,7 +116,7 @@ async function readSources(
 /** The devices of CDI that a container has by its claims. */
 function cdiIdsFor(name: string, { pod, prepared }: RenderInput): readonly string[] {
   const container = containersOf(pod).find(({ spec }) => spec.name === name)?.spec;
-  return container === undefined || prepared === undefined ? [] : cdiIdsOf(container, prepared);
+  return container === undefined || prepared === undefined ? [] : cdiIdsOf(container, prepared, pod);
 }
 
 /** Bound of an env file, bytes: as the kubelet has it. */

@@ -1,3 +1,4 @@
+import { claimEntriesOf } from '#api/device/pod-claims.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import {
@@ -135,8 +136,8 @@ function areClaimsRemoved({ pod, facts }: PlanDraft): boolean {
   return !hasClaims(pod) || facts.claims.state === 'removed';
 }
 
-function hasClaims({ spec }: Pod): boolean {
-  return (spec?.resourceClaims ?? []).length > 0;
+function hasClaims(pod: Pod): boolean {
+  return claimEntriesOf(pod).length > 0;
 }
 
 /** Whether anything of the sandbox has to go: one whose supervisor died still has its network. */

@@ -1,4 +1,4 @@
-import { podClaimKeys } from '#api/device/pod-claims.ts';
+import { claimEntriesOf, podClaimKeys } from '#api/device/pod-claims.ts';
 import type {
   Pod,
   PodResourceClaim,
@@ -70,7 +70,7 @@ interface Parts extends ControllerContext {
 }
 
 function hasClaims(pod: Pod | undefined): pod is Pod {
-  return (pod?.spec?.resourceClaims ?? []).length > 0;
+  return pod !== undefined && claimEntriesOf(pod).length > 0;
 }
 
 /** A pod that wants claims, and the claims of one that needs them no more. */

@@ -30,7 +30,7 @@ export function bindClaim(
   { claim, allocation, pod }: ClaimBinding,
 ): Promise<ResourceClaim> {
   const uid = claim.metadata?.uid;
-  return writeLatest(client, claim, async (latest) => {
+  return updateLatest(client, claim, async (latest) => {
     const gone = latest.metadata?.uid !== uid || latest.metadata?.deletionTimestamp !== undefined;
     if (gone) throw lost(latest, 'got deleted in the meantime');
     const isAllocated = latest.status?.allocation !== undefined;
@@ -59,7 +59,7 @@ export function deallocateClaim(client: ApiClient, claim: ResourceClaim): Promis
 
 /** The pod uses the claim no more. */
 export function removeConsumer(client: ApiClient, claim: ResourceClaim, pod: Pod): Promise<ResourceClaim> {
-  return writeLatest(client, claim, (latest) => {
+  return updateLatest(client, claim, (latest) => {
     const { reservedFor = [] } = latest.status ?? {};
     const left = reservedFor.filter(({ uid }) => uid !== pod.metadata?.uid);
     if (left.length === reservedFor.length) return Promise.resolve(latest);
@@ -71,7 +71,8 @@ function writeStatus(client: ApiClient, claim: ResourceClaim): Promise<ResourceC
   return client.update(resourceClaims, claim, { subresource: 'status' });
 }
 
-async function writeLatest(
+/** Writes it anew as long as others were first. @throws the last conflict */
+export async function updateLatest(
   client: ApiClient,
   seen: ResourceClaim,
   write: (latest: ResourceClaim) => Promise<ResourceClaim>,

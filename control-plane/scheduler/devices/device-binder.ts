@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { PodwrightError } from '#base/errors.ts';
 import type { Clock } from '#base/clock.ts';
+import { classesByResource } from '#api/device/extended-resources.ts';
 import { isReservedFor } from '#api/device/pod-claims.ts';
 import type {
   AllocationResult,
@@ -16,9 +17,11 @@ import type { ApiClient, Informer } from '#client/client.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 import { bindClaim, deallocateClaim, removeConsumer } from './bind-claims.ts';
+import { makeExtendedClaim, removeExtendedClaim, tellExtendedClaim } from './bind-extended.ts';
 import { createClaimWaits, type ClaimWaits } from './claim-waits.ts';
+import { podsOfExtendedClaim, type ExtendedClaim } from './extended-claims.ts';
 import type { DeviceLookUp } from './look-up.ts';
-import { awaitsClaims, deviceClaimsFor, planDevices } from './plan-claims.ts';
+import { awaitsClaims, deviceClaimsFor, planDevices, usesDevices } from './plan-claims.ts';
 import { indexPools, type PoolIndex } from './pools.ts';
 import { renderAllocation } from './render-allocation.ts';
 import { DeviceLedger } from './taken-devices.ts';
@@ -33,6 +36,8 @@ export interface DeviceBinder {
   note(key: string, claim: ResourceClaim | undefined): void;
   /** There are other slices. */
   noteSlices(): void;
+  /** There are other classes. */
+  noteClasses(): void;
   /** Whether a claim that was made for the pod is not seen yet. */
   isAwaiting(pod: Pod): boolean;
   /**
@@ -41,7 +46,8 @@ export interface DeviceBinder {
    */
   reserve(pod: Pod, node: Node): ClaimReservation | undefined;
   /**
-   * No node did for the pod: one of its claims that nobody uses, and whose devices are not where the pod could go, gives them back.
+   * No node did for the pod: one of its claims that nobody uses, and whose devices are not where the pod could go, gives them back. One that was made
+   * for its extended resources goes.
    * @throws what the API says
    */
   release(pod: Pod): Promise<void>;
@@ -80,17 +86,22 @@ class Binder implements DeviceBinder {
   readonly #pending = new Map<string, PendingClaim>();
   readonly #waits: ClaimWaits;
   #index: PoolIndex | undefined;
+  #byResource: ReadonlyMap<string, DeviceClass> | undefined;
 
   constructor(options: DeviceBinderOptions) {
     const { informers, clock } = options;
     this.#options = options;
-    this.claims = informers.for(resourceClaims);
+    this.claims = informers.for(resourceClaims, {
+      indexes: { extendedPod: podsOfExtendedClaim },
+    });
     this.slices = informers.for(resourceSlices);
     this.classes = informers.for(deviceClasses);
     this.#waits = createClaimWaits({ clock, claim: (key) => this.claims.get(key) });
     this.look = {
       claim: (key) => this.#pending.get(key)?.claim ?? this.claims.get(key),
       deviceClass: (name) => this.classes.get(name),
+      classOf: (resource) => (this.#byResource ??= classesByResource(this.classes.list())).get(resource),
+      extendedClaim: ({ metadata }) => this.claims.byIndex('extendedPod', metadata?.uid ?? '')[0],
       poolsFor: (node) => (this.#index ??= indexPools(this.slices.list())).for(node),
       taken: this.#ledger,
     };
@@ -105,12 +116,16 @@ class Binder implements DeviceBinder {
     this.#index = undefined;
   }
 
+  noteClasses(): void {
+    this.#byResource = undefined;
+  }
+
   isAwaiting(pod: Pod): boolean {
     return awaitsClaims(pod, this.look);
   }
 
   reserve(pod: Pod, node: Node): ClaimReservation | undefined {
-    if ((pod.spec?.resourceClaims ?? []).length === 0) return undefined;
+    if (!usesDevices(pod, this.look)) return undefined;
     const claims = deviceClaimsFor(pod, this.look);
     const plan = typeof claims === 'string' ? claims : planDevices(claims, node, this.look);
     if (typeof claims === 'string' || typeof plan === 'string')
@@ -120,14 +135,24 @@ class Binder implements DeviceBinder {
       const nowMs = this.#options.clock.now();
       return this.#hold(picks.claim, renderAllocation(picks, { nodeName, nowMs, newId: randomUUID }));
     });
+    const extended = claims.extendedOn(node);
+    const made: ResourceClaim[] = [];
     return {
       bind: async (signal, msMax) => {
-        for (const [key, pending] of given) await this.#write(pod, key, pending);
+        const keys = claims.allocated.map(objectKey);
+        for (const [key, pending] of given) {
+          const isExtended = extended !== undefined && key === objectKey(extended.claim);
+          if (!isExtended) await this.#write(pod, key, pending);
+          else made.push(await makeExtendedClaim(this.#options.client, extended.claim));
+          keys.push(isExtended ? await this.#writeExtended(pod, extended, { key, pending, made }) : key);
+        }
         for (const claim of claims.allocated) await this.#join(pod, claim);
-        const keys = [...given.map(([key]) => key), ...claims.allocated.map(objectKey)];
         await this.#untilReady(keys, signal, msMax);
       },
-      unbind: () => this.#leave(pod, [...claims.allocated, ...claims.waiting].map(objectKey)),
+      unbind: async () => {
+        for (const claim of made) await removeExtendedClaim(this.#options.client, claim);
+        await this.#leave(pod, [...claims.allocated, ...claims.waiting].map(objectKey));
+      },
       [Symbol.dispose]: () => {
         for (const [key, pending] of given) this.#drop(key, pending);
       },
@@ -135,6 +160,8 @@ class Binder implements DeviceBinder {
   }
 
   async release(pod: Pod): Promise<void> {
+    const stale = this.look.extendedClaim(pod);
+    if (stale !== undefined) return removeExtendedClaim(this.#options.client, stale);
     const claims = deviceClaimsFor(pod, this.look);
     if (typeof claims === 'string') return;
     const unused = claims.allocated.find(
@@ -176,6 +203,31 @@ class Binder implements DeviceBinder {
     this.#pending.delete(key);
     this.#ledger.set(key, this.claims.get(key));
     pending.written.resolve();
+  }
+
+  /** The same of the claim that was made last; the pod is told of it. Its key. */
+  async #writeExtended(
+    pod: Pod,
+    { mappings }: ExtendedClaim,
+    {
+      key,
+      pending,
+      made,
+    }: { readonly key: string; readonly pending: PendingClaim; readonly made: ResourceClaim[] },
+  ): Promise<string> {
+    const { client } = this.#options;
+    const { allocation } = pending.claim.status ?? {};
+    const claim = made.at(-1);
+    if (claim === undefined || allocation === undefined)
+      throw new PodwrightError('E_INTERNAL', `claim ${key} was not made`);
+    const written = await bindClaim(client, { claim, allocation, pod });
+    this.claims.observe(written);
+    this.#pending.delete(key);
+    this.#ledger.set(key, undefined);
+    this.#ledger.set(objectKey(written), written);
+    pending.written.resolve();
+    await tellExtendedClaim(client, pod, { claim: written, mappings });
+    return objectKey(written);
   }
 
   /** A claim that has devices; one that is just being given some does when that is done. */

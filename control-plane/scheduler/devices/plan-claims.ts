@@ -1,6 +1,12 @@
 import { canBeReserved, foreignDeviceClaim, isReservedFor, namedClaim } from '#api/device/pod-claims.ts';
 import type { Node, Pod, ResourceV1ResourceClaim as ResourceClaim } from '#api/generated/objects.ts';
 import { allocate, type ClaimPicks } from './allocate.ts';
+import {
+  classedResources,
+  extendedClaimOn,
+  staleExtendedClaim,
+  type ExtendedClaim,
+} from './extended-claims.ts';
 import type { DeviceLookUp } from './look-up.ts';
 import { matchesSelector } from './pools.ts';
 import { classNamesOf } from './wanted.ts';
@@ -9,6 +15,8 @@ import { classNamesOf } from './wanted.ts';
 export interface PodDeviceClaims {
   readonly allocated: readonly ResourceClaim[];
   readonly waiting: readonly ResourceClaim[];
+  /** The claim for its extended resources, where a node has them by devices; undefined: by device plugins, or it asks for none. */
+  readonly extendedOn: (node: Node) => ExtendedClaim | undefined;
 }
 
 export const notOnNode = 'resourceclaim not available on the node';
@@ -25,7 +33,7 @@ export function awaitsClaims(pod: Pod, look: Pick<DeviceLookUp, 'claim'>): boole
 /** The claims of a pod, or why no node can run it now (PreEnqueue and PreFilter of DynamicResources). Pure. */
 export function deviceClaimsFor(
   pod: Pod,
-  look: Pick<DeviceLookUp, 'claim' | 'deviceClass'>,
+  look: Pick<DeviceLookUp, 'claim' | 'deviceClass' | 'classOf' | 'extendedClaim'>,
 ): PodDeviceClaims | string {
   const namespace = pod.metadata?.namespace ?? '';
   const allocated: ResourceClaim[] = [];
@@ -47,7 +55,14 @@ export function deviceClaimsFor(
     for (const [request, name] of classNamesOf(claim))
       if (look.deviceClass(name) === undefined)
         return `request ${request}: device class ${name} does not exist`;
-  return { allocated, waiting };
+  // What was given for a node that it did not come to may not do for another.
+  if (look.extendedClaim(pod) !== undefined) return staleExtendedClaim;
+  return { allocated, waiting, extendedOn: (node) => extendedClaimOn(pod, node, look) };
+}
+
+/** Whether the pod has anything to do with claims of devices. */
+export function usesDevices(pod: Pod, look: Pick<DeviceLookUp, 'classOf'>): boolean {
+  return (pod.spec?.resourceClaims ?? []).length > 0 || classedResources(pod, look).length > 0;
 }
 
 function refusalOf(pod: Pod, claim: ResourceClaim, isMade: boolean): string | undefined {
@@ -60,7 +75,7 @@ function refusalOf(pod: Pod, claim: ResourceClaim, isMade: boolean): string | un
 
 /** Devices of a node for the claims that wait, or why it does not do. Pure. */
 export function planDevices(
-  { allocated, waiting }: PodDeviceClaims,
+  { allocated, waiting, extendedOn }: PodDeviceClaims,
   node: Node,
   look: DeviceLookUp,
 ): readonly ClaimPicks[] | string {
@@ -68,8 +83,10 @@ export function planDevices(
     const selector = status?.allocation?.nodeSelector;
     if (selector !== undefined && !matchesSelector(selector, node)) return notOnNode;
   }
-  if (waiting.length === 0) return [];
+  const extended = extendedOn(node);
+  const claims = extended === undefined ? waiting : [...waiting, extended.claim];
+  if (claims.length === 0) return [];
   const { deviceClass, taken } = look;
-  const found = allocate({ claims: waiting, pools: look.poolsFor(node), deviceClass, taken });
+  const found = allocate({ claims, pools: look.poolsFor(node), deviceClass, taken });
   return found.kind === 'refused' ? found.reason : found.claims;
 }

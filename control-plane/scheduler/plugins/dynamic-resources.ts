@@ -1,7 +1,8 @@
+import { classableResources } from '#api/device/extended-resources.ts';
 import { podClaimKeys } from '#api/device/pod-claims.ts';
 import type { Pod, ResourceV1ResourceClaim as ResourceClaim } from '#api/generated/objects.ts';
 import type { ClaimPicks } from '#control-plane/scheduler/devices/allocate.ts';
-import { deviceClaimsFor, planDevices } from '#control-plane/scheduler/devices/plan-claims.ts';
+import { deviceClaimsFor, planDevices, usesDevices } from '#control-plane/scheduler/devices/plan-claims.ts';
 import {
   passes,
   type FilterPlugin,
@@ -17,8 +18,8 @@ function hasClaims({ spec }: Pod): boolean {
 export const dynamicResourcesFilter: FilterPlugin = {
   name: 'DynamicResources',
   refuseAll: ({ pod, snapshot: { devices } }) => {
-    if (!hasClaims(pod)) return undefined;
-    if (devices === undefined) return 'resourceclaims are not known';
+    if (devices === undefined) return hasClaims(pod) ? 'resourceclaims are not known' : undefined;
+    if (!usesDevices(pod, devices)) return undefined;
     const claims = deviceClaimsFor(pod, devices);
     return typeof claims === 'string' ? claims : undefined;
   },
@@ -27,7 +28,7 @@ export const dynamicResourcesFilter: FilterPlugin = {
       pod,
       snapshot: { devices },
     } = context;
-    if (devices === undefined || !hasClaims(pod)) return undefined;
+    if (devices === undefined || !usesDevices(pod, devices)) return undefined;
     const claims = deviceClaimsFor(pod, devices);
     if (typeof claims === 'string') return () => [claims];
     const ranks = claims.waiting.some(hasAlternatives) ? new Map<string, number>() : undefined;
@@ -40,7 +41,8 @@ export const dynamicResourcesFilter: FilterPlugin = {
     };
   },
   mayHelp: (pod, event) => {
-    if (event.kind === 'deviceClaim') return event.isFreed || podClaimKeys(pod).includes(event.key);
+    if (event.kind === 'deviceClaim')
+      return event.isFreed || podClaimKeys(pod).includes(event.key) || classableResources(pod).length > 0;
     return event.kind === 'devices' || event.kind === 'node';
   },
 };

@@ -131,8 +131,8 @@ export class NodeGraph {
   }
 }
 
-function mayNameMore({ spec }: Pod): boolean {
-  return (spec?.resourceClaims ?? []).length > 0;
+function mayNameMore({ spec, status }: Pod): boolean {
+  return (spec?.resourceClaims ?? []).length > 0 || status?.extendedResourceClaimStatus !== undefined;
 }
 
 /** `secrets/NAME` → `secrets/NAMESPACE/NAME`. */
