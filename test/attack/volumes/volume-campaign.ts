@@ -2,9 +2,10 @@
  * Kills what attaches, stages, publishes and undoes volumes of a driver (-9), before and after each call of the driver and in between; and
  * looks whether the data is there whenever the pod is, and nothing else when it is gone.
  *
- *     node test/attack/volumes/volume-campaign.ts [--rounds 20] [--seed N]
+ *     node test/attack/volumes/volume-campaign.ts [--rounds 20 | --kills 1000] [--seed N]
  *
- * Root: the driver mounts, in a mount namespace of the program's own. The seed decides where it is killed.
+ * Root: the driver mounts, in a mount namespace of the program's own. The seed decides where it is killed: every place once before any
+ * comes again.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -45,9 +46,20 @@ interface Campaign {
   readonly random: Random;
   readonly faults: string[];
   readonly kills: Record<string, number>;
+  /** Where it is still to be killed before all places come again. */
+  readonly decks: Record<Way, Card[]>;
   /** What the next call of the driver does, if it is the one. */
-  plan: { readonly call: string; readonly when: 'before' | 'after'; readonly isRefused: boolean } | undefined;
+  plan: Exclude<Card, 'any'> | undefined;
   victim: ChildProcess | undefined;
+}
+
+/** A place to be killed at: a call of the driver, which is then refused or not; or any moment. */
+type Card = 'any' | { readonly call: string; readonly when: 'before' | 'after'; readonly isRefused: boolean };
+const momentsOfDeck = 4;
+
+interface Until {
+  readonly rounds: number;
+  readonly kills: number;
 }
 
 export interface CampaignReport {
@@ -58,21 +70,25 @@ export interface CampaignReport {
   readonly faults: readonly string[];
 }
 
-async function runCampaign(rounds: number, seed: number): Promise<CampaignReport> {
+async function runCampaign(until: Until, seed: number): Promise<CampaignReport> {
   const directory = mkdtempSync(join(tmpdir(), 'volume-campaign-'));
   const random = randomFrom(seed);
-  const campaign: Campaign = { directory, random, faults: [], kills: {}, plan: undefined, victim: undefined };
+  const campaign: Campaign = {
+    ...{ directory, random, faults: [], kills: {}, decks: { come: [], go: [] } },
+    ...{ plan: undefined, victim: undefined },
+  };
+  const killed = (): number => Object.values(campaign.kills).reduce((sum, count) => sum + count, 0);
+  let rounds = 0;
   const driver = await startToyDriver({
     ...{ socket: join(directory, 'csi.sock'), state: join(directory, 'state'), mounting: realMounting },
     fault: (call, when) => onCall(campaign, call, when),
   });
   try {
     driver.create({ name: 'one', capacity_range: null, parameters: {}, volume_content_source: null });
-    for (let round = 0; round < rounds; round++) {
-      await runRound(campaign, driver, round);
-      const killed = Object.values(campaign.kills).reduce((sum, count) => sum + count, 0);
+    for (; rounds < until.rounds && killed() < until.kills; rounds++) {
+      await runRound(campaign, driver, rounds);
       process.stderr.write(
-        `seed ${seed}: ${round + 1} rounds, ${killed} kills, ${campaign.faults.length} faults\n`,
+        `seed ${seed}: ${rounds + 1} rounds, ${killed()} kills, ${campaign.faults.length} faults\n`,
       );
     }
     campaign.faults.push(
@@ -136,7 +152,7 @@ async function travel(campaign: Campaign, way: Way): Promise<string> {
   const kills = random(killsMax + 1);
   for (let life = 0; ; life++) {
     const isLast = life >= kills;
-    campaign.plan = isLast ? undefined : planKill(random, way);
+    campaign.plan = isLast ? undefined : planKill(campaign, way);
     const delayMs = isLast || campaign.plan !== undefined ? undefined : random(delayMsMax);
     const program = join(repositoryRoot, 'test/attack/volumes/victim.ts');
     const args = [...process.execArgv, program, directory, join(directory, 'csi.sock'), way];
@@ -156,11 +172,19 @@ async function travel(campaign: Campaign, way: Way): Promise<string> {
   }
 }
 
-/** At a call of the driver, or, one time in four, at any moment. */
-function planKill(random: Random, way: Way): Campaign['plan'] {
-  if (random(4) === 0) return undefined;
-  const call = steps[way][random(steps[way].length)] ?? '';
-  return { call, when: random(2) === 0 ? 'before' : 'after', isRefused: random(2) === 0 };
+/** The next place of the way; undefined: any moment. */
+function planKill({ random, decks }: Campaign, way: Way): Campaign['plan'] {
+  const deck = decks[way];
+  if (deck.length === 0) {
+    const calls = steps[way].flatMap((call) =>
+      (['before', 'after'] as const).flatMap((when) =>
+        [true, false].map((isRefused) => ({ call, when, isRefused })),
+      ),
+    );
+    deck.push(...calls, ...Array.from({ length: momentsOfDeck }, () => 'any' as const));
+  }
+  const [card = 'any'] = deck.splice(random(deck.length), 1);
+  return card === 'any' ? undefined : card;
 }
 
 function mountsBelow(directory: string): readonly string[] {
@@ -244,7 +268,7 @@ function firstObjects(pod: object): readonly (readonly object[])[] {
 }
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '20' }, seed: { type: 'string' } },
+  options: { rounds: { type: 'string' }, kills: { type: 'string' }, seed: { type: 'string' } },
 });
 if (process.env[ownNamespace] === undefined) {
   const again = [...process.execArgv, ...process.argv.slice(1)];
@@ -254,6 +278,12 @@ if (process.env[ownNamespace] === undefined) {
   process.exit(status ?? 1);
 }
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
-const report = await runCampaign(Number(values.rounds), seed);
+const kills = Number(values.kills ?? Infinity);
+const rounds = Number(values.rounds ?? (values.kills === undefined ? 20 : Infinity));
+if (Number.isNaN(kills) || Number.isNaN(rounds) || Number.isNaN(seed)) {
+  process.stderr.write('usage: volume-campaign.ts [--rounds N | --kills N] [--seed N]\n');
+  process.exit(2);
+}
+const report = await runCampaign({ rounds, kills }, seed);
 process.stdout.write(`${JSON.stringify(report)}\n`);
 process.exit(report.faults.length === 0 ? 0 : 1);
