@@ -19,7 +19,6 @@ const shared = (file: string): Coverage => ({ kind: 'acted', by: `api/${file}.ts
 const server = (file: string): Coverage => ({ kind: 'server', by: `${file}.ts` });
 const refused: Coverage = { kind: 'refused', by: 'agent/kubelet/admit/unsupported.ts' };
 const noVolume: Coverage = { kind: 'refused', by: 'agent/volume/volume-kinds.ts' };
-const noSource: Coverage = { kind: 'refused', by: 'agent/volume/api-data.ts' };
 const inert = (why: string): Coverage => ({ kind: 'inert', why });
 const identity = inert('names its holder; whoever reads the holder reads it');
 const windows = inert(
@@ -349,7 +348,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     clusterTrustBundle: by('volume/api-data'),
     configMap: by('volume/api-data'),
     downwardAPI: by('volume/api-data'),
-    podCertificate: noSource,
+    podCertificate: by('volume/api-data'),
     secret: by('volume/api-data'),
     serviceAccountToken: by('volume/api-data'),
   },
@@ -369,6 +368,15 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     optional: by('volume/trust-bundles'),
     path: by('volume/api-data'),
     signerName: by('volume/trust-bundles'),
+  },
+  PodCertificateProjection: {
+    certificateChainPath: by('volume/api-data'),
+    credentialBundlePath: by('volume/api-data'),
+    keyPath: by('volume/api-data'),
+    keyType: by('volume/certificates/pod-certificates'),
+    maxExpirationSeconds: by('volume/certificates/pod-certificates'),
+    signerName: by('volume/certificates/pod-certificates'),
+    userAnnotations: by('volume/certificates/pod-certificates'),
   },
   DownwardAPIProjection: { items: by('volume/api-data') },
   ServiceAccountTokenProjection: {

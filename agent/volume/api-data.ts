@@ -6,6 +6,7 @@ import type {
   DownwardAPIVolumeFile,
   DownwardAPIVolumeSource,
   Pod,
+  PodCertificateProjection,
   ProjectedVolumeSource,
   SecretProjection,
   SecretVolumeSource,
@@ -81,13 +82,15 @@ async function projectionFiles(
   mode: number,
   context: VolumeContext,
 ): Promise<ProjectionPart> {
-  const { configMap: map, secret: hidden, downwardAPI, serviceAccountToken, clusterTrustBundle } = projection;
+  const { configMap: map, secret: hidden, downwardAPI, serviceAccountToken } = projection;
+  const { clusterTrustBundle, podCertificate } = projection;
   if (map !== undefined) return { payload: await configMapFiles(map, mode, context) };
   if (hidden !== undefined) return { payload: await secretFiles(hidden, mode, context) };
   if (downwardAPI !== undefined) return { payload: downwardFiles(downwardAPI.items, mode, context) };
   if (serviceAccountToken !== undefined) return tokenFile(serviceAccountToken, mode, context);
   if (clusterTrustBundle !== undefined)
     return { payload: await bundleFile(clusterTrustBundle, mode, context) };
+  if (podCertificate !== undefined) return certificateFiles(podCertificate, mode, context);
   const [field = 'nothing'] = Object.keys(projection);
   throw new PodwrightError(
     'E_UNSUPPORTED',
@@ -152,10 +155,47 @@ async function tokenFile(
   const { pod, objects, fsGroup, content } = context;
   const { token, refreshAtMs } = await objects.serviceAccountToken({ pod, audience, expirationSeconds });
   content.take(token.length);
+  const file = { data: Buffer.from(token), ...readerOf(pod, fsGroup, defaultMode) };
+  return { payload: new Map([[checkPath(path), file]]), refreshAtMs };
+}
+
+/** The kubelet narrows what proves who a pod is to its reader: the pod's group, or the one user of all its containers. */
+function readerOf(
+  pod: Pod,
+  fsGroup: number | undefined,
+  defaultMode: number,
+): Pick<PayloadFile, 'mode' | 'uid'> {
   const uid = commonUser(pod);
-  // The kubelet narrows a token to its reader: the pod's group, or the one user of all its containers.
-  const mode = fsGroup !== undefined || uid !== undefined ? 0o600 : defaultMode;
-  return { payload: new Map([[checkPath(path), { data: Buffer.from(token), mode, uid }]]), refreshAtMs };
+  return { mode: fsGroup !== undefined || uid !== undefined ? 0o600 : defaultMode, uid };
+}
+
+/** The key, the chain of certificates, and both in one file, key first: those that are asked for. */
+async function certificateFiles(
+  source: PodCertificateProjection,
+  defaultMode: number,
+  { pod, objects, fsGroup, content, volume, signal }: VolumeContext,
+): Promise<ProjectionPart> {
+  const { credentialBundlePath = '', keyPath = '', certificateChainPath = '' } = source;
+  const wish = { pod, volume: volume.name, source, signal };
+  const got = await objects.podCertificate?.(wish);
+  if (got === undefined)
+    throw new PodwrightError(
+      'E_UNSUPPORTED',
+      `volume "${volume.name}": projected source podCertificate: nobody can be asked`,
+    );
+  const { keyPem, chainPem, refreshAtMs } = got;
+  const texts: readonly (readonly [string, string])[] = [
+    [credentialBundlePath, `${keyPem}${chainPem}`],
+    [keyPath, keyPem],
+    [certificateChainPath, chainPem],
+  ];
+  const reader = readerOf(pod, fsGroup, defaultMode);
+  const files = texts.flatMap(([file, text]): readonly (readonly [string, PayloadFile])[] => {
+    if (file === '') return [];
+    content.take(Buffer.byteLength(text));
+    return [[checkPath(file), { data: Buffer.from(text), ...reader }]];
+  });
+  return { payload: new Map(files), refreshAtMs };
 }
 
 async function bundleFile(

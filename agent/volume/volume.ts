@@ -8,6 +8,7 @@ import type {
   Secret,
   Volume,
 } from '#api/generated/objects.ts';
+import type { CertificateWish, PodCertificate } from './certificates/pod-certificates.ts';
 import type { LocalVolumes } from './claims/local-volumes.ts';
 import type { ContentRoom } from './content-room.ts';
 import type { ClusterTrustBundle } from './trust-bundles.ts';
@@ -74,6 +75,8 @@ export interface VolumeObjects {
   secret(namespace: string, name: string): Promise<Secret | undefined>;
   /** All that there are; undefined: the server has no such kind. Left out: nobody can be asked. */
   trustBundles?(): Promise<readonly ClusterTrustBundle[] | undefined>;
+  /** A certificate of the pod and its key. Left out: nobody can be asked. */
+  podCertificate?(wish: CertificateWish): Promise<PodCertificate>;
   /** A token bound to the pod. Tokens are kept while they are good for long enough. */
   serviceAccountToken(request: TokenWish): Promise<ServiceAccountToken>;
   /** As they are now, not as they were seen last. */

@@ -49,6 +49,9 @@ beforeEach(() => {
         token: `token for ${audience ?? 'the api'}`,
         refreshAtMs: 5000,
       }),
+      podCertificate: async ({ source }) => ({
+        ...{ keyPem: `key ${source.keyType}\n`, chainPem: `by ${source.signerName}\n`, refreshAtMs: 7000 },
+      }),
     }),
   });
 });
@@ -244,17 +247,25 @@ describe('volumes', () => {
     expect(read(byName.get('c')?.path ?? '', 'a')).toBe('1');
   });
 
+  test('a certificate is there for its reader, with its key, in the files that are asked for', async () => {
+    const source = { signerName: 's/x', keyType: 'ED25519' };
+    const paths = { credentialBundlePath: 'both', keyPath: 'key', certificateChainPath: 'chain' };
+    const volume = { name: 'v', projected: { sources: [{ podCertificate: { ...source, ...paths } }] } };
+    const { byName, refreshAtMs } = await mount(volume);
+    const at = byName.get('v')?.path ?? '';
+    expect(['both', 'key', 'chain'].map((file) => read(at, file))).toEqual([
+      ...['key ED25519\nby s/x\n', 'key ED25519\n', 'by s/x\n'],
+    ]);
+    expect(refreshAtMs).toBe(7000);
+    const user = { containers: [{ name: 'c', image: 'i', securityContext: { runAsUser: 0 } }] };
+    expect(modeOf(path.join(await mountOne(volume, user), 'key'))).toBe('600');
+  });
+
   test('an unknown kind is refused by name', async () => {
     const iscsi = { targetPortal: '192.0.2.1', iqn: 'iqn.2001-04.com.example:x', lun: 0 };
     await expect(mount({ name: 'v', iscsi })).rejects.toThrow(
       'volume "v": kind iscsi is not supported by this node',
     );
-    await expect(
-      mount({
-        name: 'v',
-        projected: { sources: [{ podCertificate: { signerName: 's/x', keyType: 'ED25519' } }] },
-      }),
-    ).rejects.toThrow('projected source podCertificate is not supported by this node');
   });
 
   test('a share of an NFS server is mounted once for the pod, and unmounted with it', async () => {

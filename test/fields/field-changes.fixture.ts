@@ -369,6 +369,7 @@ const projection = (kind: 'configMap' | 'secret', name: string): readonly FieldC
 ];
 const claim = { claimName: 'c' };
 const token = `${v}.projected.sources.0.serviceAccountToken`;
+const certificate = `${v}.projected.sources.0.podCertificate`;
 const bundle = `${v}.projected.sources.0.clusterTrustBundle`;
 const ofVolumes: readonly FieldChange[] = [
   change(`${v}.name`, 'w', 'v', { volumes: [{ name: 'v', emptyDir: {} }] }),
@@ -450,6 +451,25 @@ const ofVolumes: readonly FieldChange[] = [
     true,
     undefined,
     projected({ clusterTrustBundle: { name: 'none', path: 'p' } }),
+  ),
+  change(certificate, { keyType: 'ED25519', signerName: 's/x', keyPath: 'p' }, undefined, projected({})),
+  ...(
+    [
+      ['keyPath', 'q', 'p'],
+      ['certificateChainPath', 'q', undefined],
+      ['credentialBundlePath', 'q', undefined],
+      ['signerName', 's/y', 's/x'],
+      ['keyType', 'ECDSAP256', 'ED25519'],
+      ['maxExpirationSeconds', 3600, undefined],
+      ['userAnnotations', { 'a/b': 'c' }, undefined],
+    ] as const
+  ).map(([field, to, from]) =>
+    change(
+      `${certificate}.${field}`,
+      to,
+      from,
+      projected({ podCertificate: { keyType: 'ED25519', signerName: 's/x', keyPath: 'p' } }),
+    ),
   ),
   change(token, { path: 'p' }, undefined, projected({})),
   change(`${token}.audience`, 'a', undefined, projected(tokenSource({}))),

@@ -3,6 +3,7 @@
  * probes and hooks over half a minute, what is planned and told in each state that it can be in. Nothing of the object itself is in it, so a
  * field that changes the text is acted on.
  */
+import { renderRequest } from '#agent/volume/certificates/pod-certificates.ts';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -273,6 +274,14 @@ function recordingObjects(note: (what: unknown) => void): VolumeObjects {
     serviceAccountToken: async ({ pod, audience, expirationSeconds }) => {
       note(['token', pod.spec?.serviceAccountName, audience, expirationSeconds]);
       return { token: 'token', refreshAtMs: 1 };
+    },
+    podCertificate: async ({
+      source: { keyPath: _key, certificateChainPath: _chain, credentialBundlePath: _both, ...asked },
+    }) => {
+      const key = { request: Buffer.from(asked.keyType) };
+      const facts = { key, nodeName: 'n', nodeUID: 'n-uid', serviceAccountUID: 's-uid' };
+      note(['certificate', renderRequest({}, asked, facts)]);
+      return { keyPem: 'key', chainPem: 'chain', refreshAtMs: 1 };
     },
     claim: async (_namespace, name) => {
       note(['claim', name]);

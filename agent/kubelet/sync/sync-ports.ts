@@ -17,6 +17,7 @@ import { createClaimObjects } from '#agent/volume/claims/claim-objects.ts';
 import { createLocalVolumes } from '#agent/volume/claims/local-volumes.ts';
 import { kubeletView } from '#agent/volume/csi/kubelet-view.ts';
 import { createPodVolumes, type PodVolumes } from '#agent/volume/pod-volumes.ts';
+import { createPodCertificates } from '#agent/volume/certificates/pod-certificates.ts';
 import { createTokens } from '#agent/volume/tokens.ts';
 import type { AppArmor } from '#agent/node/apparmor.ts';
 import type { PodHealths } from '#agent/kubelet/ports.ts';
@@ -248,6 +249,7 @@ function createVolumes(
 ): PodVolumes {
   const { client } = informers;
   const tokens = createTokens({ client, clock });
+  const certificates = createPodCertificates({ client, clock, nodeName: node.name });
   const claims = createClaimObjects({
     client,
     nodeName: node.name,
@@ -267,6 +269,7 @@ function createVolumes(
       secret: (namespace, name) => objects.secret(podUid, namespace, name),
       trustBundles: () => objects.trustBundles(podUid),
       serviceAccountToken: (wish) => tokens.get(wish),
+      podCertificate: (wish) => certificates.get(wish),
     }),
   });
 }

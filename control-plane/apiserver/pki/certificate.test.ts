@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createAuthority, issueCertificate, loadX509, renewAuthority, serialNumber } from './certificate.ts';
-import * as der from './der.ts';
+import * as der from '#base/der.ts';
 
 const nowMs = Date.UTC(2026, 5, 1);
 const dayMs = 86_400_000;

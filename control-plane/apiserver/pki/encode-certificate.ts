@@ -1,6 +1,6 @@
 import { createHash, createPublicKey, sign, X509Certificate, type KeyObject } from 'node:crypto';
 import { bytesOfIp, parseIp } from '#base/ip.ts';
-import * as der from './der.ts';
+import * as der from '#base/der.ts';
 
 /** What a certificate says (RFC 5280), and who signs it. */
 export interface CertificateContent {
