@@ -29,6 +29,14 @@ export function compileOwnership(builder: ProgramBuilder, { first }: IdRange): v
   builder.op('setfsuid', [first]);
 }
 
+/** Undoes the former, for what another program is to make. */
+export function compileHostAgain(builder: ProgramBuilder): void {
+  builder.label('make files as root of the host');
+  builder.op('setfsuid', [0]);
+  builder.op('setfsgid', [0]);
+  builder.op('prctl', [flags(PR, 'PR_SET_SECUREBITS'), 0, 0, 0, 0]);
+}
+
 /** On a detached mount: what it shows as id N is N of the namespace, and so on disk. EINVAL where the file system cannot. */
 export function shiftIds(builder: ProgramBuilder, tree: ProgramArgument, what: string): void {
   const attr = Buffer.alloc(32); // struct mount_attr: attr_set, attr_clr, propagation, userns_fd

@@ -162,9 +162,21 @@ export interface MadeLaunch {
   readonly privateMounts: readonly string[];
   /** What is at /sys/fs/cgroup for the program, where that is not what it expects there. */
   readonly cgroupMount: string | undefined;
+  /** Of a process in a user namespace of its pod's; undefined: the root is where it says. */
+  readonly place?: MadePlace | undefined;
   /** What the program is in, and what it makes inherits. */
   readonly cgroup: string | undefined;
   readonly oomScoreAdj: number | undefined;
+}
+
+/** What a program finds where also the root of a pod's user namespace can go. */
+export interface MadePlace {
+  /** A directory of the host's, which is covered for the program. In it are `root`, and what follows by the names of its targets. */
+  readonly path: string;
+  /** The supervisor's. */
+  readonly ids: IdRange;
+  readonly mounts: readonly LaunchMount[];
+  readonly devices: ContainerLaunch['devices'];
 }
 
 /** How a process's standard streams are made. */

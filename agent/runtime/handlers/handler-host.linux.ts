@@ -1,7 +1,7 @@
 /** This host as handlers see it. */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { systemClock } from '#base/clock.ts';
 import { collectOutput } from '#base/collect-output.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
@@ -25,6 +25,7 @@ export function createHandlerHost(options: {
     cgroupRoot: options.cgroupRoot,
     mountPointOf: (path) => mountPointOf(options.mounts.list(), path),
     podPidNamespace,
+    userNamespace,
     run: runProgram,
   };
 }
@@ -52,6 +53,22 @@ async function podPidNamespace(supervisorPid: number): Promise<string> {
   throw new PodwrightError(
     'E_NOT_FOUND',
     `find the pid namespace of supervisor ${supervisorPid}: it has none`,
+  );
+}
+
+/** It is in none itself, but has the pod's open, which it sets processes into (supervisor/program.h, USER_FD). */
+async function userNamespace(supervisorPid: number): Promise<string> {
+  const directory = `/proc/${supervisorPid}/fd`;
+  for (const fd of await readdir(directory)) {
+    try {
+      if ((await readlink(`${directory}/${fd}`)).startsWith('user:[')) return `${directory}/${fd}`;
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error; // Closed meanwhile.
+    }
+  }
+  throw new PodwrightError(
+    'E_NOT_FOUND',
+    `find the user namespace of supervisor ${supervisorPid}: it has none`,
   );
 }
 

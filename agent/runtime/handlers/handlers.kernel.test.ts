@@ -1,6 +1,7 @@
 /** Containers that crun and runc make, in pods of ours: the suite of runtimes, and what it does not ask. */
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile, readlink } from 'node:fs/promises';
+import { chown, mkdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { cgroupMount, isRoot, makeNode, type TestNode } from '#agent/runtime/local-runtime.fixture.ts';
@@ -222,11 +223,87 @@ for (const { name, program } of programs) {
       expect(text).toMatch(/NoNewPrivs:\t1\nSeccomp:\t2\n[1-9]\d*\n0\n$/);
     });
 
+    it('is in the user namespace of its pod, with roots, volumes and devices whose owners are its own', async () => {
+      await using node = await make();
+
+      using _shared = shareMounts(node.root);
+
+      await runSandbox(node, { hasOwnUsers: true });
+      const [volume, file] = [`${node.root}/volume`, `${node.root}/file`];
+      await mkdir(volume, { mode: 0o700 });
+      await chown(volume, 1000, 1000);
+      await writeFile(file, 'content\n', { mode: 0o600 });
+      const bind = { type: 'bind' as const, options: ['rbind', 'rprivate'] };
+      const { id } = await start(node, {
+        ...shell('cat /proc/self/uid_map; sleep 1000'),
+        user: { uid: 1000, gid: 1000, additionalGids: [7], fsGroups: [] },
+        mounts: [
+          { ...bind, source: volume, target: '/volume' },
+          { ...bind, options: ['rbind', 'rprivate', 'ro'], source: file, target: '/file', isFile: true },
+        ],
+        devices: [{ path: '/dev/mine', type: 'c', major: 1, minor: 5, mode: 0o666 }],
+        rlimits: [{ name: 'RLIMIT_NOFILE', soft: 100, hard: 200 }],
+        oomScoreAdj: 500,
+      });
+      const { pid } = await waitForState(node.runtime, { uid, id }, 'running');
+      const supervisor = await node.supervisorPid();
+      // Its own, but for what the pod has once.
+      for (const kind of ['net', 'ipc', 'uts', 'user', 'pid', 'mnt', 'cgroup']) {
+        const [own, pods] = await Promise.all([pid, supervisor].map((each) => namespaceOf(each, kind)));
+        expect(own === pods, kind).toBe(['net', 'ipc', 'uts'].includes(kind));
+      }
+      const status = await readFile(`/proc/${pid}/status`, 'utf8');
+      expect(Number(/^Uid:\t(\d+)/m.exec(status)?.[1])).toBeGreaterThanOrEqual(65_536 + 1000);
+      expect(await readFile(`/proc/${pid}/limits`, 'utf8')).toMatch(/^Max open files +100 +200 /m);
+      expect(await readFile(`/proc/${pid}/oom_score_adj`, 'utf8')).toBe('500\n');
+      const script = `stat -c '%u %g' /volume /file /bin; echo mine > /volume/mine; cat /file 2>&1; echo > /file;
+        head -c 4 /dev/mine | wc -c; echo > /dev/null; ls /dev/shm; mount | grep -c /dev/mine`;
+      const { text } = await output(node.runtime, id, { script, signal });
+      expect(text.split('\n')).toEqual([
+        ...['1000 1000', '0 0', '0 0'],
+        expect.stringContaining('ermission denied'),
+        ...['4', '1', ''],
+      ]);
+      expect(await stat(`${volume}/mine`)).toMatchObject({ uid: 1000, gid: 1000 });
+      const tty = await output(node.runtime, id, { script: 'tty; id -u; exit 3', tty: true, signal });
+      expect(tty).toMatchObject({ code: 3, text: expect.stringMatching(/\/dev\/pts\/\d+\r\n1000\r\n/) });
+      // Nothing of it is mounted where the host sees it.
+      const targets = (await readFile('/proc/self/mountinfo', 'utf8'))
+        .split('\n')
+        .map((line) => line.split(' ')[4]);
+      expect(targets.filter((target) => /\/dev\/shm\/./.test(target ?? ''))).toEqual([]);
+      const below = targets.filter((target) => target?.startsWith(`${node.root}/`));
+      const pods = below.map((target) =>
+        target?.slice(`${node.root}/run/`.length).replace(/^netns.*/, 'netns'),
+      );
+      expect(pods.toSorted()).toEqual(['netns', 'pods/u1/oci', 'pods/u1/shm']);
+      await node.runtime.stopContainer(uid, id, 0, signal);
+      expect(await waitForState(node.runtime, { uid, id }, 'exited')).toMatchObject({ exitCode: 137 });
+      await node.runtime.stopSandbox(uid, signal);
+      await node.runtime.removePod(uid, signal);
+    });
+
+    it('root of a user namespace has rights in its namespaces alone', async () => {
+      await using node = await make();
+
+      await runSandbox(node, { hasOwnUsers: true });
+      const base = containerConfig(node).security;
+      const { id } = await start(node, {
+        ...shell('sleep 1000'),
+        security: { ...base, capabilities: [...base.capabilities, 'CAP_SYS_ADMIN', 'CAP_NET_ADMIN'] },
+      });
+      const script = `id -u; touch /made; stat -c %u /made; ip link set lo down; echo $?; hostname other; hostname;
+        echo 1 > /proc/sys/kernel/panic; mkdir /m; mount -t tmpfs none /m && echo mounted; umount /proc || echo kept;
+        cat /proc/self/uid_map | wc -l; grep Seccomp: /proc/self/status`;
+      const { text } = await output(node.runtime, id, { script, signal });
+      expect(text).toMatch(/^0\n0\n0\nother\nmounted\n(?:kept\n)?1\nSeccomp:\t\d\n$/);
+    });
+
     it('refuses what it does not have by name', async () => {
       await using node = await make();
 
-      await expect(runSandbox(node, { hasOwnUsers: true })).rejects.toThrow(
-        `RuntimeClass handler "${name}" does not support user namespaces`,
+      await expect(runSandbox(node, { hasOwnUsers: true, sharePidNamespace: true })).rejects.toThrow(
+        `RuntimeClass handler "${name}" does not support user namespaces with shareProcessNamespace`,
       );
       await expect(runSandbox(node, { runtimeHandler: 'kata' })).rejects.toThrow(
         'RuntimeHandler "kata" not supported',
@@ -234,6 +311,13 @@ for (const { name, program } of programs) {
       expect(node.runtime.observeAll()).toEqual([]);
     });
   });
+}
+
+/** As systemd has a host's: what is mounted in one namespace shows in all that are not slaves of it. */
+function shareMounts(directory: string): Disposable {
+  execFileSync('mount', ['--bind', directory, directory]);
+  execFileSync('mount', ['--make-shared', directory]);
+  return { [Symbol.dispose]: () => void execFileSync('umount', ['--lazy', directory]) };
 }
 
 async function namespaceOf(pid: number, kind: string): Promise<string> {

@@ -4,11 +4,13 @@ import { deviceRulesOf } from '#native/bpf/device-rules.ts';
 import { compileMade } from '#native/launch/made/compile-made.ts';
 import { renderProgram } from '#native/launch/program.ts';
 import { mountPointOf } from './handler-host.linux.ts';
+import { ownHandler } from './handler.ts';
 import { createHandlers } from './handlers.ts';
 import { parseWords } from './oci-handler.ts';
 import { parseFeatures } from './open-handlers.ts';
 import { parseHandler } from './parse-handler.ts';
 import { renderBundleConfig, type BundleFacts } from './render-bundle.ts';
+import { placeUsers } from './users-place.ts';
 
 const launch: Omit<ContainerLaunch, 'cgroup'> = {
   root: {
@@ -52,7 +54,10 @@ const facts: BundleFacts = {
   missing: ['pids'],
   permitted: ['CAP_KILL', 'CAP_MKNOD'],
   isTerminal: false,
+  userNamespacePath: undefined,
 };
+
+const ids = { first: 131_072, count: 65_536 };
 
 describe('renderBundleConfig()', () => {
   it('says all of a launch', async () => {
@@ -93,10 +98,16 @@ describe('renderBundleConfig()', () => {
     expect(linux).not.toHaveProperty('cgroupsPath');
   });
 
-  it('refuses user namespaces, and filters that are no profile', () => {
-    expect(() => renderBundleConfig({ ...launch, ids: { first: 1, count: 2 } }, facts)).toThrow(
-      'user namespaces',
+  it('has the pod’s user namespace, and what was placed for its root', async () => {
+    const placed = placeUsers(launch, ids);
+    const config = renderBundleConfig(
+      { ...launch, ids, mounts: placed.mounts },
+      { ...facts, root: placed.root, userNamespacePath: '/proc/7/fd/9' },
     );
+    await expect(`${JSON.stringify(config, undefined, 1)}\n`).toMatchFileSnapshot('golden/users-bundle.json');
+  });
+
+  it('refuses filters that are no profile', () => {
     const seccomp = { name: 'localhost/x', program: '', flags: 0 };
     const security = { ...launch.security, seccomp };
     expect(() => renderBundleConfig({ ...launch, security }, facts)).toThrow('seccomp profile localhost/x');
@@ -115,6 +126,20 @@ describe('compileMade()', () => {
       { tty: true },
     );
     await expect(renderProgram(program)).toMatchFileSnapshot('golden/made.txt');
+  });
+
+  it('puts together what the root of a user namespace is to find', async () => {
+    const { place } = placeUsers(launch, ids);
+    const program = compileMade(
+      {
+        ...{ program: '/usr/bin/crun', directory: '/run/oci/c', env: [], pidFile: 'pid' },
+        ...{ make: ['crun', 'create', 'c'], start: ['crun', 'start', 'c'], consoleSocket: undefined },
+        ...{ root: launch.root, isNodev: true, privateMounts: ['/run'], cgroup: '/c' },
+        ...{ cgroupMount: undefined, oomScoreAdj: undefined, place },
+      },
+      { tty: false },
+    );
+    await expect(renderProgram(program)).toMatchFileSnapshot('golden/users-made.txt');
   });
 });
 
@@ -144,11 +169,12 @@ describe('what programs say', () => {
   ])('parseWords(%j)', (text, want) => expect(parseWords(text)).toBe(want));
 
   it.each([
-    ['{"mountOptions":["ro","rro"]}', true],
-    ['{"mountOptions":["ro"]}', false],
-    ['not JSON', false],
-  ])('parseFeatures(%j)', (text, want) =>
-    expect(parseFeatures(text)).toEqual({ recursiveReadOnlyMounts: want, userNamespaces: false }),
+    ['{"mountOptions":["ro","rro"],"linux":{"namespaces":["pid"]}}', true, false],
+    ['{"mountOptions":["ro"],"linux":{"namespaces":["pid","user"]}}', false, true],
+    ['{"linux":{}}', false, false],
+    ['not JSON', false, false],
+  ])('parseFeatures(%j)', (text, recursiveReadOnlyMounts, userNamespaces) =>
+    expect(parseFeatures(text)).toEqual({ recursiveReadOnlyMounts, userNamespaces }),
   );
 
   it('mountPointOf() is the nearest around a path', () => {
@@ -169,5 +195,18 @@ describe('createHandlers()', () => {
       'RuntimeHandler "x" not supported',
     );
     expect(handlers.thatIs({ ...sandbox, runtimeHandler: 'x' })).toBe(handlers.of(sandbox));
+  });
+
+  it('refuses of user namespaces what a handler has not', () => {
+    const features = { recursiveReadOnlyMounts: false, userNamespaces: true };
+    const able = ownHandler(features);
+    const unable = ownHandler({ ...features, userNamespaces: false });
+    const handlers = createHandlers(new Map(Object.entries({ able, unable })));
+    const ask = (runtimeHandler: string, change: Partial<typeof sandbox> = {}) =>
+      handlers.of({ ...sandbox, runtimeHandler, hasOwnUsers: true, ...change });
+    expect(ask('able')).toBe(able);
+    expect(() => ask('unable')).toThrow('handler "unable" does not support user namespaces');
+    expect(() => ask('able', { sharePidNamespace: true })).toThrow('with shareProcessNamespace');
+    expect(ask('', { sharePidNamespace: true })).toBe(handlers.of(sandbox));
   });
 });

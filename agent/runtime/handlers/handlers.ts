@@ -20,14 +20,21 @@ export function createHandlers(others: ReadonlyMap<string, Handler> = new Map())
   const all = new Map([['', own], [ownName, own], ...others]);
   return {
     features: new Map([...all].map(([name, { features }]) => [name, features])),
-    of: ({ runtimeHandler: name = '', ids, hasOwnUsers }) => {
+    of: ({ runtimeHandler: name = '', ids, hasOwnUsers, sharePidNamespace }) => {
       const found = all.get(name);
       if (found === undefined)
         throw new PodwrightError('E_UNSUPPORTED', `RuntimeHandler ${JSON.stringify(name)} not supported`);
-      if ((ids !== undefined || hasOwnUsers === true) && !found.features.userNamespaces)
+      const isOfUsers = ids !== undefined || hasOwnUsers === true;
+      if (isOfUsers && !found.features.userNamespaces)
         throw new PodwrightError(
           'E_UNSUPPORTED',
           `RuntimeClass handler ${JSON.stringify(name)} does not support user namespaces`,
+        );
+      // The pod's pid namespace is the host's: whoever is in a user namespace mounts no proc of it (pid_namespaces(7)).
+      if (isOfUsers && sharePidNamespace && found !== own)
+        throw new PodwrightError(
+          'E_UNSUPPORTED',
+          `RuntimeClass handler ${JSON.stringify(name)} does not support user namespaces with shareProcessNamespace`,
         );
       return found;
     },

@@ -18,6 +18,7 @@ import type { ContainerPlan } from '#agent/runtime/plan/plan-container.ts';
 import type { RuntimeSystem } from '#agent/runtime/system.ts';
 import type { HandlerFeatures } from '#agent/runtime/runtime.ts';
 import type { Handler, HandlerExec, HandlerLaunch, HandlerPod } from './handler.ts';
+import { placeOfExec, placeUsers, type PlacedUsers } from './users-place.ts';
 import { renderBundleConfig, renderBundleProcess, renderResources } from './render-bundle.ts';
 
 /** What a program said and how it ended. */
@@ -38,6 +39,8 @@ export interface HandlerHost {
   readonly mountPointOf: (path: string) => string;
   /** The pod-wide pid namespace that a supervisor has made, as a path. @throws E_NOT_FOUND */
   readonly podPidNamespace: (supervisorPid: number) => Promise<string>;
+  /** The one that a supervisor holds for its pod, as a path. @throws E_NOT_FOUND */
+  readonly userNamespace: (supervisorPid: number) => Promise<string>;
   /** To its end, which is not waited for longer than `programMsMax`. @throws E_TIMEOUT, E_NOT_FOUND */
   readonly run: (program: string, args: readonly string[], stdin?: string) => Promise<ProgramEnd>;
 }
@@ -67,9 +70,12 @@ export function createOciHandler(options: OciHandlerOptions): Handler {
     features,
     launch: async (pod, container) => {
       const directory = await makeDirectory(pod, container.plan.id, options);
-      const config = renderBundleConfig(container.plan.launch, await factsOf(pod, container, options));
+      const { launch } = container.plan;
+      const placed = launch.ids === undefined ? undefined : placeUsers(launch, launch.ids);
+      const facts = await factsOf(pod, container, { options, placed });
+      const config = renderBundleConfig({ ...launch, mounts: placed?.mounts ?? launch.mounts }, facts);
       await writeFile(`${directory}/config.json`, JSON.stringify(config), { mode: 0o600 });
-      const made = renderLaunch(pod, container, options);
+      const made = renderLaunch(pod, container, { options, placed });
       return orItsWords('create', directory, () =>
         pod.supervisor.launchMade(container.plan.id, made, container.plan.stdio),
       );
@@ -135,11 +141,11 @@ async function makeDirectory(pod: HandlerPod, id: string, { system }: OciHandler
 async function factsOf(
   { supervisor }: Parameters<Handler['launch']>[0],
   { plan, cgroup, missing }: HandlerLaunch,
-  { leavesCgroups, host }: OciHandlerOptions,
+  { options: { leavesCgroups, host }, placed }: HowToMake,
 ): Promise<Parameters<typeof renderBundleConfig>[1]> {
   const { pidNamespace } = plan.launch;
   return {
-    ...{ root: rootOf(plan), architecture: host.architecture, permitted: host.permitted },
+    ...{ root: placed?.root ?? rootOf(plan), architecture: host.architecture, permitted: host.permitted },
     pidNamespacePath:
       typeof pidNamespace === 'object'
         ? `/proc/${pidNamespace.ofPid}/ns/pid`
@@ -152,7 +158,14 @@ async function factsOf(
     resources: plan.cgroup.resources,
     missing,
     isTerminal: plan.stdio.tty,
+    userNamespacePath: placed === undefined ? undefined : await host.userNamespace(supervisor.pid),
   };
+}
+
+interface HowToMake {
+  readonly options: OciHandlerOptions;
+  /** Undefined: the container is of the host's user namespace. */
+  readonly placed: PlacedUsers | undefined;
 }
 
 function rootOf({ launch: { root } }: ContainerPlan): string {
@@ -163,11 +176,12 @@ function rootOf({ launch: { root } }: ContainerPlan): string {
 function renderLaunch(
   pod: HandlerPod,
   { plan, cgroup }: HandlerLaunch,
-  options: OciHandlerOptions,
+  { options, placed }: HowToMake,
 ): MadeLaunch {
   const { host, leavesCgroups } = options;
   const { root, security, oomScoreAdj } = plan.launch;
   const cgroupMount = cgroupMountOf(host);
+  const place = placed?.place;
   const places = [rootOf(plan), ...(cgroupMount === undefined ? [] : [cgroupPlace])];
   const terminal = plan.stdio.tty ? ['--console-socket', 'tty'] : [];
   return {
@@ -183,6 +197,7 @@ function renderLaunch(
     cgroupMount,
     cgroup: leavesCgroups ? cgroup : undefined,
     oomScoreAdj,
+    place,
   };
 }
 
@@ -190,6 +205,7 @@ function renderExec(pod: HandlerPod, exec: HandlerExec, options: OciHandlerOptio
   const { host, leavesCgroups } = options;
   const { id, containerId, stdio } = exec;
   const cgroupMount = cgroupMountOf(host);
+  const place = exec.exec.ids === undefined ? undefined : placeOfExec(exec.exec.ids);
   const terminal = stdio.tty ? ['--tty', '--console-socket', 'tty'] : [];
   return {
     ...commonOf(pod, id, { options, stdio }),
@@ -204,6 +220,7 @@ function renderExec(pod: HandlerPod, exec: HandlerExec, options: OciHandlerOptio
     cgroupMount,
     cgroup: leavesCgroups ? exec.exec.cgroup : undefined,
     oomScoreAdj: undefined,
+    place,
   };
 }
 

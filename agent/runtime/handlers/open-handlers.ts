@@ -27,7 +27,7 @@ export async function openHandlers(
     if (handlers.has(name))
       throw new PodwrightError('E_INVALID', `runtime handler ${name}: it is given twice`);
     const kind = await askKind(name, program, ports.host);
-    const features = await askFeatures(program, ports.host);
+    const features = await askFeatures(program, kind, ports.host);
     handlers.set(name, createOciHandler({ name, program, ...kind, features, ...ports }));
   }
   return handlers;
@@ -55,22 +55,27 @@ async function askKind(
   }
 }
 
-/** Runtimes without the command (crun before 1.9) are taken to have none, as other callers do. */
-async function askFeatures(program: string, { run }: HandlerHost): Promise<HandlerFeatures> {
+/** Runtimes without the command (crun before 1.9) are taken to have none, as other callers do; but every crun joins user namespaces. */
+async function askFeatures(
+  program: string,
+  { leavesCgroups: isCrun }: { readonly leavesCgroups: boolean },
+  { run }: HandlerHost,
+): Promise<HandlerFeatures> {
   const { code, stdout } = await run(program, ['features']);
-  return code === 0 ? parseFeatures(stdout) : noFeatures;
+  return code === 0 ? parseFeatures(stdout) : { ...noFeatures, userNamespaces: isCrun };
 }
 
-/** User namespaces are of the pod, and are not handed to other runtimes. */
 const noFeatures: HandlerFeatures = { recursiveReadOnlyMounts: false, userNamespaces: false };
 
 /** Of a document of runtime-spec, features.md. Pure. */
 export function parseFeatures(text: string): HandlerFeatures {
   try {
-    const { mountOptions }: { mountOptions?: unknown } = JSON.parse(text);
+    const said: { mountOptions?: unknown; linux?: { namespaces?: unknown } } = JSON.parse(text);
+    const has = (list: unknown, word: string): boolean => Array.isArray(list) && list.includes(word);
     return {
-      ...noFeatures,
-      recursiveReadOnlyMounts: Array.isArray(mountOptions) && mountOptions.includes('rro'),
+      recursiveReadOnlyMounts: has(said.mountOptions, 'rro'),
+      // What of the host's is mounted has its ids shifted before the runtime looks: it need not know how (linux.mountExtensions).
+      userNamespaces: has(said.linux?.namespaces, 'user'),
     };
   } catch {
     return noFeatures;

@@ -5,13 +5,20 @@
 import type {
   OciConfig,
   OciDeviceRule,
+  OciLinux,
   OciMount,
   OciProcess,
   OciResources,
 } from '#api/oci/runtime/config.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { DeviceRule } from '#native/bpf/device-rules.ts';
-import type { ContainerLaunch, ExecLaunch, LaunchMount, LaunchSecurity } from '#native/launch/launch.ts';
+import type {
+  ContainerLaunch,
+  ExecLaunch,
+  IdRange,
+  LaunchMount,
+  LaunchSecurity,
+} from '#native/launch/launch.ts';
 import { renderDefaultSeccomp, renderUnconfinedSeccomp } from '#native/launch/seccomp-profile/oci-seccomp.ts';
 import type { Architecture } from '#native/launch/syscall-numbers.ts';
 import type { CgroupResources } from '#agent/runtime/runtime.ts';
@@ -31,19 +38,16 @@ export interface BundleFacts {
   /** Capabilities that this process has: nobody gets more. */
   readonly permitted: readonly string[];
   readonly isTerminal: boolean;
+  /** The pod's user namespace, of /proc, where it has one; mounts and root are as placeUsers() has them. */
+  readonly userNamespacePath: string | undefined;
 }
 
 /** Versions of the specification that runtimes of Debian 12 know. */
 const ociVersion = '1.0.2';
 
-/** @throws {E_UNSUPPORTED} for a container with a user namespace */
+/** @throws {E_UNSUPPORTED} for a seccomp profile that is known as a filter alone */
 export function renderBundleConfig(launch: Omit<ContainerLaunch, 'cgroup'>, facts: BundleFacts): OciConfig {
-  const { security, mounts, devices, pidNamespace } = launch;
-  if (launch.ids !== undefined)
-    throw new PodwrightError(
-      'E_UNSUPPORTED',
-      'render a bundle: user namespaces are not handed to other runtimes',
-    );
+  const { security, mounts, pidNamespace } = launch;
   const seccomp = seccompOf(security, facts.architecture);
   const hasShared = mounts.some(({ options }) => options.includes('rshared') || options.includes('shared'));
   return {
@@ -56,6 +60,7 @@ export function renderBundleConfig(launch: Omit<ContainerLaunch, 'cgroup'>, fact
     mounts: mounts.map(mountOf),
     linux: {
       namespaces: [
+        ...(facts.userNamespacePath === undefined ? [] : [{ type: 'user', path: facts.userNamespacePath }]),
         { type: 'mount' },
         // A privileged container sees the host's cgroups, as where we start it ourselves.
         ...(security.privileged ? [] : [{ type: 'cgroup' }]),
@@ -68,10 +73,8 @@ export function renderBundleConfig(launch: Omit<ContainerLaunch, 'cgroup'>, fact
               },
             ]),
       ],
-      devices: devices.map(({ path, type, major, minor, mode, uid, gid }) => ({
-        ...{ path, type, major, minor, fileMode: mode & 0o7777 },
-        ...{ uid: uid ?? 0, gid: gid ?? 0 },
-      })),
+      ...mappingsOf(launch.ids),
+      devices: devicesOf(launch),
       ...(facts.cgroupsPath === undefined
         ? {}
         : { cgroupsPath: facts.cgroupsPath, resources: renderResources(facts) }),
@@ -82,6 +85,25 @@ export function renderBundleConfig(launch: Omit<ContainerLaunch, 'cgroup'>, fact
       readonlyPaths: security.readonlyPaths,
     },
   };
+}
+
+/** Of the namespace that the path names: runtimes look here for who its root is on the host. */
+function mappingsOf(ids: IdRange | undefined): Pick<OciLinux, 'uidMappings' | 'gidMappings'> {
+  if (ids === undefined) return {};
+  const mappings = [{ containerID: 0, hostID: ids.first, size: ids.count }];
+  return { uidMappings: mappings, gidMappings: mappings };
+}
+
+/** In a user namespace nobody makes any: they are mounted. */
+function devicesOf({
+  devices,
+  ids,
+}: Pick<ContainerLaunch, 'devices' | 'ids'>): NonNullable<OciLinux['devices']> {
+  if (ids !== undefined) return [];
+  return devices.map(({ path, type, major, minor, mode, uid, gid }) => ({
+    ...{ path, type, major, minor, fileMode: mode & 0o7777 },
+    ...{ uid: uid ?? 0, gid: gid ?? 0 },
+  }));
 }
 
 /** Of a container and of an exec alike. */

@@ -1,6 +1,7 @@
 /** What the supervisor's child does that has a process made by a program of the host's (supervisor/launch.c). Pure. */
 import { PodwrightError } from '#base/errors.ts';
 import { compileRoot, writeFile } from '#native/launch/compile-container.ts';
+import { compilePropagation } from '#native/launch/compile-mount.ts';
 import { AT_FDCWD, CLONE, MS } from '#native/launch/kernel-constants.ts';
 import {
   bytes,
@@ -13,6 +14,7 @@ import {
   texts,
 } from '#native/launch/program.ts';
 import type { Program, ProgramBuilder } from '#native/launch/program.ts';
+import { compilePlace } from './compile-place.ts';
 import type { LaunchStdio, MadeLaunch } from '#native/launch/launch.ts';
 
 /** Not one that a root has: those are registers.root to registers.covers. */
@@ -67,10 +69,12 @@ function run(builder: ProgramBuilder, { program, env }: MadeLaunch, args: readon
 }
 
 function compileMounts(builder: ProgramBuilder, made: MadeLaunch): void {
-  const { root, cgroupMount, privateMounts, isNodev } = made;
-  if (root === undefined && cgroupMount === undefined) return;
+  const { root, cgroupMount, privateMounts, isNodev, place } = made;
+  if (root === undefined && cgroupMount === undefined && place === undefined) return;
   builder.label('enter a mount namespace');
   builder.op('unshare', [flags(CLONE, 'CLONE_NEWNS')]);
+  // Nothing is mounted for the host in a user namespace, and what is shifted is covered at its own place.
+  if (place !== undefined) compilePropagation(builder, new Map());
   // All others stay peers of the host's: what a container mounts with Bidirectional propagation has to reach it.
   for (const mount of privateMounts) {
     builder.label(`keep what is mounted in ${mount} from the host`);
@@ -80,9 +84,18 @@ function compileMounts(builder: ProgramBuilder, made: MadeLaunch): void {
     builder.label('show cgroup v2 alone');
     builder.op('mount', [text(cgroupMount), text('/sys/fs/cgroup'), 0, flags(MS, 'MS_BIND'), 0]);
   }
-  if (root === undefined) return;
+  if (root === undefined && place === undefined) return;
   builder.label('make files with the modes asked for');
   builder.op('umask', [0]);
+  if (place !== undefined) compilePlace(builder, made, place);
+  else if (root !== undefined) compileRootAlone(builder, root, isNodev);
+}
+
+function compileRootAlone(
+  builder: ProgramBuilder,
+  root: NonNullable<MadeLaunch['root']>,
+  isNodev: boolean,
+): void {
   compileRoot(builder, {
     root,
     ids: undefined,
