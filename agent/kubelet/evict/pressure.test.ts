@@ -117,6 +117,11 @@ describe('rankPods()', () => {
     expect(ranked('pid.available', ...uses)).toBe('far beyond within important');
     expect(ranked('nodefs.inodesFree', ...uses)).toBe('far beyond within important');
   });
+
+  test('what a RuntimeClass adds to a pod is asked for, too', () => {
+    const uses = [use('with', 500, { overhead: { memory: '150' } }, '400'), use('without', 450, {}, '400')];
+    expect(ranked('memory.available', ...uses)).toBe('without with');
+  });
 });
 
 test('a pod is told what was short', () => {

@@ -303,6 +303,20 @@ describe('renderContainer() and renderSandbox()', () => {
     expect(sandbox.resources).toEqual({ cpuWeight: 35, pidsMax: 100 });
   });
 
+  test('the cgroup of a pod has its overhead beside its containers’', () => {
+    const resources = { limits: { cpu: '500m', memory: '64Mi' }, requests: { cpu: '250m' } };
+    const overhead = { cpu: '250m', memory: '16Mi' };
+    const pod = podOf({ containers: [container({ resources })], overhead });
+    const { node } = input({});
+    const given = { pod, attempt: 0, hostname: 'p', pidsMax: undefined, node };
+    expect(renderSandbox(given).resources).toEqual({
+      ...{ cpuWeight: 59, cpuQuotaUs: 75_000, cpuPeriodUs: 100_000, memoryMaxBytes: 80 * 1_048_576 },
+    });
+    // A pod without limits has none by it.
+    const unlimited = { ...given, pod: podOf({ containers: [container({})], overhead }) };
+    expect(renderSandbox(unlimited).resources).toEqual({ cpuWeight: 35 });
+  });
+
   test.each([
     [2, 1],
     [1000, 100],

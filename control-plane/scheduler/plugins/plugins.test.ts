@@ -140,6 +140,23 @@ const mebibytes = (count: number): number => count * 1_048_576;
 
 const rows: readonly { readonly name: string; readonly given: Given; readonly want: string }[] = [
   {
+    name: 'the overhead of a RuntimeClass takes room as what containers ask for',
+    given: {
+      profile: strategy('MostAllocated'),
+      running: [{ on: 'a', containers: asking({ cpu: '1' }), overhead: { cpu: '2500m' } }],
+    },
+    want: 'b',
+  },
+  {
+    name: 'a pod needs room for its overhead',
+    given: {
+      profile: strategy('MostAllocated'),
+      nodes: { a: { status: { allocatable: { ...room, cpu: '1' } } }, b: {} },
+      pod: { overhead: { cpu: '100m' } },
+    },
+    want: 'b',
+  },
+  {
     name: 'MostAllocated fills the fuller node',
     given: {
       profile: strategy('MostAllocated'),
