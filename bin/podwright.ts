@@ -19,6 +19,7 @@ import { fabricOption } from './options/fabric-option.ts';
 import { addControllerOptions } from './options/controller-options.ts';
 import { runtimeHandlerOption } from './options/handler-option.ts';
 import { addFlowControlOptions } from './options/flow-control-options.ts';
+import { addRuntimeConfig } from './options/runtime-config.ts';
 import {
   addClusterNetworkOptions,
   addNodePrefixOptions,
@@ -145,7 +146,7 @@ function runningClusterCommands(program: Command): void {
 function serverOptions(command: Command): Command {
   const known = addAdmissionOptions(addAuthorizationOptions(authenticationOptions(command)));
   const asked = addNodePrefixOptions(
-    addClusterNetworkOptions(addAuditFlags(addEncryptionFlags(known))),
+    addClusterNetworkOptions(addAuditFlags(addEncryptionFlags(addRuntimeConfig(known)))),
     integer,
   );
   return addFlowControlOptions(addControllerOptions(asked), integer)

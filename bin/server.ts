@@ -36,6 +36,7 @@ import { refuseOptions } from './options/option-problems.ts';
 import { serverOptionProblems } from './options/program-options.ts';
 import { startPodRoutes } from './pod-routes.ts';
 import { readFlowControl } from './options/flow-control-options.ts';
+import { versionsServed } from './options/runtime-config.ts';
 import { announceReady } from './program/ready.ts';
 import { startLoops, type LoopOptions } from './program/start-loops.ts';
 import { pluginFilesOf } from './scheduler/scheduler-options.ts';
@@ -81,6 +82,7 @@ async function serve(options: ServerCommandOptions): Promise<void> {
       ...readAudit(options, readOption),
       ...readEncryption(options),
       hasMetricsApi: true,
+      versions: versionsServed(options),
       ...readEtcdListen(options, { dataDir, file: readOption, hostPort: parseHostPort }),
       clock: systemClock,
       logger,

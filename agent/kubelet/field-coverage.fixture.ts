@@ -112,7 +112,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     runtimeClassName: here('sync/gather'),
     schedulerName: server('control-plane/scheduler/scheduler'),
     schedulingGates: server('control-plane/scheduler/pod-changes'),
-    schedulingGroup: refused,
+    schedulingGroup: server('api/pod/scheduling-group'),
     securityContext: here('render/security'),
     serviceAccount: server('api/kinds/core/pod-admission'),
     serviceAccountName: by('volume/tokens'),

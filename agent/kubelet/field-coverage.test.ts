@@ -75,7 +75,6 @@ const withSpec = (spec: Partial<PodSpec>): Pod => ({
 
 /** For each field that is refused, pods that ask for it, and how the refusal names it. */
 const asking: readonly (readonly [field: string, pod: Pod, text: string])[] = [
-  ['PodSpec.schedulingGroup', withSpec({ schedulingGroup: { podGroupName: 'g' } }), 'spec.schedulingGroup'],
   [
     'PodSecurityContext.seLinuxOptions',
     withSpec({ securityContext: { seLinuxOptions: { level: 's0' } } }),

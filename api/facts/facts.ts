@@ -65,17 +65,45 @@ export interface ColumnFacts {
 
 /** Reads a fact file on first use: a program that needs no protobuf never parses its facts. */
 function lazy<T>(file: string): () => T {
-  let value: T | undefined;
-  return () => (value ??= JSON.parse(readFileSync(new URL(file, import.meta.url), 'utf8')) as T);
+  return once(() => JSON.parse(readFileSync(new URL(file, import.meta.url), 'utf8')) as T);
 }
 
-/** The types of the API. */
-export const schemaFacts: () => SchemaFacts = lazy('schema-1.36.json');
+function once<T>(make: () => T): () => T {
+  let value: T | undefined;
+  return () => (value ??= make());
+}
+
+/** optional-1.36.json: what a server has of group versions that are off unless it is told (`--runtime-config`). */
+interface OptionalFacts extends SchemaFacts, Pick<ProtoFacts, 'messages'>, ResourceFacts {
+  readonly merge: MergeFacts['types'];
+}
+
+const optionalFacts: () => OptionalFacts = lazy('optional-1.36.json');
+const schema: () => SchemaFacts = lazy('schema-1.36.json');
+const merge: () => MergeFacts = lazy('merge-1.36.json');
+const proto: () => ProtoFacts = lazy('proto-1.36.json');
+
+/** The types of the API, those of optional group versions with them. */
+export const schemaFacts: () => SchemaFacts = once(() => {
+  const [own, more] = [schema(), optionalFacts()];
+  return {
+    enums: { ...own.enums, ...more.enums },
+    types: { ...own.types, ...more.types },
+    kinds: { ...own.kinds, ...more.kinds },
+  };
+});
 /** How lists and maps merge. */
-export const mergeFacts: () => MergeFacts = lazy('merge-1.36.json');
+export const mergeFacts: () => MergeFacts = once(() => ({
+  types: { ...merge().types, ...optionalFacts().merge },
+}));
 /** The protobuf encoding. */
-export const protoFacts: () => ProtoFacts = lazy('proto-1.36.json');
+export const protoFacts: () => ProtoFacts = once(() => ({
+  ...proto(),
+  messages: { ...proto().messages, ...optionalFacts().messages },
+}));
 /** The resources served. */
 export const resourceFacts: () => ResourceFacts = lazy('resources-1.36.json');
+/** Those of group versions that are served only where a server is told. */
+export const optionalResourceFacts: () => ResourceFacts = optionalFacts;
 /** The columns of Tables. */
 export const columnFacts: () => ColumnFacts = lazy('columns.json');

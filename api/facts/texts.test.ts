@@ -14,7 +14,9 @@ const silentFields = [
 
 describe('builtInTexts()', () => {
   it('says something of every type and field of which upstream does', () => {
-    const without = Object.entries(schemaFacts().types).flatMap(([type, { f: fields = {} }]) => {
+    // Of group versions that are off by default the package of texts has none.
+    const types = Object.entries(schemaFacts().types).filter(([type]) => !/\.v\dalpha\d\./.test(type));
+    const without = types.flatMap(([type, { f: fields = {} }]) => {
       const texts = builtInTexts(type) ?? {};
       return ['', ...Object.keys(fields)]
         .filter((field) => (texts[field] ?? '') === '')

@@ -61,7 +61,9 @@ import { clusterRoleRules, roleRules } from './rbac/role.ts';
 import { deviceClassRules } from './resource/device-class.ts';
 import { resourceClaimRules, resourceClaimTemplateRules } from './resource/resource-claim.ts';
 import { resourceSliceRules } from './resource/resource-slice.ts';
+import { podGroupRules } from './scheduling/pod-group.ts';
 import { priorityClassRules } from './scheduling/priority-class.ts';
+import { workloadRules } from './scheduling/workload.ts';
 import { csiDriverRules } from './storage/csi-driver.ts';
 import { csiNodeRules } from './storage/csi-node.ts';
 import { csiStorageCapacityRules } from './storage/csi-storage-capacity.ts';
@@ -134,7 +136,9 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['resource.k8s.io/ResourceClaim', resourceClaimRules],
   ['resource.k8s.io/ResourceClaimTemplate', resourceClaimTemplateRules],
   ['resource.k8s.io/ResourceSlice', resourceSliceRules],
+  ['scheduling.k8s.io/PodGroup', podGroupRules],
   ['scheduling.k8s.io/PriorityClass', priorityClassRules],
+  ['scheduling.k8s.io/Workload', workloadRules],
   ['storage.k8s.io/CSIDriver', csiDriverRules],
   ['storage.k8s.io/CSINode', csiNodeRules],
   ['storage.k8s.io/CSIStorageCapacity', csiStorageCapacityRules],

@@ -31,6 +31,7 @@ import type {
   PersistentVolumeClaim,
   Pod,
   PodDisruptionBudget,
+  PodGroup,
   PodTemplate,
   PriorityClass,
   ReplicaSet,
@@ -54,6 +55,7 @@ import type {
   ValidatingWebhookConfiguration,
   VolumeAttachment,
   VolumeAttributesClass,
+  Workload,
 } from '#api/generated/objects.ts';
 
 /** Names a kind for a typed client; T is the type of its objects. */
@@ -122,6 +124,10 @@ export const priorityClasses: KindRef<PriorityClass> = ref(
   'PriorityClass',
   false,
 );
+
+/** Served only where a server is told (`--runtime-config`). */
+export const podGroups: KindRef<PodGroup> = ref('scheduling.k8s.io/v1alpha2/podgroups', 'PodGroup');
+export const workloads: KindRef<Workload> = ref('scheduling.k8s.io/v1alpha2/workloads', 'Workload');
 
 export const clusterRoles: KindRef<ClusterRole> = ref(
   'rbac.authorization.k8s.io/v1/clusterroles',

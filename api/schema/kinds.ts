@@ -1,4 +1,9 @@
-import { resourceFacts, type ResourceFact } from '#api/facts/facts.ts';
+import {
+  optionalResourceFacts,
+  resourceFacts,
+  type ResourceFact,
+  type ResourceFacts,
+} from '#api/facts/facts.ts';
 import type { CustomForm } from '#api/custom/custom-form.ts';
 import { viewOf } from '#api/kinds/views.ts';
 import type { JsonObject } from '#api/meta/object.ts';
@@ -54,11 +59,10 @@ export interface GroupVersion {
  * Every built-in kind, in discovery order. For who knows no others: agents, clients and tools. What a server has is in its catalogue
  * (api/schema/kind-catalogue.ts), which begins with these.
  */
-export const kinds: readonly Kind[] = withStoredForms(
-  Object.entries(resourceFacts().groups).flatMap(([groupVersion, resources]) =>
-    kindsOfGroup(parseGroupVersion(groupVersion), resources),
-  ),
-);
+export const kinds: readonly Kind[] = withStoredForms(kindsOf(resourceFacts()));
+
+/** Kinds of Kubernetes that a server has only where it is told (`--runtime-config`). */
+export const optionalKinds: readonly Kind[] = kindsOf(optionalResourceFacts());
 
 /** The group versions of the built-in kinds, in discovery order (which is priority order). */
 export const groupVersions: readonly GroupVersion[] = Object.keys(resourceFacts().groups).map(
@@ -66,18 +70,18 @@ export const groupVersions: readonly GroupVersion[] = Object.keys(resourceFacts(
 );
 
 const byResource: ReadonlyMap<string, Kind> = new Map(
-  kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.resource}`, kind]),
+  [...kinds, ...optionalKinds].map((kind) => [`${kind.group}/${kind.version}/${kind.resource}`, kind]),
 );
 const byName: ReadonlyMap<string, Kind> = new Map(
-  kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.kind}`, kind]),
+  [...kinds, ...optionalKinds].map((kind) => [`${kind.group}/${kind.version}/${kind.kind}`, kind]),
 );
 
-/** A built-in kind by group, version and plural name. */
+/** A built-in kind, an optional one too, by group, version and plural name. */
 export function findKind(group: string, version: string, resource: string): Kind | undefined {
   return byResource.get(`${group}/${version}/${resource}`);
 }
 
-/** A built-in kind by `apps/v1` (or `v1`) and `Deployment`. */
+/** A built-in kind, an optional one too, by `apps/v1` (or `v1`) and `Deployment`. */
 export function findKindByName(apiVersion: string, kind: string): Kind | undefined {
   const { group, version } = parseGroupVersion(apiVersion);
   return byName.get(`${group}/${version}/${kind}`);
@@ -120,6 +124,12 @@ export function currentApiVersion(apiVersion: string, kind: string): string {
 /** `apps/v1`, or `v1` for core. */
 export function formatGroupVersion({ group, version }: GroupVersion): string {
   return group === '' ? version : `${group}/${version}`;
+}
+
+function kindsOf({ groups }: ResourceFacts): readonly Kind[] {
+  return Object.entries(groups).flatMap(([groupVersion, resources]) =>
+    kindsOfGroup(parseGroupVersion(groupVersion), resources),
+  );
 }
 
 function kindsOfGroup(gv: GroupVersion, resources: Readonly<Record<string, ResourceFact>>): Kind[] {

@@ -1,4 +1,10 @@
-import { kinds as builtInKinds, formatGroupVersion, type GroupVersion, type Kind } from './kinds.ts';
+import {
+  kinds as builtInKinds,
+  formatGroupVersion,
+  optionalKinds,
+  type GroupVersion,
+  type Kind,
+} from './kinds.ts';
 
 /**
  * A group version and its kinds, as they are at one moment. Never changed: what is made of it (a document, say) may be kept for as long
@@ -34,3 +40,6 @@ export function servedVersion({ group, version }: GroupVersion, kinds: readonly 
 
 /** What every server serves, in order of preference. */
 export const builtInVersions: readonly ServedVersion[] = servedVersions(builtInKinds);
+
+/** What a server serves besides, each where it is told (`--runtime-config`). */
+export const optionalVersions: readonly ServedVersion[] = servedVersions(optionalKinds);

@@ -6,6 +6,7 @@ import type { AuthorizationCommandOptions } from '#bin/authorization/add-options
 import type { AuthenticationCommandOptions } from './authentication-options.ts';
 import type { ControllerCommandOptions } from './controller-options.ts';
 import type { FlowControlCommandOptions } from './flow-control-options.ts';
+import type { RuntimeConfigCommandOptions } from './runtime-config.ts';
 import type { NodePrefixOptions } from './network-options.ts';
 import type { AuditFlags } from '#bin/audit/audit-flags.ts';
 import type { EncryptionFlags } from '#bin/encryption/encryption-flags.ts';
@@ -92,6 +93,7 @@ export interface ServerCommandOptions
     FlowControlCommandOptions,
     ControllerCommandOptions,
     NodePrefixOptions,
+    RuntimeConfigCommandOptions,
     AuditFlags,
     EncryptionFlags {
   readonly data: string;

@@ -22,6 +22,7 @@ import { controllerProblems } from './controller-options.ts';
 import { schedulerProblems } from '#bin/scheduler/scheduler-options.ts';
 import { flowControlProblems } from './flow-control-options.ts';
 import { durationProblems, nameProblems } from './option-problems.ts';
+import { runtimeConfigProblems } from './runtime-config.ts';
 
 /** All that is wrong, each beginning with the option's name. */
 export function serverOptionProblems(options: ServerCommandOptions): readonly string[] {
@@ -40,6 +41,7 @@ export function serverOptionProblems(options: ServerCommandOptions): readonly st
     ...authenticationProblems(options),
     ...authorizationProblems(options),
     ...schedulerProblems(options),
+    ...runtimeConfigProblems(options),
     ...admissionProblems(options),
     ...flowControlProblems(options),
     ...controllerProblems(options),

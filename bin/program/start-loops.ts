@@ -15,6 +15,7 @@ import {
 } from '#bin/options/controller-options.ts';
 import type { ServerCommandOptions } from '#bin/options/command-options.ts';
 import { nodePrefixLengthsOf, type NodePrefixOptions } from '#bin/options/network-options.ts';
+import { servesPodGroups, type RuntimeConfigCommandOptions } from '#bin/options/runtime-config.ts';
 
 export interface LoopOptions {
   readonly options: Pick<
@@ -22,6 +23,7 @@ export interface LoopOptions {
     'clusterCidr' | 'clusterSigningDuration' | 'loadBalancerCidr'
   > &
     NodePrefixOptions &
+    RuntimeConfigCommandOptions &
     ControllerCommandOptions;
   readonly scheduling?: SchedulerSettings;
   readonly pluginFiles?: readonly string[];
@@ -46,6 +48,7 @@ export function startLoops(
     clusterCidrs: options.clusterCidr,
     nodePrefixLengths: nodePrefixLengthsOf(options),
     loadBalancerCidrs: options.loadBalancerCidr,
+    hasPodGroups: servesPodGroups(options),
     isOn: chooseControllers(options.controllers),
     autoscaling: autoscalingOf(options),
     nodeZones: nodeZonesOf(options),
@@ -59,6 +62,7 @@ export function startLoops(
     ...{ informers, client: clients.scheduler, clock, logger },
     settings: scheduling,
     pluginFiles,
+    hasPodGroups: servesPodGroups(options),
   });
   // All stop at once: at the end of a term none goes on because another still has something to finish.
   stack.defer(async () => {

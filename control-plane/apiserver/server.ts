@@ -103,6 +103,8 @@ export interface ApiServerOptions {
   readonly audit?: AuditOptions;
   /** Whether it says itself what nodes and pods use (metrics.k8s.io), where no other server does. Default no. */
   readonly hasMetricsApi?: boolean;
+  /** What it serves, kinds of clients' own apart. Default `builtInVersions`. */
+  readonly versions?: KindCatalogue['versions'];
   readonly clock: Clock;
   readonly logger?: Logger;
   /** Which addresses of nodes, pods and Services requests are passed on to. Default `isDialable`. */
@@ -191,7 +193,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const inFlight = new InFlight();
   const flow = undo.use(await createFlowControl(options.flowControl, { registry, clock, logger }));
   const audit = await openAudit(options, undo);
-  const kinds = createKindCatalogue();
+  const kinds = createKindCatalogue(options.versions);
   const aggregation = undo.use(aggregationOf(pki, registry, { kinds, mayDial: options.mayDial }));
   await aggregation.follow({ registry, clock, logger });
   const context: Mutable<ServerContext> = {

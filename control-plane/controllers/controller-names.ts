@@ -44,6 +44,7 @@ const known = [
   ['legacy-serviceaccount-token-cleaner-controller', 'legacy-service-account-token-cleaner'],
   ['validatingadmissionpolicy-status-controller'],
   ['service-cidr-controller'],
+  ['podgroup-protection-controller'],
 ] as const;
 
 /** Of Kubernetes, and not here: to switch one off is no mistake, to ask for it is. */

@@ -40,6 +40,7 @@ import {
   runServiceCidrProtection,
   runVolumeProtection,
 } from './protection/reconcile.ts';
+import { runPodGroupProtection } from './protection/pod-groups.ts';
 import { runResourceClaims } from './resource-claim/reconcile.ts';
 import { runResourceQuotas } from './quota/reconcile.ts';
 import { runReplicaSets, runReplicationControllers } from './replicaset/reconcile.ts';
@@ -64,6 +65,8 @@ export interface ControllersOptions {
   readonly nodePrefixLengths?: NodePrefixLengths | undefined;
   /** Addresses of load balancers, one network or one of each family; undefined: somebody else gives them. */
   readonly loadBalancerCidrs?: readonly string[] | undefined;
+  /** Whether PodGroups are served; default: no. */
+  readonly hasPodGroups?: boolean | undefined;
   /** Which of them run; default: all. */
   readonly isOn?: IsOn | undefined;
   /** Default: as kube-controller-manager's. */
@@ -105,6 +108,10 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
         ? []
         : [() => runServiceLoadBalancers(as('service-controller'), loadBalancerCidrs)],
     'certificatesigningrequest-signing-controller': signing(as, options.signRequest),
+    'podgroup-protection-controller':
+      options.hasPodGroups === true
+        ? [() => runPodGroupProtection(as('podgroup-protection-controller'))]
+        : [],
   };
   const controllers = controllerNames
     .filter(isOn)

@@ -4,6 +4,7 @@ import { objectKey } from '#api/meta/object.ts';
 import { pods, type KindRef } from '#api/schema/kind-ref.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import type { ClaimReservation } from './devices/device-binder.ts';
+import { onNode } from './gang/trial-cluster.ts';
 import type { Profile } from './plugin.ts';
 import { schedulerNameOf, type Parts } from './scheduler-parts.ts';
 import type { Reservation } from './volumes/bind-volumes.ts';
@@ -38,7 +39,7 @@ export async function bindPod(
   const { namespace = '', name = '', uid } = pod.metadata ?? {};
   const key = objectKey(pod);
   // Before the write: the next decision must count this one, and the watch may be faster than the answer.
-  cache.assume({ ...pod, spec: { containers: [], ...pod.spec, nodeName } }, nodeName);
+  cache.assume(onNode(pod, nodeName), nodeName);
   try {
     await volumes?.bind(signal, profile.volumeBindMs);
     await devices?.bind(signal, profile.deviceBindMs);

@@ -31,7 +31,11 @@ export type ClusterEvent =
   /** A claim of devices came, changed or went: `namespace/name`. `isFreed`: it gave its devices back. */
   | { readonly kind: 'deviceClaim'; readonly key: string; readonly isFreed: boolean }
   /** There are other devices, or classes of them. */
-  | { readonly kind: 'devices' };
+  | { readonly kind: 'devices' }
+  /** A PodGroup came, or says otherwise: `namespace/name`. */
+  | { readonly kind: 'podGroup'; readonly key: string }
+  /** A PodGroup has one more pod, or one more on a node: `namespace/name`. */
+  | { readonly kind: 'podOfGroup'; readonly key: string };
 
 /** Nothing for a heartbeat: it changes only conditions. */
 export function nodeEvent(old: Node | undefined, current: Node | undefined): readonly ClusterEvent[] {

@@ -26,6 +26,8 @@ export interface PendingPods extends Disposable {
   delete(key: string): void;
   /** The pod to try next: highest priority, then longest waiting. It is out of the queue until put back. */
   take(): Pod | undefined;
+  /** Those of the pods that wait, however they do. They are out of the queue until put back. */
+  takeThese(keys: Iterable<string>): readonly Pod[];
   /** No node does, by the plugins named: waits for `wakeUnschedulable`. */
   putUnschedulable(pod: Pod, refusedBy: ReadonlySet<string>): void;
   /** The try failed for a passing reason. */
@@ -113,6 +115,16 @@ class Queue implements PendingPods {
       return entry.pod;
     }
     return undefined;
+  }
+
+  takeThese(keys: Iterable<string>): readonly Pod[] {
+    return [...keys].flatMap((key) => {
+      const entry = this.#entries.get(key);
+      if (entry === undefined || entry.state === 'taken') return [];
+      const { timer: _timer, ...rest } = entry;
+      this.#set(key, { ...rest, state: 'taken' });
+      return [entry.pod];
+    });
   }
 
   putUnschedulable(pod: Pod, refusedBy: ReadonlySet<string>): void {

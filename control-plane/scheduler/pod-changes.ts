@@ -6,7 +6,7 @@ import { schedulerNameOf, type Parts } from './scheduler-parts.ts';
 
 /** Takes a change of a pod into cache and queue. What of it may help pods that no node did for. */
 export function takePodChange(
-  { cache, pending, profiles }: Pick<Parts, 'cache' | 'pending' | 'profiles'>,
+  { cache, pending, profiles, groups }: Pick<Parts, 'cache' | 'pending' | 'profiles' | 'groups'>,
   { key, old, current }: Change<Pod>,
 ): readonly ClusterEvent[] {
   const before = old !== undefined && isPlaced(old) ? old : undefined;
@@ -19,7 +19,7 @@ export function takePodChange(
   // An assumed pod is on its way to its node: an older event must not take it out again.
   if (isOurs && cache.isAssumed(key)) return [];
   cache.setPod(key, undefined);
-  if (isOurs) pending.put(current);
+  if (isOurs && groups.hold(current) === undefined) pending.put(current);
   else pending.delete(key);
   return placedPodEvents(before, undefined);
 }

@@ -1,6 +1,7 @@
 import type { ProfileSettings } from './config/scheduler-configuration.ts';
 import { schedulerSettings } from './config/scheduler-configuration.ts';
 import type { PluginArgs } from './config/plugin-args.ts';
+import { gangScheduling } from './gang/pod-groups.ts';
 import type { FilterPlugin, Profile, ScorePlugin } from './plugin.ts';
 import { filterPlugins, scorePlugins } from './plugins.ts';
 
@@ -20,7 +21,7 @@ export function createProfile(
     schedulerName,
     preFilters: at('preFilter'),
     filters: at('filter'),
-    hints: filters,
+    hints: new Map([...filters, [gangScheduling.name, gangScheduling]]),
     scores: plugins.score.flatMap(({ name, weight }) =>
       scoresOf(name, args).map((score) => (weight === 0 ? score : { ...score, weight })),
     ),

@@ -8,6 +8,7 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { ClusterCache } from './cluster-cache.ts';
 import { defaultSchedulerName } from './config/scheduler-configuration.ts';
+import type { PodGroups } from './gang/pod-groups.ts';
 import type { PendingPods } from './pending-pods.ts';
 import type { Profile } from './plugin.ts';
 
@@ -21,6 +22,8 @@ export interface Parts {
   readonly recorderFor: (schedulerName: string) => EventRecorder;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Of which pods may be; empty where none are served. */
+  readonly groups: PodGroups;
   /** By schedulerName: pods that name another scheduler are left alone. */
   readonly profiles: ReadonlyMap<string, Profile>;
 }

@@ -2,9 +2,9 @@ import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import { nextTurn, TurnTime } from '#base/time-slice.ts';
 import type { Logger } from '#base/log.ts';
-import { namespaces, nodes, pods, services } from '#api/schema/kind-ref.ts';
+import { namespaces, nodes, podGroups, pods, services } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
-import type { Namespace, Pod, Service } from '#api/generated/objects.ts';
+import type { Namespace, Pod, PodGroup, Service } from '#api/generated/objects.ts';
 
 import type { ApiClient, Informer } from '#client/client.ts';
 import type { Change } from '#client/informer.ts';
@@ -15,6 +15,9 @@ import { claimEvent, deviceClaimEvent, nodeEvent, volumeEvent, type ClusterEvent
 import { schedulerSettings, type SchedulerSettings } from './config/scheduler-configuration.ts';
 import { decide, type Decision } from './decide.ts';
 import { createDeviceBinder, type DeviceBinder } from './devices/device-binder.ts';
+import { tryGang, type GangPorts, type Held } from './gang/gang-cycle.ts';
+import { PodGroups } from './gang/pod-groups.ts';
+import { onNode } from './gang/trial-cluster.ts';
 import { createPendingPods } from './pending-pods.ts';
 import { decideWith } from './outside/decide-with.ts';
 import { createExtender } from './outside/extender.ts';
@@ -25,7 +28,7 @@ import { isGated, isWaiting, takePodChange } from './pod-changes.ts';
 import { createProfile, defaultProfile } from './profile.ts';
 import { createRecorders, type Recorders } from './recorders.ts';
 import { isStillWaiting, schedulerNameOf, type Parts } from './scheduler-parts.ts';
-import { noteGated, tellRefused } from './tell-pod.ts';
+import { noteGated, noteHeld, tellRefused } from './tell-pod.ts';
 import { Preemptor, type Preempted } from './preempt/preemptor.ts';
 import { dynamicResourcesFilter } from './plugins/dynamic-resources.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -42,6 +45,8 @@ export interface SchedulerOptions {
   readonly settings?: SchedulerSettings | undefined;
   /** Modules of `--scheduler-plugins`. */
   readonly pluginFiles?: readonly string[] | undefined;
+  /** Whether PodGroups are served; without, no pod is of one. */
+  readonly hasPodGroups?: boolean | undefined;
 }
 
 /** Of all schedulers of the process: 10,000 pods at once do not stop the server. */
@@ -58,6 +63,7 @@ class Scheduler implements AsyncDisposable {
   readonly #parts: Parts;
   readonly #services: Informer<Service>;
   readonly #namespaces: Informer<Namespace>;
+  readonly #groupInformer: Informer<PodGroup> | undefined;
   readonly #volumes: VolumeBinder;
   readonly #devices: DeviceBinder;
   readonly #preemptor: Preemptor;
@@ -85,11 +91,14 @@ class Scheduler implements AsyncDisposable {
       ...(pluginFiles.length === 0 ? [] : [createPluginHost(pluginFiles, clock)]),
       ...settings.extenders.map((spec) => createExtender(spec, clock)),
     ];
+    const groupInformer = options.hasPodGroups === true ? informers.for(podGroups) : undefined;
+    const groups = new PodGroups((key) => groupInformer?.get(key));
     const pending = createPendingPods(clock, () => this.#start(), settings);
     const cache = createClusterCache();
     const profiles = profilesOf(settings);
     this.#parts = {
       ...{ informers, client, cache, pending, recorderFor: recorders.of, logger, clock, profiles },
+      groups,
     };
     this.#services = informers.for(services, {
       indexes: { namespace: (service) => [service.metadata?.namespace ?? ''] },
@@ -100,6 +109,7 @@ class Scheduler implements AsyncDisposable {
     this.#preemptor = new Preemptor({
       ...{ informers, client, recorderFor: recorders.of, logger, clock, node: cache.node, profiles },
       snapshot: () => this.#snapshot(),
+      groupOf: (key) => groups.get(key),
       isWaiting: (pod) => isStillWaiting(this.#parts, pod),
       outsiders: this.#outsiders,
     });
@@ -109,7 +119,9 @@ class Scheduler implements AsyncDisposable {
       ...[claims, volumes, classes, drivers, csiNodes, capacities],
       ...[this.#devices.claims, this.#devices.slices, this.#devices.classes],
       this.#preemptor.budgets,
+      ...(groupInformer === undefined ? [] : [groupInformer]),
     ];
+    this.#groupInformer = groupInformer;
     void Promise.all(caches.map(({ synced }) => synced)).then(() => this.#attach());
   }
 
@@ -134,8 +146,10 @@ class Scheduler implements AsyncDisposable {
     );
     this.#attached.use(
       informers.for(pods).onChange((change) => {
+        const grown = this.#parts.groups.take(change, (pod) => isWaiting(pod, this.#parts.profiles));
         this.#wake(takePodChange(this.#parts, change));
         const { key, current } = change;
+        if (grown !== undefined) this.#noteGroup(grown, { kind: 'podOfGroup', key: grown });
         noteNomination(this.#parts, this.#preemptor, change);
         this.#volumes.note('pod', key);
         if (current !== undefined && this.#isHeldByGates(current)) void noteGated(this.#parts, current);
@@ -143,6 +157,21 @@ class Scheduler implements AsyncDisposable {
     );
     this.#attachVolumes();
     this.#attachDevices();
+    if (this.#groupInformer !== undefined)
+      this.#attached.use(
+        this.#groupInformer.onChange(({ key }) => this.#noteGroup(key, { kind: 'podGroup', key })),
+      );
+  }
+
+  /** Pods that waited for their group may be tried; those that still do are told for what. */
+  #noteGroup(key: string, event: ClusterEvent): void {
+    const { groups, informers, pending } = this.#parts;
+    const { free, held, why } = groups.release(key);
+    const podsOf = (keys: readonly string[]): readonly Pod[] =>
+      keys.flatMap((one) => informers.for(pods).get(one) ?? []);
+    for (const pod of podsOf(free)) pending.put(pod);
+    for (const pod of podsOf(held)) void noteHeld(this.#parts, pod, why);
+    this.#wake([event]);
   }
 
   #attachVolumes(): void {
@@ -261,22 +290,36 @@ class Scheduler implements AsyncDisposable {
       this.#parts.pending.putUnschedulable(pod, new Set([dynamicResourcesFilter.name]));
       return;
     }
-    const snapshot = this.#snapshot();
-    const profile = this.#profileOf(pod);
-    const context = { pod, snapshot, profile };
-    const outsiders = this.#outsiders.filter((one) => one.isInterestedIn(pod));
+    const gang = this.#parts.groups.gangOf(pod);
+    if (gang !== undefined) {
+      await this.#tryGang(pod, gang);
+      return;
+    }
     this.#missed = [];
-    const decision =
-      outsiders.length === 0 ? decide(context, this.#nextNode) : await this.#askOutsiders(context, outsiders);
-    if (outsiders.length > 0 && !isStillWaiting(this.#parts, pod)) return;
-    // The next pod begins where this one ended, so that each node has its turn.
-    this.#nextNode = (this.#nextNode + decision.examined) % Math.max(1, snapshot.nodes.length);
+    const deciding = this.#decide(pod);
+    const decision = deciding instanceof Promise ? await deciding : deciding;
+    if (deciding instanceof Promise && !isStillWaiting(this.#parts, pod)) return;
     if (decision.kind === 'node') await this.#bind(pod, decision.nodeName);
     else {
       await this.#refuse(pod, decision);
-      if (profile.releasesClaims && decision.refusedBy.has(dynamicResourcesFilter.name))
+      if (this.#profileOf(pod).releasesClaims && decision.refusedBy.has(dynamicResourcesFilter.name))
         await this.#devices.release(pod);
     }
+  }
+
+  /** At once, or once outsiders have answered. */
+  #decide(pod: Pod): Decision | Promise<Decision> {
+    const context = { pod, snapshot: this.#snapshot(), profile: this.#profileOf(pod) };
+    const outsiders = this.#outsiders.filter((one) => one.isInterestedIn(pod));
+    return outsiders.length === 0
+      ? this.#looked(context, decide(context, this.#nextNode))
+      : this.#askOutsiders(context, outsiders);
+  }
+
+  /** The next pod begins where this one ended, so that each node has its turn. */
+  #looked({ snapshot }: SchedulingContext, decision: Decision): Decision {
+    this.#nextNode = (this.#nextNode + decision.examined) % Math.max(1, snapshot.nodes.length);
+    return decision;
   }
 
   async #refuse(pod: Pod, decision: Extract<Decision, { kind: 'unschedulable' }>): Promise<void> {
@@ -287,19 +330,27 @@ class Scheduler implements AsyncDisposable {
       await this.#tell(pod, planned);
       return;
     }
-    const isMissed = await this.#preemptor.during(pod, async () => this.#tell(pod, await planned));
+    const isMissed = await this.#preemptor.during([pod], async () => this.#tell(pod, await planned));
     if (isMissed)
       this.#parts.pending.wakeUnschedulable(({ metadata }) => metadata?.uid === pod.metadata?.uid);
   }
 
-  async #askOutsiders(context: SchedulingContext, outsiders: readonly Outsider[]): Promise<Decision> {
+  #askOutsiders(context: SchedulingContext, outsiders: readonly Outsider[]): Promise<Decision> {
     const { logger } = this.#parts;
     const onError = ({ name }: Outsider, error: unknown): void =>
       logger.warn({ extender: name, error: describeError(error) }, 'an extender is done without');
+    return this.#alone(async () =>
+      this.#looked(context, await decideWith(context, this.#nextNode, { outsiders, onError })),
+    );
+  }
+
+  /** No other pod is decided meanwhile, and what happens is kept. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#asking !== undefined) return await work();
     const ended = Promise.withResolvers<void>();
     this.#asking = { ended: ended.promise, events: [] };
     try {
-      return await decideWith(context, this.#nextNode, { outsiders, onError });
+      return await work();
     } finally {
       this.#missed = this.#asking.events;
       this.#asking = undefined;
@@ -307,12 +358,38 @@ class Scheduler implements AsyncDisposable {
     }
   }
 
+  #tryGang(pod: Pod, group: PodGroup): Promise<void> {
+    const { pending } = this.#parts;
+    const wakeAll = (woken: readonly Pod[]): void => {
+      const uids = new Set(woken.map(({ metadata }) => metadata?.uid));
+      pending.wakeUnschedulable(({ metadata }) => uids.has(metadata?.uid));
+    };
+    const ports: GangPorts = {
+      parts: this.#parts,
+      preemptor: this.#preemptor,
+      decide: (one) => this.#decide(one),
+      hold: (one, nodeName) => this.#hold(one, nodeName),
+      bind: (one, nodeName, held) => this.#bindHeld(one, nodeName, held),
+      alone: (work) => this.#alone(work),
+      wakeIfMissed: (waiting) => {
+        const missed = this.#missed.splice(0);
+        const isHelped = waiting.some(([one, refusedBy]) => this.#isHelped(one, refusedBy, missed));
+        if (isHelped) wakeAll(waiting.map(([one]) => one));
+      },
+      wakeAll,
+    };
+    return tryGang(ports, pod, group);
+  }
+
   /** What happened while outsiders were asked may have helped the pod, which was not among those that wait. */
   #wakeIfMissed(pod: Pod, refusedBy: ReadonlySet<string>): void {
     const missed = this.#missed.splice(0);
-    const isHelped =
-      missed.length >= eventsMax || missed.some((event) => this.#mayHelp(pod, refusedBy, event));
-    if (isHelped) this.#parts.pending.wakeUnschedulable((one) => one.metadata?.uid === pod.metadata?.uid);
+    if (this.#isHelped(pod, refusedBy, missed))
+      this.#parts.pending.wakeUnschedulable((one) => one.metadata?.uid === pod.metadata?.uid);
+  }
+
+  #isHelped(pod: Pod, refusedBy: ReadonlySet<string>, events: readonly ClusterEvent[]): boolean {
+    return events.length >= eventsMax || events.some((event) => this.#mayHelp(pod, refusedBy, event));
   }
 
   async #tell(pod: Pod, { message, plan }: Preempted): Promise<void> {
@@ -330,9 +407,26 @@ class Scheduler implements AsyncDisposable {
   }
 
   async #bind(pod: Pod, nodeName: string): Promise<void> {
+    await this.#bindHeld(pod, nodeName, this.#hold(pod, nodeName));
+  }
+
+  /** Counts the pod on the node, with volumes and devices. */
+  #hold(pod: Pod, nodeName: string): Held {
     const node = this.#parts.cache.node(nodeName)?.node;
-    using volumes = this.#volumes.reserve(pod, nodeName);
-    using devices = node === undefined ? undefined : this.#devices.reserve(pod, node);
+    using undo = new DisposableStack();
+
+    const volumes = this.#volumes.reserve(pod, nodeName);
+    if (volumes !== undefined) undo.use(volumes);
+    const devices = node === undefined ? undefined : this.#devices.reserve(pod, node);
+    if (devices !== undefined) undo.use(devices);
+    this.#parts.cache.assume(onNode(pod, nodeName), nodeName);
+    const owned = undo.move();
+    return { volumes, devices, [Symbol.dispose]: () => owned.dispose() };
+  }
+
+  async #bindHeld(pod: Pod, nodeName: string, held: Held): Promise<void> {
+    using _held = held;
+    const { volumes, devices } = held;
 
     const isBound = await bindPod(
       this.#parts,

@@ -37,6 +37,15 @@ export function noteGated(
   return setCondition(parts, pod, { reason: 'SchedulingGated', message });
 }
 
+/** Of a pod whose group is not there, or not complete: it is not tried, as if it had a gate. */
+export function noteHeld(
+  parts: Pick<Parts, 'informers' | 'client' | 'logger' | 'clock'>,
+  pod: Pod,
+  message: string,
+): Promise<void> {
+  return setCondition(parts, pod, { reason: 'SchedulingGated', message });
+}
+
 /** PodScheduled=False on the pod, unless it says so already. */
 async function setCondition(
   { informers, client, logger, clock }: Pick<Parts, 'informers' | 'client' | 'logger' | 'clock'>,

@@ -70,7 +70,6 @@ const ofPods: readonly FieldChange[] = [
   change('resources', { limits: { memory: '64Mi' } }),
   change('restartPolicy', 'Never'),
   change('runtimeClassName', 'kata'),
-  change('schedulingGroup', { podGroupName: 'g' }),
   change('securityContext', { runAsUser: 7 }),
   change('serviceAccountName', 'a', 'b', onVolume('projected', { sources: [tokenSource({})] })),
   change('setHostnameAsFQDN', true, undefined, { subdomain: 's' }),

@@ -42,6 +42,10 @@ export const namedProofs: Readonly<Record<string, NamedProof>> = {
   ),
   'PodSpec.priorityClassName': classed,
   'PodSpec.schedulerName': settled('a pod of another scheduler is left to that'),
+  'PodSpec.schedulingGroup': {
+    file: 'control-plane/scheduler/gang/gang.test.ts',
+    name: 'takes nothing until there is room for its minimum',
+  },
   'PodSpec.schedulingGates': settled('a pod with scheduling gates waits for them to go'),
   'PodSpec.serviceAccount': account('takes the old name of the field'),
   'PodSpec.tolerations': scheduled("name: 'a tolerated taint is no obstacle'"),

@@ -37,7 +37,11 @@ const rows: readonly (readonly [name: string, Given, reason: string])[] = [
     },
     'AppArmor',
   ],
-  ['unsupported fields', { schedulingGroup: { podGroupName: 'g' } }, 'UnexpectedAdmissionError'],
+  [
+    'unsupported fields',
+    { securityContext: { seLinuxOptions: { level: 's0' } } },
+    'UnexpectedAdmissionError',
+  ],
   ['bandwidth', { annotations: { 'kubernetes.io/egress-bandwidth': 'much' } }, 'UnexpectedAdmissionError'],
   [
     'host ports',
@@ -55,6 +59,7 @@ const rows: readonly (readonly [name: string, Given, reason: string])[] = [
 const nodeOf = (names: readonly string[]): NodeFacts => ({
   ...node,
   isGoingDown: () => names.includes('shutdown'),
+  isSelinuxEnabled: names.includes('unsupported fields'),
   appArmorProblem: names.includes('AppArmor') ? 'there is none' : undefined,
   pressed: () => new Set(names.includes('pressure') ? ['DiskPressure' as const] : []),
 });
@@ -78,6 +83,7 @@ describe('node admission', () => {
         (all, [, more]) => ({
           ...all,
           ...more,
+          securityContext: { ...all.securityContext, ...more.securityContext },
           containers: [...(all.containers ?? []), ...(more.containers ?? [])],
         }),
         {},

@@ -13,10 +13,6 @@ export interface UnsupportedField<Holder> {
 
 export const unsupportedInPods: readonly UnsupportedField<PodSpec>[] = [
   {
-    field: 'PodSpec.schedulingGroup',
-    find: ({ schedulingGroup }) => (schedulingGroup === undefined ? undefined : 'spec.schedulingGroup'),
-  },
-  {
     field: 'PodSecurityContext.seLinuxOptions',
     find: ({ securityContext }, _spec, node) => selinux(securityContext, node),
   },

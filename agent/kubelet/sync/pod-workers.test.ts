@@ -547,14 +547,14 @@ describe('kubelet', () => {
   });
 
   test('refuses what the node cannot do, in words', async () => {
-    await using node = await startTestNode();
+    await using node = await startTestNode({ facts: { isSelinuxEnabled: true } });
 
-    node.create('web', { schedulingGroup: { podGroupName: 'g' } });
+    node.create('web', { securityContext: { seLinuxOptions: { level: 's0' } } });
     await node.settle();
     expect(node.get('web')?.status).toMatchObject({
       phase: 'Failed',
       reason: 'UnexpectedAdmissionError',
-      message: 'Pod was rejected: spec.schedulingGroup is not supported by this node',
+      message: 'Pod was rejected: seLinuxOptions is not supported by this node',
     });
     expect(node.get('web')?.status?.containerStatuses).toBeUndefined();
     expect(node.runtime.calls).toEqual([]);

@@ -95,6 +95,15 @@ interface PodFacts {
   readonly labels: ReadonlySet<string>;
 }
 
+/** Of the PodGroup that it is of. */
+function groupErrors(group: unknown, path: string): readonly FieldError[] {
+  if (!isObject(group)) return [];
+  const name = stringOf(group['podGroupName']);
+  return name === ''
+    ? [invalidField(path, '', 'must specify one of: `podGroupName`')]
+    : formatErrors(`${path}.podGroupName`, name, dnsSubdomain);
+}
+
 /** Complaints about the spec of a pod, or of a template, at `path` (ValidatePodSpec). */
 function validatePodSpec(spec: JsonObject, path: string, pod?: PodFacts): readonly FieldError[] {
   const { errors, volumes } = checkVolumes(objectsOf(spec['volumes']), `${path}.volumes`, pod?.name ?? '');
@@ -124,6 +133,7 @@ function validatePodSpec(spec: JsonObject, path: string, pod?: PodFacts): readon
     ...hostUsersErrors(spec, path, placed),
     ...hostnameErrors(spec, path),
     ...nameErrors(spec, path, ['serviceAccountName', 'nodeName'], dnsSubdomain),
+    ...groupErrors(spec['schedulingGroup'], `${path}.schedulingGroup`),
     ...rangeErrors(`${path}.activeDeadlineSeconds`, spec['activeDeadlineSeconds'], [1, 2 ** 31 - 1]),
     ...nameErrors(spec, path, ['hostname', 'subdomain'], dnsLabel),
     ...tolerationErrors(objectsOf(spec['tolerations']), `${path}.tolerations`),

@@ -207,7 +207,7 @@ interface Write<T> {
 }
 
 /** Only of the revision that was looked at: whoever wrote since may use it. */
-async function write<T extends KubeObject>(
+export async function write<T extends KubeObject>(
   { client, informers }: ControllerContext,
   { kind, object, finalizer, step }: Write<T>,
 ): Promise<void> {

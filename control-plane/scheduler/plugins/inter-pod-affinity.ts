@@ -33,6 +33,8 @@ export const interPodAffinityFilter: FilterPlugin = {
       case 'deviceClaim':
       case 'devices':
       case 'csiNode':
+      case 'podGroup':
+      case 'podOfGroup':
       case 'capacity':
         return false;
     }

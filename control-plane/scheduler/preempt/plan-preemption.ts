@@ -108,7 +108,7 @@ function byImportance(a: Pod, b: Pod): number {
 }
 
 /** One that has not started counts as the newest. */
-function startOf({ status }: Pod): number {
+export function startOf({ status }: Pod): number {
   return status?.startTime === undefined ? Number.MAX_SAFE_INTEGER : Date.parse(status.startTime);
 }
 

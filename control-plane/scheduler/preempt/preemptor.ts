@@ -1,6 +1,7 @@
-import type { Pod, PodCondition, PodDisruptionBudget } from '#api/generated/objects.ts';
+import type { Pod, PodCondition, PodDisruptionBudget, PodGroup } from '#api/generated/objects.ts';
 import { objectKey } from '#api/meta/object.ts';
 import { formatTime } from '#api/meta/time.ts';
+import { podGroupKeyOf } from '#api/pod/scheduling-group.ts';
 import { podDisruptionBudgets, pods } from '#api/schema/kind-ref.ts';
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
@@ -12,6 +13,12 @@ import type { ApiClient, Informer } from '#client/client.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { Decision } from '#control-plane/scheduler/decide.ts';
+import {
+  groupPriority,
+  planGangPreemption,
+  type GangPreemptionPlan,
+} from '#control-plane/scheduler/gang/plan-gang-preemption.ts';
+import { writeCondition } from '#control-plane/scheduler/gang/tell-group.ts';
 import type { Outsider, VictimsOn } from '#control-plane/scheduler/outside/outsider.ts';
 import type { Profile } from '#control-plane/scheduler/plugin.ts';
 import { defaultProfile } from '#control-plane/scheduler/profile.ts';
@@ -32,10 +39,18 @@ export interface PreemptorParts {
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly node: (name: string) => NodeInfo | undefined;
   readonly snapshot: () => Snapshot;
+  /** A PodGroup by `namespace/name`. */
+  readonly groupOf: (key: string) => PodGroup | undefined;
   /** Whether the pod still waits for a node. */
   readonly isWaiting: (pod: Pod) => boolean;
   /** Who else is asked from which nodes pods may go. */
   readonly outsiders: readonly Outsider[];
+}
+
+/** What becomes of a gang that does not fit: what is said of preemption, and who goes; undefined: nobody. */
+export interface GangPreempted {
+  readonly why: string;
+  readonly plan: Extract<GangPreemptionPlan, { kind: 'victims' }> | undefined;
 }
 
 /** What becomes of a pod that no node does for. */
@@ -102,7 +117,10 @@ export class Preemptor {
     for (const victim of victims) {
       if (
         victim.metadata?.deletionTimestamp !== undefined ||
-        !(await this.#remove(victim, schedulerNameOf(pod)))
+        !(await this.#remove(
+          victim,
+          `${schedulerNameOf(pod)}: preempting to accommodate a higher priority pod`,
+        ))
       )
         continue;
       const message = `Preempted by pod ${pod.metadata?.uid ?? ''} on node ${nodeName}`;
@@ -110,17 +128,74 @@ export class Preemptor {
     }
   }
 
-  /** All that is done for a pod whose victims are chosen. @returns whether a try of it came meanwhile */
-  async during(pod: Pod, work: () => Promise<void>): Promise<boolean> {
+  /** All that is done for pods whose victims are chosen. @returns whether a try of one of them came meanwhile */
+  async during(waiting: readonly Pod[], work: () => Promise<void>): Promise<boolean> {
     const busy = { isMissed: false };
-    const key = objectKey(pod);
-    this.#busy.set(key, busy);
+    const keys = waiting.map(objectKey);
+    for (const key of keys) this.#busy.set(key, busy);
     try {
       await work();
     } finally {
-      this.#busy.delete(key);
+      for (const key of keys) this.#busy.delete(key);
     }
     return busy.isMissed;
+  }
+
+  /**
+   * Whom a gang evicts, as one. `wanted`: how many of its pods have to find nodes. Each of them is nominated to where it goes then.
+   */
+  async planGang(
+    group: PodGroup,
+    { members, wanted }: { readonly members: readonly Pod[]; readonly wanted: number },
+  ): Promise<GangPreempted> {
+    const [first] = members;
+    const profile = first === undefined ? defaultProfile : this.#profileOf(first);
+    if (profile.preemption === undefined)
+      return {
+        why: 'default preemption plugin is not registered, workload aware preemption is disabled',
+        plan: undefined,
+      };
+    if (members.some((pod) => pod.spec?.preemptionPolicy === 'Never'))
+      return { why: 'not eligible due to preemptionPolicy=Never.', plan: undefined };
+    if (members.some((pod) => this.#isAwaited(pod, groupPriority(group))))
+      return { why: 'ongoing preemption on nominated nodes', plan: undefined };
+    using _turn = await this.#turns.take('');
+
+    const { groupOf, snapshot } = this.#parts;
+    const budgets = this.#budgets.list();
+    const context = { group, members, wanted, snapshot: snapshot(), profile, budgets, groupOf };
+    const plan = await inSlices(planGangPreemption(context));
+    const isStale = !members.every((pod) => this.#parts.isWaiting(pod));
+    if (plan.kind === 'none' || isStale) {
+      for (const pod of members) this.nominations.remove(objectKey(pod));
+      return { why: plan.kind === 'none' ? plan.why : 'its pods changed meanwhile', plan: undefined };
+    }
+    for (const { pod, nodeName } of plan.placed) this.nominations.nominate(pod, nodeName);
+    return { why: `found a placement for podgroup, preempting ${plan.victims.length} victims`, plan };
+  }
+
+  /** Tells the victims of a gang to go. What fails is tried again with the gang. */
+  async evictForGang(group: PodGroup, { victims }: NonNullable<GangPreempted['plan']>): Promise<void> {
+    const disrupted = new Map<string, PodGroup>();
+    for (const victim of victims) {
+      const schedulerName = schedulerNameOf(victim);
+      if (victim.metadata?.deletionTimestamp !== undefined) continue;
+      const what = 'preempting to accommodate a higher priority pod group';
+      if (!(await this.#remove(victim, `${schedulerName}: ${what}`))) continue;
+      const by = `Preempted by podgroup ${group.metadata?.uid ?? ''} on node ${victim.spec?.nodeName ?? ''}`;
+      this.#parts
+        .recorderFor(schedulerName)
+        .record({ kind: pods, object: victim }, 'Normal', 'Preempted', by);
+      const key = podGroupKeyOf(victim);
+      const of = key === undefined ? undefined : this.#parts.groupOf(key);
+      if (of?.spec.disruptionMode === 'PodGroup') disrupted.set(objectKey(of), of);
+    }
+    const lastTransitionTime = formatTime(this.#parts.clock.now());
+    for (const of of disrupted.values())
+      await writeCondition(this.#parts, of, {
+        ...{ type: 'DisruptionTarget', status: 'True', reason: preemptionReason, lastTransitionTime },
+        message: 'preempting to accommodate a higher priority pod group',
+      });
   }
 
   async #planInTurn(
@@ -162,12 +237,12 @@ export class Preemptor {
   }
 
   /** Whether victims of it are about to go from the node that it is nominated to. */
-  #isAwaited(pod: Pod): boolean {
+  #isAwaited(pod: Pod, priority = priorityOf(pod)): boolean {
     const nodeName = this.nominations.nodeOf(objectKey(pod));
     const node = nodeName === undefined ? undefined : this.#parts.node(nodeName);
     if (node === undefined) return false;
     for (const other of node.pods.values()) {
-      if (other.metadata?.deletionTimestamp === undefined || priorityOf(other) >= priorityOf(pod)) continue;
+      if (other.metadata?.deletionTimestamp === undefined || priorityOf(other) >= priority) continue;
       if (other.status?.conditions?.some(isPreempted) === true) return true;
     }
     return false;
@@ -178,12 +253,12 @@ export class Preemptor {
     await this.#patchStatus(pod, { nominatedNodeName: null });
   }
 
-  async #remove(victim: Pod, schedulerName: string): Promise<boolean> {
+  async #remove(victim: Pod, message: string): Promise<boolean> {
     const { client, logger, clock } = this.#parts;
     const { namespace = '', name = '', uid = '' } = victim.metadata ?? {};
     const condition: PodCondition = {
       ...{ type: 'DisruptionTarget', status: 'True', reason: preemptionReason },
-      message: `${schedulerName}: preempting to accommodate a higher priority pod`,
+      message,
       lastTransitionTime: formatTime(clock.now()),
     };
     if (!(await this.#patchStatus(victim, { conditions: [condition] }))) return false;

@@ -11,9 +11,10 @@ const named = (name: string, format: string, passes: string): RuleRow =>
   ruleAt(`spec.${name}`, 'a name', { passes, fails: 'A b' }, invalid('A b', format));
 
 const nameRows: readonly RuleRow[] = [
-  ...['serviceAccountName', 'nodeName', 'priorityClassName', 'runtimeClassName'].map((name) =>
-    named(name, says.subdomain, 'a.b'),
-  ),
+  ...[
+    ...['serviceAccountName', 'nodeName', 'priorityClassName', 'runtimeClassName'],
+    'schedulingGroup.podGroupName',
+  ].map((name) => named(name, says.subdomain, 'a.b')),
   ...['hostname', 'subdomain'].map((name) => named(name, says.label, 'a-b')),
   ruleAt('spec.hostnameOverride', 'a name', { passes: 'a.b', fails: 'A' }, invalid('A', says.subdomain)),
   ruleAt(
@@ -233,10 +234,7 @@ export const pod: RuleTable = {
       ),
     ],
     "the admission's": ['spec.priority'],
-    'of features that are off in a 1.36': [
-      ...(volumeNone['of features that are off in a 1.36'] ?? []),
-      'spec.schedulingGroup.podGroupName',
-    ],
+    'of features that are off in a 1.36': volumeNone['of features that are off in a 1.36'] ?? [],
     'of the pod itself none': ['spec.resources.claims.*'],
     'free text of SELinux': ['spec.securityContext.seLinuxOptions.*'],
   },

@@ -23,6 +23,7 @@ import {
   store,
   trustBundles,
 } from './admission.fixture.ts';
+import { podGroups } from './groups/pod-group-workload-exists.ts';
 
 const users: readonly User[] = [
   { name: 'alice', groups: ['system:authenticated'] },
@@ -60,6 +61,7 @@ const objects: ReadonlyMap<Kind, JsonObject> = new Map([
       spec: { signerName: 'kubernetes.io/kube-apiserver-client', request: devsRequest },
     },
   ],
+  [podGroups, { metadata: { name: 'x', namespace: 'n' }, spec: { schedulingPolicy: { basic: {} } } }],
   [trustBundles, { metadata: { name: 'x' }, spec: { signerName: 'example.com/a', trustBundle: 'b' } }],
 ]);
 

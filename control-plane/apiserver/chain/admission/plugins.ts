@@ -32,6 +32,8 @@ import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultStorageClass } from './storage/default-storage-class.ts';
 import { defaultTolerationSeconds } from './pods/default-toleration-seconds.ts';
 import { limitRanger } from './pods/limit-ranger.ts';
+import { podGroupWorkloadExists } from './groups/pod-group-workload-exists.ts';
+import { schedulingGroup } from './groups/scheduling-group.ts';
 import { namespaceLifecycle } from './namespaces/namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
 import { podSecurityRow } from './pod-security/pod-security.ts';
@@ -95,7 +97,7 @@ export const pluginRows: readonly PluginRow[] = [
   on(defaultIngressClass),
   off(denyServiceExternalIPs),
   on(podTopologyLabels),
-  notBuilt('PodGroupWorkloadExists', 'on'),
+  on(podGroupWorkloadExists),
   notBuilt('NodeDeclaredFeatureValidator', 'on'),
   notBuilt('JobValidation', 'on'),
   notBuilt('PodResizeValidator', 'on'),
@@ -133,7 +135,7 @@ export const pluginRows: readonly PluginRow[] = [
 /** With what Kubernetes has in the storage of a kind, where no option leaves it out. */
 export function withFixedPlugins(chosen: readonly AdmissionPlugin[]): readonly AdmissionPlugin[] {
   const hasManifests = chosen.some(({ manifests }) => manifests !== undefined);
-  return [rbacEscalation, refusedDeletion, reservedNames(hasManifests), ...chosen];
+  return [rbacEscalation, refusedDeletion, reservedNames(hasManifests), schedulingGroup, ...chosen];
 }
 
 /** Those that are on unless told otherwise. */

@@ -1,6 +1,7 @@
 import { at, memberOf, nameOrPrefix, numberOf, objectOf, stringOf, withPath } from '#api/wire/json.ts';
 import { withPriority } from '#api/kinds/core/pod-admission.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import type { Kind } from '#api/schema/kinds.ts';
 import { forbidden } from '#api/errors/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type {
@@ -8,7 +9,8 @@ import type {
   AdmissionContext,
   AdmissionPlugin,
 } from '#control-plane/apiserver/chain/admission/admission.ts';
-import { writes } from '#control-plane/apiserver/chain/admission/made.ts';
+import { makes, writes } from '#control-plane/apiserver/chain/admission/made.ts';
+import { podGroups } from '#control-plane/apiserver/chain/admission/groups/pod-group-workload-exists.ts';
 import { makesPod, pods, updatesPod } from './pod.ts';
 
 /** Built-in priority classes (scheduling/v1 SystemPriorityClasses). */
@@ -19,17 +21,19 @@ export const systemPriorities: Readonly<Record<string, number>> = {
 
 const priorityClasses = builtIn('scheduling.k8s.io', 'v1', 'priorityclasses');
 
-/** A pod has the priority of its class, or of the one that is for all; one class may be that. What was given once stays. */
+/** A pod, or a PodGroup, has the priority of its class, or of the one that is for all; one class may be that. What was given once stays. */
 export const priority: AdmissionPlugin = {
   name: 'Priority',
   handles: (attributes) => {
     if (updatesPod(attributes)) return 'atOnce';
-    return makesPod(attributes) || writesClass(attributes) ? 'mayWait' : 'no';
+    return makesPod(attributes) || makes(podGroups, attributes) || writesClass(attributes) ? 'mayWait' : 'no';
   },
   admit: (context, { attributes, object = {}, old }) => {
     if (updatesPod(attributes)) return withPriorityOf(object, old);
+    if (makes(podGroups, attributes))
+      return priorityOf(context, object, podGroups).then((found) => prioritizedGroup(object, found));
     return makesPod(attributes)
-      ? priorityOf(context, object).then((found) => prioritized(object, found))
+      ? priorityOf(context, object, pods).then((found) => prioritized(object, found))
       : undefined;
   },
   validate: (context, { attributes, object = {} }) =>
@@ -96,8 +100,22 @@ export function prioritized(pod: JsonObject, { name, ...priority }: PodPriority)
   return withPriority(name === '' ? pod : withPath(pod, 'spec.priorityClassName', name), priority);
 }
 
-async function priorityOf(context: AdmissionContext, pod: JsonObject): Promise<PodPriority> {
-  const name = stringOf(at(pod, 'spec.priorityClassName'));
+/** A PodGroup with the priority of its class, which its pods need not have. Pure. @throws {E_API} 403 where it says another itself */
+function prioritizedGroup(group: JsonObject, { name, value }: PodPriority): JsonObject {
+  const given = at(group, 'spec.priority');
+  if (given !== undefined && given !== value)
+    throw forbidden(
+      podGroups,
+      nameOrPrefix(group),
+      `the integer value of priority (${numberOf(given)}) must not be provided in pod group spec; priority admission controller computed ${value} from the given PriorityClass name`,
+    );
+  const prioritized = withPath(group, 'spec.priority', value);
+  return name === '' ? prioritized : withPath(prioritized, 'spec.priorityClassName', name);
+}
+
+/** By the class that a pod or PodGroup names, or the one that is for all. */
+async function priorityOf(context: AdmissionContext, object: JsonObject, kind: Kind): Promise<PodPriority> {
+  const name = stringOf(at(object, 'spec.priorityClassName'));
   const fallback = { name, value: 0, preemptionPolicy: 'PreemptLowerPriority' };
   const system = memberOf(systemPriorities, name);
   if (system !== undefined) return { ...fallback, value: system };
@@ -107,7 +125,7 @@ async function priorityOf(context: AdmissionContext, pod: JsonObject): Promise<P
   }
   const entry = await context.registry.read(priorityClasses, '', name);
   if (entry !== undefined) return classPriority(entry.object);
-  throw forbidden(pods, nameOrPrefix(pod), `no PriorityClass with name ${name} was found`);
+  throw forbidden(kind, nameOrPrefix(object), `no PriorityClass with name ${name} was found`);
 }
 
 function classPriority(found: JsonObject): PodPriority {
