@@ -77,11 +77,14 @@ export function createNftRules(options: NftRulesOptions): ServiceRules {
     isWhole: () => !needsWhole,
     isStaleLeft: () => flows.isLeft,
     tables: () =>
-      [...rulesets].map(([family, ruleset]) => ({
-        name: tableRef(nftFamilies[family]).name,
-        family: nftFamilies[family],
-        rulesWanted: ruleset.ruleCount(),
-      })),
+      Promise.all(
+        [...rulesets].map(async ([family, ruleset]) => {
+          const ref = tableRef(nftFamilies[family]);
+          const rulesWanted = ruleset.ruleCount();
+          const rulesFound = await nft.ruleCount(ownNetns, ref);
+          return { name: ref.name, family: nftFamilies[family], rulesWanted, rulesFound };
+        }),
+      ),
     watch: (onLost) => {
       using stack = new DisposableStack();
       for (const [family, ruleset] of rulesets) {

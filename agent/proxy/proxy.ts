@@ -127,6 +127,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   queue = commits;
   options.applied?.follow({
     revision: followRevision(endpointSlices, () => dirty.size === 0 && commit.isWhole()),
+    mode: () => options.mode ?? 'nftables',
     tables: () => rules.tables(),
   });
   commits.add('commit');

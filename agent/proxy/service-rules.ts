@@ -1,6 +1,6 @@
 import type { IpFamily } from '#base/ip.ts';
 import type { ClusterNetwork } from '#agent/network/cluster-network.ts';
-import type { ProxyTable } from './retraction/applied-rules.ts';
+import type { TableFact } from '#agent/network/facts/table-fact.ts';
 import type { ProxyPort } from './service-map.ts';
 
 /** How packets to Services find their backends: kube-proxy's --proxy-mode, with the one that it gave up. */
@@ -30,8 +30,8 @@ export interface ServiceRules extends AsyncDisposable {
   isWhole(): boolean;
   /** Flows were to be removed, and are still there: the next commit tries again. */
   isStaleLeft(): boolean;
-  /** Tables of its own, for who compares them with the kernel's; none where they are others', too. */
-  tables(): readonly ProxyTable[];
+  /** Its tables, compared with the kernel's now; of those that others share, its own rules alone. */
+  tables(): Promise<readonly TableFact[]>;
   /** Looks now and then whether somebody else removed rules: then the next commit makes everything anew, and `onLost` asks for it. */
   watch(onLost: () => void): Disposable;
 }

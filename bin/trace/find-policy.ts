@@ -13,7 +13,7 @@ import { parseIp } from '#base/ip.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { denied, findDecision } from './find-tier.ts';
 import { nodeOfAddress, podOfAddress } from './party.ts';
-import { nameOf, stop, type Finding, type Observed, type Talk } from './observed.ts';
+import { nameOf, stop, warn, type Finding, type Observed, type Talk } from './observed.ts';
 
 interface Side {
   readonly direction: Direction;
@@ -59,6 +59,29 @@ export function findForbidding(
   if (judged.some(({ hasPeer, hasPort }) => hasPeer && hasPort)) return undefined;
   const nearest = judged.find(({ hasPeer }) => hasPeer) ?? judged.find(({ hasPort }) => hasPort);
   return forbidden(side, policies, nearest, seen);
+}
+
+/** Whether a policy decides otherwise than it would about the client, because it sees the node that sends for it. Pure. */
+export function findUnseen(
+  subject: Pod,
+  talk: Talk,
+  client: string | undefined,
+  seen: Observed,
+): Finding | undefined {
+  if (client === undefined || client === talk.source) return undefined;
+  const direction = 'in';
+  const found = findForbidding(subject, { direction, talk }, seen);
+  const meant = findForbidding(subject, { direction, talk: { ...talk, source: client } }, seen);
+  if ((found === undefined) === (meant === undefined)) return undefined;
+  const remedy =
+    'externalTrafficPolicy: Local, for clients outside; --proxy-mode nftables instead of userspace; or an ipBlock of the nodes';
+  const sees = `policies see ${talk.source ?? 'the node'}, which sends it for ${client}`;
+  if (found !== undefined) return stop('policy-sees-node', `${sees}; ${found.says}`, remedy);
+  return warn(
+    'policy-sees-node',
+    `${sees}, and let it in; of ${client} itself: ${meant?.says ?? ''}`,
+    remedy,
+  );
 }
 
 function isOwnNode(address: string | undefined, { spec }: Pod, seen: Observed): boolean {

@@ -19,7 +19,7 @@ import {
   type Observed,
   type Question,
 } from './observed.ts';
-import { senderAddresses } from './party.ts';
+import { familyMismatch, senderAddresses } from './party.ts';
 
 /** An address and port that a packet is sent on to. */
 export interface Destination {
@@ -130,12 +130,7 @@ function familyFor(service: Service, { address, as }: Entry, { from }: Question)
   const family = own.find((one) => known.length === 0 || known.includes(one));
   if (family !== undefined) return family;
   if (as === 'nodePort' && own[0] !== undefined) return own[0];
-  const says = `the sender has addresses of IPv${known.join(', IPv')}, Service ${nameOf(service)} of IPv${own.join(', IPv')}`;
-  return stop(
-    'family-mismatch',
-    says,
-    'ipFamilyPolicy: PreferDualStack of the Service, in a cluster of both families',
-  );
+  return familyMismatch(from, `Service ${nameOf(service)}`, clusterIPs);
 }
 
 /** By policy and place. */

@@ -1,12 +1,11 @@
 import type { Listener, NetworkFacts, TransportProtocol } from '#agent/network/facts/network-facts.ts';
 import { internalIpsOf, podCidrsOf } from '#agent/network/fabric/fabric-plan.ts';
-import { nodeFabricOf } from '#agent/network/fabric/node-fabric.ts';
-import type { TunnelKind } from '#agent/network/fabric/paths.ts';
 import { tunnelMtu } from '#agent/network/fabric/tunnel.ts';
 import { cidrContains, familyOfIp, parseCidr, parseIp } from '#base/ip.ts';
-import type { Node, Pod } from '#api/generated/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import { findPodFault } from './find-pod-fault.ts';
-import { findForbidding } from './find-policy.ts';
+import { findForbidding, findUnseen } from './find-policy.ts';
+import { findTunnelFault, tunnelKinds, whyNoRoute } from './find-tunnel.ts';
 import { isNodeReady, type Destination } from './find-service.ts';
 import {
   factsOf,
@@ -19,6 +18,7 @@ import {
   type Hop,
   type Observed,
   type Question,
+  type Sender,
   type Talk,
   type Way,
 } from './observed.ts';
@@ -32,28 +32,82 @@ export interface Leg {
   readonly entry: string | undefined;
   /** The Service's port, where a name led to the pod itself. */
   readonly headlessPort?: number | undefined;
+  /** A Service's rules led it there; `masquerade`: and give it the node's address where it goes to another node. */
+  readonly via?: 'rules' | 'masquerade' | undefined;
+  /** Who asked, where somebody else connects for it. */
+  readonly client?: Sender;
 }
 
 /** From the sender, or the node where it comes in, to the socket. Pure. */
 export function findWay(leg: Leg, seen: Observed): Way {
-  const { question, destination } = leg;
+  const { destination } = leg;
   const pod = podOfAddress(destination.ip, seen);
-  const nodeName = destination.nodeName ?? pod?.spec?.nodeName;
-  const first = senderNode(question.from) ?? leg.entry;
-  const source = sourceFor(question, destination.ip);
-  const talk: Talk = { source, target: destination.ip, port: destination.port, protocol: question.protocol };
-  const hops = [
-    ...senderHops(question, talk, seen),
-    ...nodeHops(first, seen),
-    ...linkHops(first, nodeName, { leg, seen }),
-    ...targetNodeHops(nodeName, first, seen),
-    ...podHops(pod, talk, { leg, seen }),
-  ];
+  const last = destination.nodeName ?? pod?.spec?.nodeName;
+  const first = senderNode(leg.question.from) ?? leg.entry;
+  const forwarder = forwarderOf(leg, first, seen);
+  const hops =
+    forwarder === undefined
+      ? [...senderHops(leg.question, talkOf(leg), seen), ...restOf(leg, { pod, first, last }, seen)]
+      : forwardedHops(leg, forwarder, { pod, first, last }, seen);
   const to = `${destination.ip.includes(':') ? `[${destination.ip}]` : destination.ip}:${destination.port}${pod === undefined ? '' : ` (pod ${nameOf(pod)})`}`;
   return { to, hops, arrives: !isStopped(hops) };
 }
 
-function sourceFor({ from }: Question, target: string): string | undefined {
+/** Where it goes: the pod, if it is one's, and the nodes on its way. */
+interface Course {
+  readonly pod: Pod | undefined;
+  readonly first: string | undefined;
+  readonly last: string | undefined;
+}
+
+function talkOf({ question, destination: { ip: target, port } }: Leg): Talk {
+  return { source: sourceFor(question, target), target, port, protocol: question.protocol };
+}
+
+function restOf(leg: Leg, { pod, first, last }: Course, seen: Observed): readonly Hop[] {
+  const talk = talkOf(leg);
+  const node = seen.nodes.find(({ metadata }) => metadata?.name === first);
+  const isMasked = leg.via === 'masquerade' && node !== undefined && first !== last;
+  const masked = isMasked ? sourceFor({ from: { kind: 'node', node } }, talk.target) : undefined;
+  return [
+    ...nodeHops(first, seen),
+    ...linkHops({ first, last, ip: talk.target }, { leg, seen }),
+    ...targetNodeHops(last, first, seen),
+    ...podHops(pod, { ...talk, source: masked ?? talk.source }, { leg, seen }),
+    ...(masked === undefined ? backHops({ first: last, last: first, ip: talk.source }, { leg, seen }) : []),
+  ];
+}
+
+/** The node that ends the connection and makes another to the endpoint; none where rules lead packets there. */
+function forwarderOf(
+  { via, question: { protocol } }: Leg,
+  first: string | undefined,
+  seen: Observed,
+): Sender | undefined {
+  const isUserspace = factsOf(seen, first)?.proxyMode === 'userspace' && protocol !== 'SCTP';
+  const node = seen.nodes.find(({ metadata }) => metadata?.name === first);
+  return via === undefined || !isUserspace || node === undefined ? undefined : { kind: 'node', node };
+}
+
+function forwardedHops(leg: Leg, forwarder: Sender, course: Course, seen: Observed): readonly Hop[] {
+  const { question, destination } = leg;
+  const [source, target] = [question, { from: forwarder }].map((side) => sourceFor(side, destination.ip));
+  // A port of the node that it gave itself, by which no rule can mean it.
+  const talk = { source, target: target ?? '', port: 0, protocol: question.protocol };
+  const rest = {
+    question: { ...question, from: forwarder },
+    destination,
+    entry: leg.entry,
+    client: question.from,
+  };
+  return [
+    ...senderHops(question, talk, seen),
+    hop(`node ${course.first ?? ''}`, 'takes it, and connects to the endpoint itself (proxy mode userspace)'),
+    ...restOf(rest, course, seen),
+  ];
+}
+
+function sourceFor({ from }: Pick<Question, 'from'>, target: string): string | undefined {
   return senderAddresses(from).find((ip) => familyOfIp(ip) === familyOfIp(target));
 }
 
@@ -106,14 +160,30 @@ function conntrackFinding({ conntrack, node }: NetworkFacts): readonly Finding[]
   return [];
 }
 
+interface Between {
+  readonly first: string | undefined;
+  readonly last: string | undefined;
+  readonly ip: string;
+}
+
+/** The same for what comes back, told where it does not. */
+function backHops(
+  { ip, ...between }: Omit<Between, 'ip'> & { readonly ip: string | undefined },
+  { leg, seen }: { readonly leg: Leg; readonly seen: Observed },
+): readonly Hop[] {
+  const { first, last } = between;
+  if (ip === undefined || first === last || leg.question.from.kind !== 'pod') return [];
+  return linkHops({ ...between, ip }, { leg, seen })
+    .map(({ at, says, findings }) => hop(`back ${at}`, says, ...findings.filter(({ stops }) => stops)))
+    .filter(({ findings }) => findings.length > 0);
+}
+
 /** From node to node, or from a node to its own pod. */
 function linkHops(
-  first: string | undefined,
-  last: string | undefined,
+  { first, last, ip }: Between,
   { leg, seen }: { readonly leg: Leg; readonly seen: Observed },
 ): readonly Hop[] {
   const facts = factsOf(seen, first);
-  const { ip } = leg.destination;
   const family = familyOfIp(ip) ?? 4;
   const isHost = seen.nodes.some((node) => internalIpsOf(node).includes(ip));
   if (facts === undefined || isHost) return [];
@@ -133,7 +203,7 @@ function linkHops(
           `sysctl -w ${family === 4 ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding'}=1; see who turned it off`,
         ),
     routeFinding(route, { facts, first, last, ip }, seen),
-    linkFinding(route, facts),
+    linkFinding(route, { facts, first, last, ip }, seen),
     mtuFinding(route, { facts, first, last, ip }, leg, seen),
   ];
   return [hop(at, says, ...findings)];
@@ -174,6 +244,8 @@ function routeFinding(
   const isLost = route === undefined || route.destination === 'default';
   if (isLost) {
     const what = isNear ? `pod ${ip}` : `node ${last ?? ''} (${podCidrsOf(node).join(', ')})`;
+    const why = isNear ? undefined : whyNoRoute(facts.node, node, seen);
+    if (why !== undefined) return why;
     const remedy = isNear
       ? 'the pod has lost its interface: delete it'
       : `see the log of node ${facts.node}, which keeps routes of protocol 112 by Node objects`;
@@ -184,10 +256,9 @@ function routeFinding(
     );
   }
   const link = facts.links.find(({ name }) => name === route.link);
-  if (link?.kind === 'vxlan') return tunnelFinding(route, facts, node);
-  const isTunnel = tunnelKinds.has(link?.kind ?? '');
-  if (isNear || isTunnel || route.gateway === undefined || internalIpsOf(node).includes(route.gateway))
-    return undefined;
+  const tunnel = tunnelKinds.get(link?.kind ?? '');
+  if (tunnel !== undefined) return findTunnelFault(tunnel, { route, facts, node, ip }, seen);
+  if (isNear || route.gateway === undefined || internalIpsOf(node).includes(route.gateway)) return undefined;
   const says = `node ${facts.node} sends ${route.destination} to ${route.gateway}, and node ${last ?? ''} is ${internalIpsOf(node).join(', ')}`;
   return stop(
     'route-elsewhere',
@@ -196,39 +267,33 @@ function routeFinding(
   );
 }
 
-/** By the kind of link (IFLA_INFO_KIND). */
-const tunnelKinds: ReadonlyMap<string, TunnelKind> = new Map([
-  ['vxlan', 'vxlan'],
-  ['tun', 'udp'],
-  ['wireguard', 'wireguard'],
-]);
-
-/** By vxlan a gateway is an address of the other node's device: whose frames, and where those go, has been written down. */
-function tunnelFinding(route: Route, facts: NetworkFacts, node: Node): Finding | undefined {
-  const tunnel = facts.tunnels.find(({ link }) => link === route.link);
-  const name = nameOf(node);
-  const mac = tunnel?.neighbours.find(({ address }) => address === route.gateway)?.mac;
-  const remedy = `see the log of node ${facts.node}: vxlan changed; it writes them anew when they go`;
-  const wanted = nodeFabricOf(node)?.mac;
-  if (mac === undefined || (wanted !== undefined && mac !== wanted)) {
-    const has = mac === undefined ? 'no neighbour' : `neighbour ${mac}, not ${wanted ?? ''},`;
-    return stop(
-      'neighbour-missing',
-      `${route.link ?? ''} of node ${facts.node} has ${has} for ${route.gateway ?? ''}, the device of node ${name}`,
-      remedy,
-    );
-  }
-  const remotes = (tunnel?.forwarding ?? []).filter((entry) => entry.mac === mac).map(({ remote }) => remote);
-  if (remotes.some((remote) => internalIpsOf(node).includes(remote))) return undefined;
-  const goes = remotes.length === 0 ? 'nowhere' : `to ${remotes.join(', ')}`;
-  const says = `${route.link ?? ''} of node ${facts.node} sends frames for ${mac} ${goes}, and node ${name} is ${internalIpsOf(node).join(', ')}`;
-  return stop('forwarding-missing', says, remedy);
+/** Of the route's own interface, and of that by which a tunnel goes. */
+function linkFinding(
+  route: Route | undefined,
+  { facts, last }: RouteView,
+  seen: Observed,
+): Finding | undefined {
+  const links = [route?.link, outerLink(route, { facts, last }, seen)?.name];
+  const down = facts.links.find(({ name, isUp }) => !isUp && links.includes(name));
+  if (down === undefined) return undefined;
+  return stop(
+    'link-down',
+    `interface ${down.name} of node ${facts.node} is down`,
+    `ip link set ${down.name} up`,
+  );
 }
 
-function linkFinding(route: Route | undefined, { links, node }: NetworkFacts): Finding | undefined {
-  const link = links.find(({ name }) => name === route?.link);
-  if (link === undefined || link.isUp) return undefined;
-  return stop('link-down', `interface ${link.name} of node ${node} is down`, `ip link set ${link.name} up`);
+/** By which packets of a tunnel leave; undefined: the route is to none. */
+function outerLink(
+  route: Route | undefined,
+  { facts, last }: Pick<RouteView, 'facts' | 'last'>,
+  seen: Observed,
+): NetworkFacts['links'][number] | undefined {
+  const out = facts.links.find(({ name }) => name === route?.link);
+  const node = seen.nodes.find(({ metadata }) => metadata?.name === last);
+  if (!tunnelKinds.has(out?.kind ?? '') || node === undefined) return undefined;
+  const [remote = ''] = internalIpsOf(node);
+  return facts.links.find(({ name }) => name === routeTo(remote, facts)?.link);
 }
 
 /** Whether the largest packets of the pod go on as they are. */
@@ -247,7 +312,7 @@ function mtuFinding(
   if (own === undefined || out === undefined) return undefined;
   const [remote = ''] = internalIpsOf(node);
   const tunnel = tunnelKinds.get(out.kind ?? '');
-  const outer = facts.links.find(({ name }) => name === routeTo(remote, facts)?.link);
+  const outer = outerLink(route, { facts, last }, seen);
   const narrow =
     tunnel === undefined || outer === undefined
       ? { name: out.name, mtu: out.mtu }
@@ -308,8 +373,9 @@ function podHops(
   const fault = findPodFault(pod);
   const runs = fault === undefined || fault.code !== 'pod-not-running' ? undefined : fault;
   const unready = fault !== undefined && runs === undefined ? { ...fault, stops: false } : undefined;
+  const client = sourceFor({ from: leg.client ?? leg.question.from }, ip);
   const findings = [
-    findForbidding(pod, { direction: 'in', talk }, seen),
+    findUnseen(pod, talk, client, seen) ?? findForbidding(pod, { direction: 'in', talk }, seen),
     runs ?? unready,
     runs === undefined && listeners !== undefined
       ? listenFinding({ who: `pod ${nameOf(pod)}`, listeners, ip }, talk, leg)

@@ -56,6 +56,7 @@ export type Code =
   | 'egress-forbidden'
   | 'endpoint-of-no-pod'
   | 'external-name'
+  | 'fabric-mismatch'
   | 'family-mismatch'
   | 'forwarding-missing'
   | 'headless-port'
@@ -82,8 +83,10 @@ export type Code =
   | 'nothing-listens'
   | 'other-proxy'
   | 'outside-cluster'
+  | 'peer-missing'
   | 'pod-not-ready'
   | 'pod-not-running'
+  | 'policy-sees-node'
   | 'publishes-not-ready'
   | 'readiness-failing'
   | 'route-elsewhere'
@@ -97,6 +100,7 @@ export type Code =
   | 'service-other-protocol'
   | 'source-not-in-ranges'
   | 'terminating-only'
+  | 'tunnel-closed'
   | 'without-way-out';
 
 /** What is wrong, or may be. */

@@ -3,7 +3,7 @@ import { familyOfIp } from '#base/ip.ts';
 import { internalIpsOf } from '#agent/network/fabric/fabric-plan.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import type { Node, Pod } from '#api/generated/objects.ts';
-import { nameOf, type Observed, type Sender } from './observed.ts';
+import { nameOf, stop, type Finding, type Observed, type Sender } from './observed.ts';
 
 /**
  * `NAME`, `NAMESPACE/NAME` or `pod/NAME` a pod; `node/NAME`; `outside`, or `outside/ADDRESS` where it matters who that is.
@@ -53,10 +53,26 @@ export function nodeOfAddress(address: string, seen: Pick<Observed, 'nodes'>): N
   return seen.nodes.find((node) => internalIpsOf(node).includes(address));
 }
 
+/** Of somebody's addresses the first of a family that the sender has; it has any where none is known. */
+export function addressFor<T extends string>(sender: Sender, addresses: readonly T[]): T | undefined {
+  const families = new Set(senderAddresses(sender).map(familyOfIp));
+  return addresses.find((ip) => families.size === 0 || families.has(familyOfIp(ip)));
+}
+
 export function senderAddresses(sender: Sender): readonly string[] {
   if (sender.kind === 'pod') return addressesOf(sender.pod);
   if (sender.kind === 'node') return internalIpsOf(sender.node);
   return sender.address === undefined ? [] : [sender.address];
+}
+
+/** What is said where two have no family in common. */
+export function familyMismatch(from: Sender, who: string, addresses: readonly string[]): Finding {
+  const [own, theirs] = [senderAddresses(from), addresses].map((all) => [
+    ...new Set(all.flatMap((ip) => familyOfIp(ip) ?? [])),
+  ]);
+  const says = `the sender has addresses of IPv${own?.join(', IPv') ?? ''}, ${who} of IPv${theirs?.join(', IPv') ?? ''}`;
+  const remedy = 'ipFamilyPolicy: PreferDualStack of the Service, in a cluster of both families';
+  return stop('family-mismatch', says, remedy);
 }
 
 /** The node whose rules the packet meets first; undefined: it comes from outside. */

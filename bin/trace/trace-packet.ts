@@ -11,7 +11,7 @@ import {
 import { findForbidding } from './find-policy.ts';
 import { findPodFault } from './find-pod-fault.ts';
 import { findService, type Destination, type Entry } from './find-service.ts';
-import { findWay, routeTo } from './find-way.ts';
+import { findWay, routeTo, type Leg } from './find-way.ts';
 import {
   factsOf,
   hop,
@@ -27,6 +27,8 @@ import {
 } from './observed.ts';
 import {
   addressesOf,
+  addressFor,
+  familyMismatch,
   describeSender,
   findPod,
   nodeOfAddress,
@@ -42,6 +44,7 @@ interface Course {
   /** The node where it comes in. */
   readonly entry?: string | undefined;
   readonly headlessPort?: number | undefined;
+  readonly via?: Leg['via'];
   /** It leaves the cluster: what is there nobody says. */
   readonly leaves?: boolean;
 }
@@ -53,14 +56,13 @@ export const waysMax = 16;
 export function tracePacket(question: Question, seen: Observed): Trace {
   const course = senderFaults(question, seen) ?? findCourse(question, seen);
   const { port, protocol, to } = question;
+  const { entry, headlessPort, via } = course;
   const isCut = isStopped(course.hops);
   const ways = isCut
     ? []
     : course.destinations
         .slice(0, waysMax)
-        .map((destination) =>
-          findWay({ question, destination, entry: course.entry, headlessPort: course.headlessPort }, seen),
-        );
+        .map((destination) => findWay({ question, destination, entry, headlessPort, via }, seen));
   return {
     from: describeSender(question.from),
     to: `${to}${port === undefined ? '' : `:${port}`} by ${protocol}`,
@@ -192,7 +194,12 @@ function toService(service: Service, entry: Entry, question: Question, seen: Obs
       destinations: [],
     };
   }
-  return { ...findService(service, entry, question, seen), entry: entry.node };
+  const isFromAfar = entry.as !== 'clusterIP' && service.spec?.externalTrafficPolicy !== 'Local';
+  return {
+    ...findService(service, entry, question, seen),
+    entry: entry.node,
+    via: isFromAfar ? 'masquerade' : 'rules',
+  };
 }
 
 /** Each name of it is the address of a pod, and no port is translated. */
@@ -212,7 +219,11 @@ function toHeadless(
   const port = Number.isInteger(number) ? number : (target ?? 0);
   if (addresses.length === 0) {
     const entry: Entry = { address: undefined, as: 'clusterIP', node: senderNode(question.from) };
-    const whole = { ...service, spec: { ...service.spec, clusterIP: '0.0.0.0', clusterIPs: ['0.0.0.0'] } };
+    const { ipFamilies: [family] = [] } = service.spec ?? {};
+    const isIpv6 =
+      family === undefined ? addressFor(question.from, ['0.0.0.0']) === undefined : family === 'IPv6';
+    const some = isIpv6 ? '::' : '0.0.0.0';
+    const whole = { ...service, spec: { ...service.spec, clusterIP: some, clusterIPs: [some] } };
     const { labels: { 'service.kubernetes.io/headless': _headless, ...labels } = {}, ...metadata } =
       service.metadata ?? {};
     const why = findService(
@@ -236,7 +247,13 @@ function toHeadless(
       destinations: [],
     };
   }
-  const destinations = addresses.map(({ ip, nodeName }) => ({ ip, port, nodeName }));
+  const reached = addresses.filter(({ ip }) => addressFor(question.from, [ip]) !== undefined);
+  if (reached.length === 0)
+    return {
+      hops: [hop(at, 'headless', familyMismatch(question.from, at, [addresses[0]?.ip ?? '']))],
+      destinations: [],
+    };
+  const destinations = reached.map(({ ip, nodeName }) => ({ ip, port, nodeName }));
   const headlessPort = asked !== undefined && target !== asked.port ? target : undefined;
   return {
     hops: [hop(at, `headless: its name stands for ${addresses.map(({ ip }) => ip).join(', ')}`)],
@@ -245,14 +262,15 @@ function toHeadless(
   };
 }
 
-function toPod(pod: Pod | undefined, { to, port, protocol }: Question): Course {
+function toPod(pod: Pod | undefined, { from, to, port, protocol }: Question): Course {
   if (pod === undefined)
     return {
       hops: [hop(to, 'pod', stop('name-unknown', `there is no ${to}`, 'kubectl get pods -A'))],
       destinations: [],
     };
   const at = `pod ${nameOf(pod)}`;
-  const [ip] = addressesOf(pod);
+  const addresses = addressesOf(pod);
+  const ip = familyOfIp(to) === undefined ? (addressFor(from, addresses) ?? addresses[0]) : to;
   const fault = findPodFault(pod);
   if (ip === undefined || fault?.code === 'pod-not-running' || fault?.code === 'host-port-conflict')
     return {
@@ -265,6 +283,8 @@ function toPod(pod: Pod | undefined, { to, port, protocol }: Question): Course {
       ],
       destinations: [],
     };
+  if (addressFor(from, [ip]) === undefined)
+    return { hops: [hop(at, ip, familyMismatch(from, at, [ip]))], destinations: [] };
   const ports = (pod.spec?.containers ?? []).flatMap((one) => one.ports ?? []);
   const named = ports.find((one) =>
     port === undefined ? (one.protocol ?? 'TCP') === protocol : one.name === port,
@@ -291,7 +311,8 @@ function toPod(pod: Pod | undefined, { to, port, protocol }: Question): Course {
 /** A node port, a hostPort, or a program of the node. */
 function toNode(node: Node | undefined, question: Question, seen: Observed): Course {
   const { to, port, protocol } = question;
-  const [ip] = node === undefined ? [] : internalIpsOf(node);
+  const own = node === undefined ? [] : internalIpsOf(node);
+  const ip = familyOfIp(to) === undefined ? addressFor(question.from, own) : to;
   if (node === undefined || ip === undefined)
     return {
       hops: [
@@ -317,7 +338,7 @@ function toNode(node: Node | undefined, question: Question, seen: Observed): Cou
       entry: name,
     };
   const [pod] = hosted;
-  const address = pod === undefined ? undefined : addressesOf(pod)[0];
+  const address = addressesOf(pod ?? {}).find((each) => familyOfIp(each) === familyOfIp(ip));
   if (pod !== undefined && address !== undefined)
     return {
       hops: [hop(`node ${name}`, `hostPort ${port ?? ''} of pod ${nameOf(pod)}`)],

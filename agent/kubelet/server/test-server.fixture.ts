@@ -157,7 +157,7 @@ export async function startTestServer(
   const requests = new HttpCounts();
   const { access = defaultAccess, clock = systemClock } = more;
   const applied = createAppliedRules(clock);
-  applied.follow({ revision: () => 7, tables: () => [] });
+  applied.follow({ revision: () => 7, mode: () => 'nftables', tables: async () => [] });
   const server = await startKubeletServer({
     access: createAccess(access, createReviews({ client: reviews, nodeName: 'n', clock }), silentLogger),
     hosts: ['127.0.0.1'],

@@ -1,5 +1,8 @@
 /** What a node sees of its own network: what nobody can tell from the API. Of a few pods, and no names but those of interfaces. */
+import type { ProxyMode } from '#agent/proxy/service-rules.ts';
 import type { LinkNeighbours, RouteInfo } from '#native/netlink/netlink.ts';
+import type { WireGuardPeer } from '#native/wireguard/wireguard.ts';
+import type { TableFact } from './table-fact.ts';
 
 export type TransportProtocol = 'TCP' | 'UDP' | 'SCTP';
 
@@ -19,23 +22,16 @@ export interface LinkFact {
   readonly kind?: string;
 }
 
-/** What a vxlan device was told of the other nodes. */
+/** What the device of a tunnel was told of the other nodes: neighbours and entries one of vxlan, peers one of WireGuard. */
 export interface TunnelFact extends LinkNeighbours {
   readonly link: string;
+  readonly peers?: readonly WireGuardPeer[];
 }
 
 export interface PodNetworkFacts {
   readonly uid: string;
   readonly links: readonly LinkFact[];
   readonly listeners: readonly Listener[];
-}
-
-/** A table of ours, and the rules that it has and should have. */
-export interface TableFact {
-  readonly name: string;
-  readonly family: 'ip' | 'ip6';
-  readonly rulesWanted: number;
-  readonly rulesFound: number;
 }
 
 export interface NetworkFacts {
@@ -49,6 +45,8 @@ export interface NetworkFacts {
   readonly links: readonly LinkFact[];
   readonly routes: readonly (Pick<RouteInfo, 'destination' | 'gateway'> & { readonly link?: string })[];
   readonly tunnels: readonly TunnelFact[];
+  /** Absent: an agent of an earlier release. */
+  readonly proxyMode?: ProxyMode;
   readonly tables: readonly TableFact[];
   /** EndpointSlices up to it are in the rules. */
   readonly appliedRevision: number;

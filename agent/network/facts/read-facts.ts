@@ -5,8 +5,8 @@ import type { Logger } from '#base/log.ts';
 import type { RulesSource } from '#agent/proxy/retraction/applied-rules.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { ownNetns, type LinkInfo, type Netlink } from '#native/netlink/netlink.ts';
-import type { Nft } from '#native/nft/nft.ts';
-import type { LinkFact, Listener, NetworkFacts, PodNetworkFacts } from './network-facts.ts';
+import type { WireGuard } from '#native/wireguard/wireguard.ts';
+import type { LinkFact, Listener, NetworkFacts, PodNetworkFacts, TunnelFact } from './network-facts.ts';
 import { parseSockets } from './parse-sockets.ts';
 
 /** Reads what the kernel says now. */
@@ -18,24 +18,18 @@ export interface NetworkFactsOptions {
   readonly clusterDns: readonly string[];
   readonly runtime: Pick<Runtime, 'observe'>;
   readonly netlink: Pick<Netlink, 'state' | 'neighbours'>;
-  readonly nft: Pick<Nft, 'ruleCount'>;
+  readonly wireguard: Pick<WireGuard, 'device'>;
   /** Of the proxy. */
   readonly applied: RulesSource;
   readonly log: Logger;
 }
 
 export function createNetworkFacts(options: NetworkFactsOptions): ReadNetworkFacts {
-  const { nodeName: node, clusterDomain, clusterDns, netlink, nft } = options;
+  const { nodeName: node, clusterDomain, clusterDns, netlink, applied } = options;
   return async (podUids) => {
     const { links, routes } = await netlink.state(ownNetns);
-    const tunnels = links
-      .filter(({ kind }) => kind === 'vxlan')
-      .map(async ({ name: link }) => ({ link, ...(await netlink.neighbours(ownNetns, link)) }));
+    const tunnels = links.flatMap((link) => readTunnel(link, options) ?? []);
     const nameOf = new Map(links.map(({ index, name }) => [index, name]));
-    const tables = options.applied.tables().map(async (table) => ({
-      ...table,
-      rulesFound: await nft.ruleCount(ownNetns, { family: table.family, name: table.name }),
-    }));
     return {
       ...{ node, clusterDomain, clusterDns },
       isForwarding: {
@@ -49,12 +43,26 @@ export function createNetworkFacts(options: NetworkFactsOptions): ReadNetworkFac
         return { destination, gateway, ...(link === undefined ? {} : { link }) };
       }),
       tunnels: await Promise.all(tunnels),
-      tables: await Promise.all(tables),
-      appliedRevision: options.applied.revision(),
+      proxyMode: applied.mode(),
+      tables: await applied.tables(),
+      appliedRevision: applied.revision(),
       listeners: await readListeners('self'),
       pods: (await Promise.all(podUids.map((uid) => readPod(uid, options)))).flat(),
     };
   };
+}
+
+/** undefined: the link is none that has to be told of other nodes. */
+function readTunnel(
+  { name: link, kind }: LinkInfo,
+  { netlink, wireguard }: NetworkFactsOptions,
+): Promise<TunnelFact> | undefined {
+  if (kind === 'vxlan')
+    return netlink.neighbours(ownNetns, link).then((neighbours) => ({ link, ...neighbours }));
+  if (kind !== 'wireguard') return undefined;
+  return wireguard
+    .device(ownNetns, link)
+    .then(({ peers }) => ({ link, neighbours: [], forwarding: [], peers }));
 }
 
 /** Nothing of a pod that runs no container, or ends while it is looked at. */

@@ -4,6 +4,7 @@ import type { IpFamily } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
 import { nftFamilies, type ClusterNetwork } from '#agent/network/cluster-network.ts';
 import { ServedFlows, type ServedFlowsOptions } from '#agent/proxy/served-flows.ts';
+import type { TableFact } from '#agent/network/facts/table-fact.ts';
 import type { ServiceRules } from '#agent/proxy/service-rules.ts';
 import { ownNetns, type Netlink, type NetOp } from '#native/netlink/netlink.ts';
 import type { TableOptions } from '#agent/proxy/table-layout.ts';
@@ -101,10 +102,18 @@ export async function createIptablesRules(options: IptablesRulesOptions): Promis
     },
     isWhole: () => families.every((own) => !own.needsWhole),
     isStaleLeft: () => flows.isLeft,
-    tables: () => [],
+    tables: () => readTables(xtables, families),
     watch: (onLost) => watchChains(options, { families, commits }, onLost),
     [Symbol.asyncDispose]: async () => undefined, // Rules outlive the agent: pods go on.
   };
+}
+
+async function readTables(xtables: Xtables, families: readonly FamilyRules[]): Promise<readonly TableFact[]> {
+  const all = families.map(async ({ family, ruleset }) => {
+    const counts = ruleset.countIn(await xtables.save(family));
+    return counts.map((each) => ({ ...each, family: nftFamilies[family] }));
+  });
+  return (await Promise.all(all)).flat();
 }
 
 /** Packets of 127.0.0.0/8 may leave by an interface, with the node's address by then. */

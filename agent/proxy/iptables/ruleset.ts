@@ -5,7 +5,7 @@ import { renderRestore, renderRule, type TableChanges } from '#native/xtables/re
 import type { SavedTable, SavedTables, XtChain, XtTableName } from '#native/xtables/xtables.ts';
 import { isProxyChain, markerChain } from './chain-names.ts';
 import type { IptablesContribution } from './contribution.ts';
-import { renderIptablesLayout, type IptablesLayout, type Jump } from './layout.ts';
+import { renderIptablesLayout, type IptablesLayout } from './layout.ts';
 
 /** The tables of a family as they should be. What is taken must be carried out, or the whole follows. */
 export interface IptablesRuleset {
@@ -22,6 +22,16 @@ export interface IptablesRuleset {
   relayout(options: TableOptions): void;
   /** Whether all that was taken is there. */
   isIn(saved: SavedTables): boolean;
+  /** How much of it is, by table. */
+  countIn(saved: SavedTables): readonly RuleCounts[];
+}
+
+export interface RuleCounts {
+  readonly name: XtTableName;
+  /** Rules of our chains, and those that lead to them. */
+  readonly rulesWanted: number;
+  /** A rule too many counts as one that is missing. */
+  readonly rulesFound: number;
 }
 
 /** `nat KUBE-SERVICES` */
@@ -92,7 +102,12 @@ export function createIptablesRuleset(options: TableOptions): IptablesRuleset {
       base = baseOf(renderIptablesLayout(changed));
       for (const id of base.keys()) touched.add(id);
     },
-    isIn: (saved) => isWhole(saved, taken, layout),
+    isIn: (saved) =>
+      layout.tables.every((table) => {
+        const { rulesWanted, rulesFound } = countRules(table, { layout, saved, taken });
+        return rulesFound === rulesWanted;
+      }),
+    countIn: (saved) => layout.tables.map((table) => countRules(table, { layout, saved, taken })),
   };
 }
 
@@ -172,17 +187,22 @@ function requireOurs(name: string, table: SavedTable): void {
   );
 }
 
-function isWhole(saved: SavedTables, taken: Whole['taken'], { jumps }: IptablesLayout): boolean {
-  for (const [id, rules] of taken) {
-    const [table = '', name = ''] = id.split(' ');
-    if (saved.get(table)?.get(name)?.length !== rules.length) return false;
-  }
-  return jumps.every(({ table, builtin, chain }: Jump) =>
-    saved
-      .get(table)
-      ?.get(builtin)
-      ?.some((rule) => targetOf(rule) === chain),
+function countRules(name: XtTableName, { layout, saved, taken }: Whole): RuleCounts {
+  const table = saved.get(name);
+  const jumps = layout.jumps.filter((jump) => jump.table === name);
+  const present = jumps.filter(({ builtin, chain }) =>
+    table?.get(builtin)?.some((rule) => targetOf(rule) === chain),
   );
+  let [rulesWanted, rulesFound] = [jumps.length, present.length];
+  for (const [id, rules] of taken) {
+    if (!id.startsWith(`${name} `)) continue;
+    // A chain that is gone is missed though it had no rules.
+    const found = table?.get(id.slice(name.length + 1))?.length;
+    const lost = found === undefined ? rules.length + 1 : Math.abs(rules.length - found);
+    rulesWanted += rules.length + 1;
+    rulesFound += rules.length + 1 - Math.min(lost, rules.length + 1);
+  }
+  return { name, rulesWanted, rulesFound };
 }
 
 /** Text that takes away all that is proven ours: chains of a table that has the marker, what leads to them, and the marker. Pure. */

@@ -1,17 +1,14 @@
 import type { Clock } from '#base/clock.ts';
-
-/** A table of the kernel that the proxy keeps. */
-export interface ProxyTable {
-  readonly name: string;
-  readonly family: 'ip' | 'ip6';
-  readonly rulesWanted: number;
-}
+import type { TableFact } from '#agent/network/facts/table-fact.ts';
+import type { ProxyMode } from '#agent/proxy/service-rules.ts';
 
 /** What a proxy says of itself, each time it is asked. */
 export interface RulesSource {
   /** EndpointSlices up to it are in the kernel. */
   readonly revision: () => number;
-  readonly tables: () => readonly ProxyTable[];
+  readonly mode: () => ProxyMode;
+  /** As they are in the kernel now. */
+  readonly tables: () => Promise<readonly TableFact[]>;
 }
 
 /** How far the Service rules of this node are: for its kubelet, which is there before the proxy, and for other nodes. */
@@ -28,10 +25,11 @@ export interface AppliedRules extends RulesSource {
 export const waitersMax = 1024;
 
 export function createAppliedRules(clock: Clock): AppliedRules {
-  let source: RulesSource = { revision: () => 0, tables: () => [] };
+  let source: RulesSource = { revision: () => 0, mode: () => 'nftables', tables: async () => [] };
   const waiters = new Set<() => void>();
   return {
     revision: () => source.revision(),
+    mode: () => source.mode(),
     tables: () => source.tables(),
     note: () => waiters.forEach((look) => look()),
     follow: (followed) => {

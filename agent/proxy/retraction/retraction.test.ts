@@ -155,7 +155,7 @@ function sceneOf(
   };
   const applied = createAppliedRules(clock);
   let revision = 0;
-  applied.follow({ revision: () => revision, tables: () => [] });
+  applied.follow({ revision: () => revision, mode: () => 'nftables', tables: async () => [] });
   const { log, lines } = createRecordedLog();
   const retraction = createRetraction({
     ...{ nodeName: 'n1', services: cacheOf(services), endpointSlices: slices, nodes: cacheOf(nodes) },

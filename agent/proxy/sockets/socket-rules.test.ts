@@ -53,7 +53,7 @@ function start(bounds?: SocketBounds) {
     commit: async () => void asked.push('commit'),
     isWhole: () => true,
     isStaleLeft: () => false,
-    tables: () => [],
+    tables: async () => [],
     watch: () => ({ [Symbol.dispose]: () => undefined }),
     [Symbol.asyncDispose]: async () => undefined,
   };
