@@ -154,6 +154,12 @@ function serverOptions(command: Command): Command {
     .option('--listen <host:port>', 'listen here; can be repeated', collect, [])
     .option('--listen-fd <fd>', 'listen on this inherited socket', integer(3, 1023))
     .requiredOption('--advertise-address <ip>', 'where nodes and pods reach the API server')
+    .option(
+      '--virtual-address <ip>',
+      'an address of the link that all servers have in common, and one of them answers for: in kubeconfigs and for nodes; one of each family (default: none)',
+      collectAll,
+      [],
+    )
     .option('--local-storage-class <name>', 'StorageClass whose volumes nodes make, or none', localClassName)
     .option('--pod-routes', 'keep routes to the pods of all nodes, where this host is no node itself')
     .option(

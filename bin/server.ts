@@ -19,7 +19,7 @@ import {
 } from '#control-plane/apiserver/server.ts';
 import { ensureLocalClass } from '#control-plane/controllers/persistent-volume/local-class.ts';
 import { readSchedulerConfiguration } from '#control-plane/scheduler/config/scheduler-configuration.ts';
-import { createOwnClients } from '#control-plane/controllers/own-clients.ts';
+import { createOwnClients, type OwnClients } from '#control-plane/controllers/own-clients.ts';
 import { readAdmission } from './admission/admission-options.ts';
 import { readAuthorization } from './authorization/authorization-options.ts';
 import { adminKubeconfigProblems } from './admin-kubeconfig.ts';
@@ -34,6 +34,7 @@ import { claimDirectory } from './ownership/claim-directory.ts';
 import { authenticationSettings } from './program/authentication-settings.ts';
 import { refuseOptions } from './options/option-problems.ts';
 import { serverOptionProblems } from './options/program-options.ts';
+import { startServerAddress } from './program/network/server-address.ts';
 import { startPodRoutes } from './pod-routes.ts';
 import { readFlowControl } from './options/flow-control-options.ts';
 import { versionsServed } from './options/runtime-config.ts';
@@ -73,6 +74,7 @@ async function serve(options: ServerCommandOptions): Promise<void> {
       listeners,
       advertiseAddress: options.advertiseAddress,
       advertisePort: advertisedPort(listeners),
+      extraHosts: options.virtualAddress ?? [],
       serviceCidrs: options.serviceCidr,
       authentication: authenticationSettings(options),
       authorization: readAuthorization(options),
@@ -89,7 +91,9 @@ async function serve(options: ServerCommandOptions): Promise<void> {
     }),
   );
   removeDrafts(dataDir); // The store's lock says that nobody else writes here.
-  const url = `https://${urlHost(options.advertiseAddress)}:${advertisedPort(listeners)}`;
+  // By that which they have in common a client finds whichever server is there.
+  const [reachedAt = options.advertiseAddress] = options.virtualAddress ?? [];
+  const url = `https://${urlHost(reachedAt)}:${advertisedPort(listeners)}`;
   const adminPath = adminKubeconfigPath(options, dataDir, logger);
   const writeAdmin = (): Promise<void> =>
     writePrivate(adminPath, server.adminKubeconfig(options.adminServer ?? url));
@@ -111,15 +115,28 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   const isShared = [options.etcdServers, options.etcdListen].some((given = []) => given.length > 0);
   stack.use(isShared ? startLoopsInTurn(server, loops) : startLoops(server, loops));
   stack.use(giveMemoryBack({ clock: systemClock, logger }));
-  if (options.podRoutes === true) {
-    stack.use(await startPodRoutes(clients.own('pod-routes'), systemClock, logger));
-  }
-  if (options.localStorageClass !== 'none')
-    await ensureLocalClass(clients.own('local-volumes'), options.localStorageClass);
-  await ensureKubeDns(clients.own('kube-dns'), options.clusterDns);
+  stack.use(await startOwnParts(options, clients, { port: advertisedPort(listeners), logger }));
   logger.info({ url, ports: server.ports }, 'serving');
   await announceReady(process.env);
   logger.info({ signal: await stop }, 'stopping');
+}
+
+/** What of a cluster the server sees to by itself, beside its controllers. */
+async function startOwnParts(
+  options: ServerCommandOptions,
+  clients: OwnClients,
+  { port, logger }: { readonly port: number; readonly logger: Logger },
+): Promise<AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+
+  if (options.podRoutes === true)
+    stack.use(await startPodRoutes(clients.own('pod-routes'), systemClock, logger));
+  if (options.localStorageClass !== 'none')
+    await ensureLocalClass(clients.own('local-volumes'), options.localStorageClass);
+  await ensureKubeDns(clients.own('kube-dns'), options.clusterDns);
+  const client = clients.own('virtual-address');
+  stack.use(startServerAddress(options, { port, client, clock: systemClock, logger }));
+  return stack.move();
 }
 
 /** An address as a URL has it. */

@@ -109,6 +109,8 @@ export interface ServerCommandOptions
   readonly node: readonly string[];
   readonly adminKubeconfig?: string;
   readonly adminServer?: string;
+  /** That all servers of the cluster have in common, one of each family at most. */
+  readonly virtualAddress?: readonly string[];
   readonly podRoutes?: boolean;
   /** A KubeSchedulerConfiguration. */
   readonly schedulerConfig?: string;

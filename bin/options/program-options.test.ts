@@ -75,6 +75,10 @@ describe('serverOptionProblems()', () => {
     ).toEqual([]);
   });
 
+  const virtual = (...virtualAddress: string[]): Partial<ServerCommandOptions> => ({
+    ...{ virtualAddress, etcdServers: ['https://a:2379'] },
+  });
+
   it.each<{ readonly change: Partial<ServerCommandOptions>; readonly want: RegExp }>([
     { change: { advertiseAddress: 'nonsense' }, want: /^--advertise-address nonsense: not an IP address$/ },
     { change: { advertiseAddress: '10.0.0.256' }, want: /not an IP address/ },
@@ -193,6 +197,12 @@ describe('serverOptionProblems()', () => {
     { change: { clusterDns: ['10.96.0.1'] }, want: /the API server's own Service/ },
     { change: { clusterDns: ['x'] }, want: /not an IP address/ },
     { change: { adminServer: 'http://x' }, want: /not an https URL/ },
+    { change: virtual('x'), want: /^--virtual-address x: not an IP address$/ },
+    { change: virtual('10.96.0.9'), want: /within --service-cidr; take an address of the servers' link$/ },
+    { change: virtual(server.advertiseAddress), want: /this server's own$/ },
+    { change: virtual('192.0.2.9', '192.0.2.10'), want: /^--virtual-address: give one address$/ },
+    { change: virtual('fd00::9'), want: /not of the family of --advertise-address/ },
+    { change: { virtualAddress: ['192.0.2.9'] }, want: /give --etcd-servers or --etcd-listen$/ },
   ])('of $change', ({ change, want }) => {
     expect(serverOptionProblems({ ...server, ...change })).toEqual([expect.stringMatching(want)]);
   });

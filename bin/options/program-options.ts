@@ -2,7 +2,7 @@
 import { parseDurationMs } from '#api/meta/duration.ts';
 import { dnsSubdomain } from '#api/validation/format.ts';
 import { describeError } from '#base/errors.ts';
-import { familyOfIp, withoutZone } from '#base/ip.ts';
+import { cidrContains, familyOfIp, parseCidr, parseIp, withoutZone } from '#base/ip.ts';
 import { parseEndpoints } from '#control-plane/store/etcd/endpoints.ts';
 import { authenticationProblems } from '#bin/program/authentication-settings.ts';
 import type { ServerCommandOptions } from './command-options.ts';
@@ -29,6 +29,7 @@ export function serverOptionProblems(options: ServerCommandOptions): readonly st
   const { advertiseAddress, listen, listenFd, node, adminServer } = options;
   return [
     ...addressProblems('--advertise-address', advertiseAddress),
+    ...virtualAddressProblems(options),
     ...(listen.length === 0 && listenFd === undefined ? ['--listen: give HOST:PORT at least once'] : []),
     ...listen.flatMap((text) => listenProblems('--listen', text)),
     ...nodeProblems(node, nameProblems),
@@ -51,6 +52,30 @@ export function serverOptionProblems(options: ServerCommandOptions): readonly st
     ...etcdListenProblems(options, listenProblems),
     ...auditFlagProblems(options),
     ...encryptionFlagProblems(options),
+  ];
+}
+
+function virtualAddressProblems(options: ServerCommandOptions): readonly string[] {
+  const { virtualAddress = [], advertiseAddress, etcdServers = [], etcdListen = [], serviceCidr } = options;
+  const option = '--virtual-address';
+  const families = virtualAddress.map(familyOfIp);
+  const own = familyOfIp(advertiseAddress);
+  const networks = serviceCidr.flatMap((text) => parseCidr(text) ?? []);
+  return [
+    ...virtualAddress.flatMap((text) => addressProblems(option, text)),
+    ...virtualAddress.flatMap((text) => {
+      const ip = parseIp(text);
+      if (ip !== undefined && networks.some((cidr) => cidrContains(cidr, ip)))
+        return [`${option} ${text}: within --service-cidr; take an address of the servers' link`];
+      if (text === advertiseAddress) return [`${option} ${text}: --advertise-address is this server's own`];
+      return ip !== undefined && ip.family !== own
+        ? [`${option} ${text}: not of the family of --advertise-address ${advertiseAddress}`]
+        : [];
+    }),
+    ...(new Set(families).size < families.length ? [`${option}: give one address`] : []),
+    ...(virtualAddress.length > 0 && etcdServers.length + etcdListen.length === 0
+      ? [`${option}: servers that share it share a store: give --etcd-servers or --etcd-listen`]
+      : []),
   ];
 }
 

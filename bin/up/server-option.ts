@@ -3,7 +3,15 @@
 /** What `up` decides. */
 const own: ReadonlySet<string> = new Set([
   ...['data', 'listen', 'listen-fd', 'advertise-address', 'admin-kubeconfig', 'admin-server'],
-  ...['service-cidr', 'cluster-cidr', 'cluster-dns', 'pod-routes', 'node', 'load-balancer-cidr'],
+  ...[
+    'virtual-address',
+    'service-cidr',
+    'cluster-cidr',
+    'cluster-dns',
+    'pod-routes',
+    'node',
+    'load-balancer-cidr',
+  ],
   ...['node-cidr-mask-size', 'node-cidr-mask-size-ipv4', 'node-cidr-mask-size-ipv6'],
 ]);
 

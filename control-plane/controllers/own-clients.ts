@@ -13,7 +13,7 @@ export interface OwnClients {
   /** A controller, as its service account of kube-system: no such object need be there, as it has no token. */
   controller(account: string): ApiClient;
   /** A part of podwright that Kubernetes has no name for. */
-  own(part: 'pod-routes' | 'kube-dns' | 'local-volumes'): ApiClient;
+  own(part: 'pod-routes' | 'kube-dns' | 'local-volumes' | 'virtual-address'): ApiClient;
 }
 
 /** Clients of the server of this process. The transport says who calls: there is nothing to prove, and all to be allowed. */

@@ -17,6 +17,8 @@ export interface AnnounceOptions {
   readonly open: (events: AnnouncerEvents) => Promise<Announcer>;
   /** Told of what this node announces from now on. */
   readonly onHeld?: (group: AnnouncedGroup) => void;
+  /** Told of what this node announces no more. */
+  readonly onLost?: (group: AnnouncedGroup) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -193,7 +195,7 @@ class Announcing implements Announcements {
     Object.assign(state, { isHeld: true, looks: 0 });
     if (isNew) {
       this.#tellAnnouncer();
-      this.#options.log.info({ addresses }, 'announcing addresses of load balancers');
+      this.#options.log.info({ addresses }, 'announcing addresses');
       this.#options.onHeld?.(state.group);
     }
     if (isNew || state.isDisputed) this.#announceOften(addresses);
@@ -202,10 +204,12 @@ class Announcing implements Announcements {
 
   #lose(state: GroupState): void {
     const { addresses } = state.group;
-    if (state.isHeld)
-      this.#options.log.info({ addresses }, 'addresses of load balancers are announced no more');
+    const wasHeld = state.isHeld;
     Object.assign(state, { isHeld: false, isDisputed: false, watch: unheard() });
     this.#tellAnnouncer();
+    if (!wasHeld) return;
+    this.#options.log.info({ addresses }, 'addresses are announced no more');
+    this.#options.onLost?.(state.group);
   }
 
   #tellAnnouncer(): void {

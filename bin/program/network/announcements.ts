@@ -1,19 +1,17 @@
 import type { Clock } from '#base/clock.ts';
-import { PodwrightError } from '#base/errors.ts';
-import { familyOfIp, type IpFamily } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
 import { services } from '#api/schema/kind-ref.ts';
 import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
 import { computeGroups } from '#agent/network/announce/announced-groups.ts';
 import { startAnnouncing } from '#agent/network/announce/announce.ts';
-import { nftFamilies, ofFamily, type ClusterNetwork } from '#agent/network/cluster-network.ts';
+import { nftFamilies, type ClusterNetwork } from '#agent/network/cluster-network.ts';
 import { countLocalReady } from '#agent/proxy/service-map.ts';
 import { createServiceIndex } from '#agent/proxy/service-index.ts';
 import type { ApiClient, Informer } from '#client/client.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import { openAnnouncer } from '#native/neighbour/announcer.linux.ts';
-import type { AnnouncerLink } from '#native/neighbour/announcer.ts';
-import { ownNetns, type Netlink } from '#native/netlink/netlink.ts';
+import type { Netlink } from '#native/netlink/netlink.ts';
+import { findLink } from './find-link.ts';
 
 export interface AnnouncementParts {
   readonly nodeName: string;
@@ -91,19 +89,3 @@ export function startAnnouncements(stack: AsyncDisposableStack, parts: Announcem
 }
 
 const isBalanced = (service: Service | undefined): boolean => service?.spec?.type === 'LoadBalancer';
-
-/** That which has the node's own address. @throws E_NOT_FOUND; E_UNSUPPORTED for one without Ethernet */
-async function findLink(netlink: Pick<Netlink, 'state'>, nodeIps: readonly string[]): Promise<AnnouncerLink> {
-  const { links, addresses } = await netlink.state(ownNetns);
-  const at = addresses.find(({ address }) => nodeIps.includes(address.split('/')[0] ?? ''));
-  const link = links.find(({ index }) => index === at?.linkIndex);
-  if (link === undefined) throw new PodwrightError('E_NOT_FOUND', `find the link of ${nodeIps.join(', ')}`);
-  const { index, mac, name } = link;
-  if (mac === undefined || mac.length !== '00:00:00:00:00:00'.length)
-    throw new PodwrightError('E_UNSUPPORTED', `announce addresses on ${name}: it is no Ethernet`);
-  const ipOf = (family: IpFamily): object => {
-    const [ip] = ofFamily(nodeIps, family);
-    return ip === undefined || familyOfIp(ip) === undefined ? {} : { [family]: ip };
-  };
-  return { index, mac, ips: { ...ipOf(4), ...ipOf(6) } };
-}

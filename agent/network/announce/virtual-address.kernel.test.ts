@@ -1,0 +1,73 @@
+/** Network namespaces on a bridge: two servers that have an address in common, and who asks for it. */
+import { execFile } from 'node:child_process';
+import { createServer } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import { systemClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import { createFakeApiClient } from '#client/client.fake.ts';
+import { startLink, type KernelLink } from '#native/neighbour/link.fixture.ts';
+import { createSyncNft } from '#native/nft/nft.linux.ts';
+import { inetSocket } from '#native/sys/inet-socket.ts';
+import { startVirtualAddress, virtualTableRef } from './virtual-address.ts';
+
+const port = 6443;
+
+/** What answers at an address, asked from the third host: the name that its server says. */
+function whoAnswers(link: KernelLink, address: string): Promise<string> {
+  const connect = `exec 3<>/dev/tcp/${address}/${port} && cat <&3`;
+  const args = [`--net=${link.netnsOf('c').path}`, 'timeout', '0.4', 'bash', '-c', connect];
+  return new Promise((resolve) => {
+    execFile('nsenter', args, (error, stdout) => resolve(error === null ? stdout : ''));
+  });
+}
+
+describe.skipIf(process.getuid?.() !== 0)('two servers on a link', () => {
+  test.each([
+    [4, '192.0.2.100'],
+    [6, 'fd00::100'],
+  ] as const)('IPv%d: one answers, the other a second after it is gone', async (family, address) => {
+    await using stack = new AsyncDisposableStack();
+
+    const link = stack.use(await startLink());
+    const nft = createSyncNft();
+    const client = createFakeApiClient(systemClock);
+    const heard = new Set<string>();
+    for (const [index, name] of (['a', 'b'] as const).entries()) {
+      const { [index]: host } = link.hosts;
+      const netns = link.netnsOf(name);
+      const ip = host?.link.ips[family] ?? '';
+      const fd = inetSocket({ kind: 'stream', family, netns: netns.path, bind: { ip, port } }).takeFd();
+      const server = createServer((socket) => socket.end(name));
+      await new Promise<void>((resolve) => server.listen({ fd }, resolve));
+      stack.defer(() => void server.close());
+      stack.use(
+        startVirtualAddress({
+          ...{ identity: name, addresses: [address], port, own: { [family]: ip }, client },
+          open: async (events) => {
+            if (host === undefined) throw new Error('no host');
+            const onHeard: typeof events.onHeard = (claim) => {
+              heard.add(name);
+              events.onHeard(claim);
+            };
+            return host.open({ link: host.link, ...events, onHeard });
+          },
+          nft: { commit: (_, ops) => nft.commit(netns, ops) },
+          clock: systemClock,
+          log: silentLogger,
+        }),
+      );
+      await expect.poll(() => whoAnswers(link, address)).toBe('a');
+    }
+    // Only a holder that was heard can be found silent.
+    await expect.poll(() => heard.has('b')).toBe(true);
+    const sinceMs = systemClock.monotonic();
+    await link.plug('a', false);
+    await expect.poll(() => whoAnswers(link, address), { interval: 10 }).toBe('b');
+    // A second, and what this machine takes to start programs.
+    expect(systemClock.monotonic() - sinceMs).toBeLessThan(3_000);
+    await link.plug('a', true);
+    const nobody = (): Promise<number> => nft.ruleCount(link.netnsOf('a'), virtualTableRef(family));
+    await expect.poll(nobody, { timeout: 15_000 }).toBe(0);
+    expect(await whoAnswers(link, address)).toBe('b');
+  });
+});
