@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
+import { PodwrightError } from '#base/errors.ts';
 import { http } from '#base/http.ts';
 import { FakeImageStore } from '#agent/runtime/images/image-store.fake.ts';
-import { connectControl, startControl } from './control.ts';
+import { connectControl, startControl, type AgentStatus } from './control.ts';
 
 let directory: string;
 let socket: string;
@@ -53,6 +54,25 @@ it('an answer without end is not read', async () => {
 
 it('an agent that does not run is told', async () => {
   await expect(connectControl(socket).status()).rejects.toThrow('ENOENT; is it running?');
+});
+
+it('an archive comes as it is made, and what ends it early is told', async () => {
+  const images = new FakeImageStore(createFakeClock());
+  const { names } = images.add('used:1');
+  const exportArchive = async function* ([reference]: readonly string[]) {
+    yield Buffer.alloc(300_000, 'x');
+    if (reference === 'bad:1') throw new PodwrightError('E_CONFLICT', 'read a layer: it is “short”');
+  };
+  images.add('bad:1');
+  const ports = { containersOf: () => 0, pinned: [], status: () => ({}) as AgentStatus };
+  const served = Object.assign(images, { exportArchive });
+  await using _control = await startControl(socket, { ...ports, images: served });
+
+  const client = connectControl(socket);
+  const whole = await Array.fromAsync(await client.exportArchive(names));
+  expect(Buffer.concat(whole).length).toBe(300_000);
+  await expect(Array.fromAsync(await client.exportArchive(['bad:1']))).rejects.toThrow('it is “short”');
+  await expect(client.exportArchive(['nobody:1'])).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
 });
 
 it('prunes what no container uses, and not what is pinned', async () => {

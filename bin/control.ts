@@ -5,6 +5,7 @@
  *   POST   /images?name=REF            body: an archive → ImageRecord[]
  *   DELETE /images?reference=REF       → RemovedImage
  *   POST   /images/prune               → PrunedImages
+ *   GET    /archive?reference=REF&…    → an archive; what ends it early is the trailer `failure`
  *   GET    /status                     → AgentStatus
  *
  * Failures are { code, message } with status 400.
@@ -94,6 +95,11 @@ async function answer(
       abort.abort(new PodwrightError('E_CONNECTION', 'the command line went away'));
   });
   try {
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://agent');
+    if (request.method === 'GET' && pathname === '/archive') {
+      await sendArchive(response, { ports, references: searchParams.getAll('reference') }, abort.signal);
+      return;
+    }
     const body = await dispatch(request, ports, abort.signal);
     if (body === undefined) response.writeHead(204).end();
     else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
@@ -131,6 +137,36 @@ async function dispatch(
     default:
       throw new PodwrightError('E_NOT_FOUND', `${request.method} ${url.pathname}: no such call`);
   }
+}
+
+const failureTrailer = 'failure';
+
+/** @throws what is wrong before there is anything of it */
+async function sendArchive(
+  response: ServerResponse,
+  { ports, references }: { readonly ports: ControlPorts; readonly references: readonly string[] },
+  signal: AbortSignal,
+): Promise<void> {
+  const { images } = ports;
+  if (images.exportArchive === undefined)
+    throw new PodwrightError('E_UNSUPPORTED', "export images: this node's are in another runtime; ask that");
+  const missing = references.find((reference) => images.resolve(reference) === undefined);
+  if (missing !== undefined)
+    throw new PodwrightError(
+      'E_NOT_FOUND',
+      `export image ${missing}: no such image; podwright image ls lists them`,
+    );
+  response.writeHead(200, { 'content-type': 'application/x-tar', trailer: failureTrailer });
+  response.flushHeaders(); // Who asks waits for them only so long, and an archive begins when all of it has been read.
+  try {
+    for await (const chunk of images.exportArchive(references, signal)) {
+      if (!response.write(chunk)) await once(response, 'drain', { signal });
+    }
+  } catch (error) {
+    if (signal.aborted) return;
+    response.addTrailers({ [failureTrailer]: encodeURIComponent(describeError(error)) });
+  }
+  response.end();
 }
 
 async function removeImage({ images, containersOf }: ControlPorts, reference: string): Promise<RemovedImage> {
@@ -200,12 +236,27 @@ async function ask(
       { cause },
     );
   }
+  late.dispose();
+  if (response.headers['content-type'] === 'application/x-tar') return readArchive(response);
   const text = await readAll(response);
   if (response.statusCode === 204) return undefined;
   const value: unknown = JSON.parse(text);
   if (response.statusCode === 200) return value;
   const failure = value as { readonly code: ErrorCode; readonly message: string }; // Our own agent's answer, as above.
   throw new PodwrightError(failure.code, failure.message);
+}
+
+/** @throws E_CONNECTION where the agent went away, E_INTERNAL with what it said that ended the archive */
+async function* readArchive(response: IncomingMessage): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of response) yield chunk as Buffer;
+  } catch (cause) {
+    throw new PodwrightError('E_CONNECTION', `read an archive: ${errnoOf(cause) ?? 'the agent went away'}`, {
+      cause,
+    });
+  }
+  const failure = response.trailers[failureTrailer];
+  if (failure !== undefined) throw new PodwrightError('E_INTERNAL', decodeURIComponent(failure));
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {
@@ -225,6 +276,8 @@ export interface ControlClient {
   importArchive(archive: Readable, name: string | undefined): Promise<readonly ImageRecord[]>;
   removeImage(reference: string): Promise<RemovedImage>;
   pruneImages(): Promise<PrunedImages>;
+  /** By references or ids. What is read of it has to be read to its end, or returned from. */
+  exportArchive(references: readonly string[]): Promise<AsyncIterable<Buffer>>;
   status(): Promise<AgentStatus>;
 }
 
@@ -240,6 +293,10 @@ export function connectControl(socketPath: string, clock: Clock = systemClock): 
     removeImage: async (reference) =>
       (await call({ method: 'DELETE', path: `/images?${query({ reference })}` })) as RemovedImage,
     pruneImages: async () => (await call({ method: 'POST', path: '/images/prune' })) as PrunedImages,
+    exportArchive: async (references) => {
+      const asked = new URLSearchParams(references.map((reference) => ['reference', reference])).toString();
+      return (await call({ method: 'GET', path: `/archive?${asked}` })) as AsyncIterable<Buffer>;
+    },
     status: async () => (await call({ method: 'GET', path: '/status' })) as AgentStatus,
   };
 }

@@ -1,6 +1,10 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
 import { PodwrightError } from '#base/errors.ts';
+import { archiveOf, writeArchive } from './image-export.ts';
 import type { NodeHere } from './nodes-here.ts';
 import {
   importInto,
@@ -49,6 +53,7 @@ const nodeWith = (control: Partial<NodeHere['control']>): NodeHere => {
       importArchive: refuse,
       removeImage: refuse,
       pruneImages: refuse,
+      exportArchive: refuse,
       status: refuse,
       ...control,
     },
@@ -118,4 +123,33 @@ it('renderPruned() says what went, and that nothing did', () => {
   expect(renderPruned('node-1', [image, { ...image, names: [] }])).toBe(
     `node-1: removed ${image.names.join(', ')}, ${image.id}; 4.0 MiB of images`,
   );
+});
+
+it('archiveOf() takes the first node that has all images, and says what the first lacked where none has', async () => {
+  const missing = nodeWith({
+    exportArchive: async ([reference]) => {
+      throw new PodwrightError('E_NOT_FOUND', `export image ${reference}: no such image`);
+    },
+  });
+  const archive = (async function* () {
+    yield Buffer.from('tar');
+  })();
+  const has = nodeWith({ exportArchive: async () => archive });
+  expect(await archiveOf([missing, has], ['x:1'])).toBe(archive);
+  await expect(archiveOf([missing, missing], ['x:1'])).rejects.toThrow('export image x:1: no such image');
+});
+
+it('writeArchive() leaves the whole file, or the one that was there', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'export-'));
+  const path = join(directory, 'a.tar');
+  const archive = async function* (failure?: string) {
+    yield Buffer.from('whole');
+    if (failure !== undefined) throw new PodwrightError('E_INTERNAL', failure);
+  };
+  await writeArchive(archive(), path);
+  await expect(writeArchive(archive('layer gone'), path)).rejects.toThrow('layer gone');
+  expect(readdirSync(directory)).toEqual(['a.tar']);
+  expect(readFileSync(path, 'utf8')).toBe('whole');
+  await expect(writeArchive(archive(), join(directory, 'no', 'a.tar'))).rejects.toThrow('a.tar: ENOENT');
+  rmSync(directory, { recursive: true });
 });

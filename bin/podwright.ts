@@ -329,6 +329,15 @@ function imageCommands(program: Command): void {
     .addOption(output())
     .action(async (archives, options) => (await import('./image.ts')).runImageImport(archives, options));
   image
+    .command('export')
+    .description('write images of a node as one archive, for podman, skopeo, docker load and image import')
+    .argument('<reference...>')
+    .option('--to <file>', 'the archive (default: standard output)')
+    .addOption(data())
+    .action(async (references, options) =>
+      (await import('./image-export.ts')).runImageExport(references, options),
+    );
+  image
     .command('ls')
     .description('list images by node')
     .addOption(data())

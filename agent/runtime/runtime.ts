@@ -318,5 +318,10 @@ export interface ImageStore {
     options: { readonly name?: string | undefined },
     signal: AbortSignal,
   ): Promise<readonly ImageRecord[]>;
+  /**
+   * An OCI layout as a tar, of images by references or ids; the same each time. Undefined: the images are another runtime's.
+   * @throws E_NOT_FOUND as it begins
+   */
+  exportArchive?(references: readonly string[], signal: AbortSignal): AsyncIterable<Buffer>;
   remove(reference: string): Promise<void>;
 }

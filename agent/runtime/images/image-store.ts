@@ -10,6 +10,7 @@ import { readAccounts } from '#agent/runtime/read-accounts.ts';
 import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import { getXattr } from '#native/sys/file.ts';
+import { exportImages, type ExportedImage } from './export/export-images.ts';
 import { directoryFiles, readArchive, stageArchive } from './archive.ts';
 import { BlobStore, digestOf, hexOf } from './blob-store.ts';
 import { findImage } from './find-image.ts';
@@ -208,6 +209,34 @@ export class LocalImageStore implements ImageStore {
     }
     // Awaited here: the staged files are gone after this block.
     return await this.#install(images, signal);
+  }
+
+  /** Nothing is collected until it has been read, or is returned from. */
+  async *exportArchive(references: readonly string[], signal: AbortSignal): AsyncGenerator<Buffer> {
+    this.#installs += 1;
+    try {
+      await this.#collecting;
+      const images: ExportedImage[] = [];
+      for (const reference of references) images.push(await this.#exported(reference));
+      yield* exportImages(images, signal);
+    } finally {
+      this.#installs -= 1;
+      await this.collect();
+    }
+  }
+
+  /** @throws E_NOT_FOUND */
+  async #exported(reference: string): Promise<ExportedImage> {
+    const image = this.resolve(reference);
+    if (image === undefined)
+      throw new PodwrightError(
+        'E_NOT_FOUND',
+        `export image ${reference}: no such image; podwright image ls lists them`,
+      );
+    const isName = !isImageId(reference) && image.names.includes(formatReference(parseReference(reference)));
+    const names = isName ? [formatReference(parseReference(reference))] : image.names;
+    const config = await this.#blobs.read(image.id);
+    return { names, config, layers: image.layerIds.map((layerId) => this.#layerPath(layerId)) };
   }
 
   /** A name is taken off its image; an image without names, or asked for by id, goes with what only it used. */
