@@ -59,6 +59,7 @@ import { renderDeviceMetrics } from './stats/device-metrics.ts';
 import { readProcess, renderKubeletMetrics } from './stats/kubelet-metrics.ts';
 import { createStatsReader, DiskUses } from './stats/read-stats.ts';
 import type { VolumeFacts } from './stats/stats-input.ts';
+import { watchClaimSizes } from './evict/watch-claim-sizes.ts';
 import { readVolumeStats } from './stats/volume-stats.ts';
 
 export interface KubeletOptions extends IsolationOptions {
@@ -249,6 +250,9 @@ function startLocalVolumes(
       localVolumes: createLocalVolumes({ directory: directories.volumes, nodeName }),
       onGrown: (uid) => workers.refreshVolumes(uid),
     }),
+  );
+  stack.use(
+    watchClaimSizes({ ...{ events, clock, logger }, podsDirectory: directories.pods, pods: workers.pods }),
   );
 }
 

@@ -20,7 +20,7 @@ export async function readVolumeStats(
 
 /** Undefined for what has no files: a block device, a volume that is not there yet, or is gone again; and for what a server has, which may be away. */
 async function factsOf(
-  { name, claim, path: directory, isRemote }: FoundRecord,
+  { name, claim, path: directory, isRemote, sizeBytes }: FoundRecord,
   usedBelow: (directory: string) => Promise<DiskUse>,
 ): Promise<VolumeFacts | undefined> {
   if (directory === undefined || isRemote === true) return undefined;
@@ -33,11 +33,25 @@ async function factsOf(
     // One that is a file system of its own counts itself.
     const isOwn = (await lstat(path.dirname(directory))).dev !== found.dev;
     const used = isOwn ? usedOf(fileSystem) : await usedBelow(directory);
-    return { name, claim: names, fileSystem, used };
+    return { name, claim: names, fileSystem: within(fileSystem, used, sizeBytes), used };
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** A volume of a size that nothing enforces is told of as if it ended there: who watches over it sees it become full (decision 0138). Pure. */
+export function within(
+  { capacityBytes, availableBytes, ...inodes }: FileSystemFacts,
+  used: DiskUse,
+  sizeBytes = 0,
+): FileSystemFacts {
+  if (sizeBytes <= 0) return { capacityBytes, availableBytes, ...inodes };
+  return {
+    capacityBytes: Math.min(capacityBytes, sizeBytes),
+    availableBytes: Math.min(availableBytes, Math.max(0, sizeBytes - used.bytes)),
+    ...inodes,
+  };
 }
 
 /** The file system that a directory is on (statfs(2)). */

@@ -7,6 +7,7 @@ import type {
   EphemeralVolumeSource,
 } from '#api/generated/objects.ts';
 import { claimNameOf, foreignClaim, isFullyBound } from '#api/volume/claim.ts';
+import { parseQuantity, quantityToInteger } from '#api/meta/quantity.ts';
 import { localVolumeNode } from '#api/volume/local-volumes.ts';
 import { isOnNode, modeOf } from '#api/volume/match.ts';
 import { giveGroup } from '#native/fs/give-group.ts';
@@ -59,6 +60,7 @@ async function mountClaim(context: VolumeContext, isReadOnly: boolean): Promise<
     volumeUid: volume.metadata?.uid ?? '',
     path: mounted.path,
     ...(group === undefined ? {} : { group }),
+    ...(localVolumeNode(volume) === undefined ? {} : { sizeBytes: sizeOf(volume) }),
     ...(mounted.isRemote === true ? { isRemote: true } : {}),
   });
   const isGrown = await objects.noteMounted(claim, volume);
@@ -67,6 +69,10 @@ async function mountClaim(context: VolumeContext, isReadOnly: boolean): Promise<
     isReadOnly: isReadOnly || mounted.isReadOnly === true,
     ...(isGrown ? { isGrown } : {}),
   };
+}
+
+function sizeOf({ spec }: PersistentVolume): number {
+  return quantityToInteger(parseQuantity(spec?.capacity?.['storage'] ?? '0'));
 }
 
 function fault(

@@ -154,7 +154,16 @@ describe('a volume that the node makes', () => {
     expect(readFileSync(path.join(data(), 'kept'), 'utf8')).toBe('x');
     expect(await mount('u2')).toBe(data());
     expect(await readRecords(path.join(root, 'pods'))).toEqual([
-      { claim: 'ns/c', claimUid, volume: name, volumeUid: 'pv-uid', path: data(), podUid: 'u2', name: 'v' },
+      {
+        claim: 'ns/c',
+        claimUid,
+        volume: name,
+        volumeUid: 'pv-uid',
+        path: data(),
+        podUid: 'u2',
+        name: 'v',
+        sizeBytes: 1_073_741_824,
+      },
     ]);
   });
 

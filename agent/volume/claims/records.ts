@@ -22,6 +22,8 @@ export interface ClaimRecord {
   readonly path?: string;
   /** The group that has been given all of it. */
   readonly group?: number;
+  /** Of one that the node makes: what was asked for, which nothing enforces. */
+  readonly sizeBytes?: number;
   /** A server's: who looks at it may wait for that. */
   readonly isRemote?: boolean;
 }
@@ -80,13 +82,14 @@ function parseRecord(text: string, file: string): ClaimRecord {
     throw damaged(cause);
   }
   if (!isObject(value)) throw damaged();
-  const { claim, claimUid, volume, volumeUid, path: where, group, isRemote } = value;
+  const { claim, claimUid, volume, volumeUid, path: where, group, sizeBytes, isRemote } = value;
   if (typeof claim !== 'string' || typeof claimUid !== 'string') throw damaged();
   if (typeof volume !== 'string' || typeof volumeUid !== 'string') throw damaged();
   return {
     ...{ claim, claimUid, volume, volumeUid },
     ...(typeof where === 'string' ? { path: where } : {}),
     ...(typeof group === 'number' ? { group } : {}),
+    ...(typeof sizeBytes === 'number' ? { sizeBytes } : {}),
     ...(isRemote === true ? { isRemote } : {}),
   };
 }
