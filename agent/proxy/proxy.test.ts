@@ -205,7 +205,7 @@ describe('iptables', () => {
   });
 
   test('rules that somebody removed are made again; a look costs no program while nobody changes anything', async () => {
-    const { proxy, clock, nft, xtables } = await start('iptables');
+    const { proxy, clock, nft, xtables, applied } = await start('iptables');
     await using _proxy = proxy;
 
     const saves = vi.spyOn(xtables, 'save');
@@ -213,7 +213,7 @@ describe('iptables', () => {
       const looks = vi.spyOn(nft, 'generation');
       await vi.waitFor(
         () => {
-          clock.advance(5_000);
+          clock.advance(1_000);
           expect(looks.mock.calls.length).toBeGreaterThan(1);
         },
         { timeout: 60_000 },
@@ -225,7 +225,11 @@ describe('iptables', () => {
     const before = saves.mock.calls.length;
     await look();
     expect(saves.mock.calls.length - before).toBeLessThan(2);
+    const lost = async (): Promise<readonly string[]> =>
+      (await applied.tables()).filter((one) => one.rulesFound < one.rulesWanted).map(({ name }) => name);
+    expect(await lost()).toEqual([]);
     xtables.flush(4, 'nat');
+    expect(await lost()).toEqual(['nat']);
     await nft.commit(ownNetns, [{ op: 'ensureTable', table: { family: 'inet', name: 'other' } }]);
     await look();
     await look();

@@ -200,7 +200,7 @@ describe('serverOptionProblems()', () => {
     { change: virtual('x'), want: /^--virtual-address x: not an IP address$/ },
     { change: virtual('10.96.0.9'), want: /within --service-cidr; take an address of the servers' link$/ },
     { change: virtual(server.advertiseAddress), want: /this server's own$/ },
-    { change: virtual('192.0.2.9', '192.0.2.10'), want: /^--virtual-address: give one address$/ },
+    { change: virtual('192.0.2.8', '192.0.2.9'), want: /^--virtual-address: give one address$/ },
     { change: virtual('fd00::9'), want: /not of the family of --advertise-address/ },
     { change: { virtualAddress: ['192.0.2.9'] }, want: /give --etcd-servers or --etcd-listen$/ },
   ])('of $change', ({ change, want }) => {

@@ -58,6 +58,9 @@ const objects = [
   },
 ];
 
+/** What else `up` is told: `PODWRIGHT_TRACE='--proxy-mode iptables --fabric udp'`. */
+const more = (process.env['PODWRIGHT_TRACE'] ?? '--ip-family dual').split(' ');
+
 type Row = readonly [from: string, to: string, protocol: string, want: readonly Code[], arrives: string];
 
 const rows: readonly Row[] = [
@@ -90,7 +93,7 @@ describe.skipIf(!canTestClusters())('podwright trace on podwright up --nodes 2 (
   let transport: ReturnType<typeof createHttpTransport>;
 
   beforeAll(async () => {
-    cluster = await startCluster({ nodes: 2 });
+    cluster = await startCluster({ nodes: 2, more });
     await cluster.must('apply -f -', {
       input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects }),
     });

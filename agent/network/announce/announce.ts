@@ -248,6 +248,8 @@ class Announcing implements Announcements {
     const [address] = group.addresses;
     if (isHeld || isGone || !group.isCandidate || address === undefined || this.#announcer === undefined)
       return;
+    if (watch.mac !== undefined && watch.misses === missesMax)
+      this.#options.log.info({ addresses: group.addresses, mac: watch.mac }, 'nobody answers for addresses');
     if (isSilent(watch) && this.#options.clock.monotonic() >= notBeforeMs) this.#queue.add(group.lease);
     this.#announcer.ask(address, watch.misses < missesUnicast ? watch.mac : undefined);
     watch.misses += 1;

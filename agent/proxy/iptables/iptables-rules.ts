@@ -25,10 +25,10 @@ export interface IptablesRulesOptions extends ServedFlowsOptions {
 }
 
 /** Longest time until rules that somebody removed are back. */
-const lookIntervalMs = 5_000;
+const lookIntervalMs = 1_000;
 
 /** Where nobody says whether anything changed (legacy tables), everything is read each so many looks. */
-const looksUnasked = 6;
+const looksUnasked = 30;
 
 interface FamilyRules {
   readonly family: IpFamily;
