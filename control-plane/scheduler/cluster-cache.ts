@@ -20,8 +20,10 @@ export interface ClusterCache {
   node(name: string): NodeInfo | undefined;
   /** Those of the nodes that have pods with required anti-affinity. */
   antiAffineNodes(): readonly NodeInfo[];
-  /** Names of the nodes that have pods with affinity or anti-affinity of any kind. */
+  /** Those of the nodes that have pods with affinity or anti-affinity of any kind. */
   affineNodes(): readonly NodeInfo[];
+  /** How many these are. */
+  affineCounts(): { readonly antiAffineCount: number; readonly affineCount: number };
   /** How many of the nodes have the image, by one of its names. */
   nodesWithImage(name: string): number;
   /** Names of the nodes of the pods that use the claim, `namespace/name`. */
@@ -93,6 +95,7 @@ export function createClusterCache(): ClusterCache {
     node: infos.get,
     antiAffineNodes: () => infos.antiAffine(),
     affineNodes: () => infos.affine(),
+    affineCounts: infos.affineCounts,
     nodesWithImage: infos.withImage,
     claimUsedOn: claimUsers.nodeNames,
     nodesBelow: infos.below,
@@ -156,6 +159,7 @@ interface InfoList {
   remove(name: string): void;
   antiAffine(): readonly NodeInfo[];
   affine(): readonly NodeInfo[];
+  affineCounts(): { readonly antiAffineCount: number; readonly affineCount: number };
   withImage(name: string): number;
   below(priority: number): number;
 }
@@ -205,6 +209,7 @@ function createInfoList(): InfoList {
     },
     antiAffine: () => [...antiAffine].flatMap((name) => get(name) ?? []),
     affine: () => [...affine].flatMap((name) => get(name) ?? []),
+    affineCounts: () => ({ antiAffineCount: antiAffine.size, affineCount: affine.size }),
     withImage: images.of,
     below: (priority) => {
       let nodes = 0;

@@ -1,4 +1,4 @@
-import { fitOf, type Refusal } from './fit.ts';
+import { fitOf } from './fit.ts';
 import { defaultProfile } from './profile.ts';
 import {
   scoreMax,
@@ -8,6 +8,7 @@ import {
   type ScorePlugin,
 } from './plugin.ts';
 import type { NodeInfo } from './snapshot.ts';
+import type { Refusal } from './template-memory.ts';
 
 export type Decision = (
   | { readonly kind: 'node'; readonly nodeName: string }
@@ -55,6 +56,8 @@ export type Search =
   | {
       readonly kind: 'searched';
       readonly feasible: readonly NodeInfo[];
+      /** Where they are in the list of all nodes; undefined: they were not looked for there. */
+      readonly places?: readonly number[] | undefined;
       readonly tally: Tally;
       readonly examined: number;
       /** It is the node that others were told to go from, which need not be compared. */
@@ -69,7 +72,7 @@ export type Search =
 export function decide(context: SchedulingContext, start = 0): Decision {
   const search = searchNodes(context, start);
   if (search.kind === 'unschedulable') return search;
-  const best = pickBest(context, search.feasible);
+  const best = pickBest(context, search.feasible, { places: search.places });
   return best === undefined
     ? unschedulable(search)
     : { kind: 'node', nodeName: best.name, examined: search.examined };
@@ -92,19 +95,24 @@ export function searchNodes(context: SchedulingContext, start: number, hasNomina
     for (const name of left.by) tally.refusedBy.add(name);
     tally.reasons.set(`node(s) didn't satisfy plugin(s) [${left.by.join(' ')}]`, left.count);
   }
-  const isRefused = (node: NodeInfo): boolean => {
-    const refusal = fit(node);
-    if (refusal !== undefined) tallyRefusal(tally, node, refusal);
-    return refusal !== undefined;
-  };
+  const isOfAll = nodes === all;
   const feasible: NodeInfo[] = [];
+  const places: number[] = [];
   const wanted = feasibleWanted(nodes.length, profile.percentageOfNodesToScore);
   let examined = 0;
   for (; examined < nodes.length && feasible.length < wanted; examined++) {
-    const node = nodes[(start + examined) % nodes.length];
-    if (node !== undefined && !isRefused(node)) feasible.push(node);
+    const place = (start + examined) % nodes.length;
+    const node = nodes[place];
+    if (node === undefined) continue;
+    const refusal = fit(node, isOfAll ? place : undefined);
+    if (refusal !== undefined) tallyRefusal(tally, node, refusal);
+    else {
+      feasible.push(node);
+      places.push(place);
+    }
   }
-  return { kind: 'searched', feasible, tally, examined, isNominated: false };
+  const found = { feasible, places: isOfAll ? places : undefined };
+  return { kind: 'searched', ...found, tally, examined, isNominated: false };
 }
 
 /** Counts a node that does not do. */
@@ -182,28 +190,47 @@ function nodesFor(
 }
 
 /** The sum of all plugins' scores, in the order of the nodes. Of hundreds of nodes for each pod: loops by index, and no list for each. */
-function scoreNodes(context: SchedulingContext, nodes: readonly NodeInfo[]): Float64Array {
-  const { profile = defaultProfile } = context;
+function scoreNodes(
+  context: SchedulingContext,
+  nodes: readonly NodeInfo[],
+  places: readonly number[] | undefined,
+): Float64Array {
+  const { profile = defaultProfile, memory } = context;
   const totals = new Float64Array(nodes.length);
   const raw = new Float64Array(nodes.length);
-  for (const { score, weight, normalization } of profile.scores) {
-    const scoreOf = score(context, nodes);
-    if (scoreOf === undefined) continue;
-    let index = 0;
-    for (const node of nodes) raw[index++] = scoreOf(node);
+  const steady = (): readonly (((node: NodeInfo) => number) | undefined)[] =>
+    profile.scores.flatMap((one) => (one.isSteady === true ? [one.score(context, nodes)] : []));
+  const known = places === undefined ? undefined : memory?.answers.columns(places, nodes, steady);
+  let column = 0;
+  for (const { score, weight, normalization, isSteady } of profile.scores) {
+    const numbers = isSteady === true ? known?.[column++] : undefined;
+    if (numbers !== undefined && places !== undefined)
+      for (let index = 0; index < raw.length; index++) raw[index] = numbers[places[index] ?? 0] ?? 0;
+    else {
+      const scoreOf = score(context, nodes);
+      if (scoreOf === undefined) continue;
+      let index = 0;
+      for (const node of nodes) raw[index++] = scoreOf(node);
+    }
     addNormalized(totals, raw, { normalization, weight });
   }
   return totals;
 }
 
-/** The best of the possible nodes; undefined: there is none. `more` is added to what the plugins say, in the order of the nodes. */
+/**
+ * The best of the possible nodes; undefined: there is none. `more` is added to what the plugins say, in the order of the nodes, and `places` are
+ * where they are in the list of all.
+ */
 export function pickBest(
   context: SchedulingContext,
   feasible: readonly NodeInfo[],
-  more?: Float64Array,
+  {
+    more,
+    places,
+  }: { readonly more?: Float64Array | undefined; readonly places?: readonly number[] | undefined },
 ): NodeInfo | undefined {
   if (feasible.length <= 1) return feasible[0];
-  const totals = scoreNodes(context, feasible);
+  const totals = scoreNodes(context, feasible, places);
   let [best] = feasible;
   let bestTotal = -Infinity;
   let index = 0;
@@ -223,15 +250,20 @@ function addNormalized(
   raw: Float64Array,
   { normalization, weight }: Pick<ScorePlugin, 'normalization' | 'weight'>,
 ): void {
+  if (normalization === 'none') {
+    for (let index = 0; index < raw.length; index++)
+      totals[index] = (totals[index] ?? 0) + (raw[index] ?? 0) * weight;
+    return;
+  }
   const isFromLowest = normalization === 'range' || normalization === 'spread';
   let lowest = isFromLowest ? Infinity : 0; // Preferences may be against a node.
   let highest = -Infinity;
-  for (const score of raw) {
-    if (Number.isNaN(score)) continue;
-    lowest = Math.min(lowest, score);
-    highest = Math.max(highest, score);
+  for (let index = 0; index < raw.length; index++) {
+    const score = raw[index] ?? 0;
+    if (score < lowest) lowest = score; // NaN is neither.
+    if (score > highest) highest = score;
   }
-  if (normalization !== 'none' && (highest === lowest || highest === -Infinity)) return;
+  if (highest === lowest || highest === -Infinity) return;
   for (let index = 0; index < raw.length; index++) {
     const score = raw[index] ?? 0;
     totals[index] = (totals[index] ?? 0) + normalized(normalization, score, { lowest, highest }) * weight;
@@ -239,13 +271,11 @@ function addNormalized(
 }
 
 function normalized(
-  how: Normalization,
+  how: Exclude<Normalization, 'none'>,
   score: number,
   { lowest, highest }: { readonly lowest: number; readonly highest: number },
 ): number {
   switch (how) {
-    case 'none':
-      return score;
     case 'proportional':
     case 'range':
       return ((score - lowest) * scoreMax) / (highest - lowest);

@@ -3,18 +3,10 @@ import type { Pod } from '#api/generated/objects.ts';
 import type { FilterPlugin, SchedulingContext } from './plugin.ts';
 import { defaultProfile } from './profile.ts';
 import { nodeInfo, priorityOf, type NodeInfo, type Snapshot } from './snapshot.ts';
+import type { Refusal } from './template-memory.ts';
 
-/** Why a node does not do. */
-export interface Refusal {
-  /** Name of the plugin. */
-  readonly by: string;
-  readonly reasons: readonly string[];
-  /** Whether it might do once pods of lower priority are gone. */
-  readonly isHelpedByEviction: boolean;
-}
-
-/** Says of a node why it refuses the pod; undefined: it does. */
-export type Fit = (node: NodeInfo) => Refusal | undefined;
+/** Says of a node why it refuses the pod; undefined: it does. `place`: where it is in the list of all nodes, if it is there. */
+export type Fit = (node: NodeInfo, place?: number) => Refusal | undefined;
 
 type Test = readonly [plugin: FilterPlugin, refuse: (node: NodeInfo) => readonly string[]];
 
@@ -23,21 +15,35 @@ type Test = readonly [plugin: FilterPlugin, refuse: (node: NodeInfo) => readonly
  * go elsewhere in the end (kube-scheduler RunFilterPluginsWithNominatedPods).
  */
 export function fitOf(context: SchedulingContext): Fit {
-  const { pod, snapshot, profile = defaultProfile } = context;
-  const tests = testsOf(context, profile.filters);
+  const { pod, snapshot, profile = defaultProfile, memory } = context;
+  const steady = steadyCount(profile.filters);
+  let steadyTests: readonly Test[] | undefined; // Of most pods all is known already.
+  const ask = (node: NodeInfo): Refusal | undefined => {
+    steadyTests ??= testsOf(context, profile.filters.slice(0, steady));
+    return firstRefusal(pod, steadyTests, node);
+  };
+  const tests = testsOf(context, profile.filters.slice(steady));
   let changed: Fit | undefined;
-  return (node) => {
+  return (node, place) => {
     const nominated = nominatedBefore(pod, snapshot.nominated?.(node.name));
     if (nominated.length > 0) {
       changed ??= fitOfChanged(context);
       const refusal = changed(withPods(node, nominated));
       if (refusal !== undefined) return refusal;
     }
-    return firstRefusal(pod, tests, node);
+    const refusal =
+      memory === undefined || place === undefined ? ask(node) : memory.answers.refusal(node, place, ask);
+    return refusal ?? (tests.length === 0 ? undefined : firstRefusal(pod, tests, node));
   };
 }
 
-/** Of a node as it would be with other pods: what looks at the pods of all nodes is worked out anew for each. */
+/** How many filters come before the first that is not steady: the first that refuses gives the reason. */
+function steadyCount(filters: readonly FilterPlugin[]): number {
+  const first = filters.findIndex(({ isSteady }) => isSteady !== true);
+  return first < 0 ? filters.length : first;
+}
+
+/** Of a node as it would be with other pods: what looks at the pods of all nodes is worked out anew for each, and not kept. */
 export function fitOfChanged(context: SchedulingContext): Fit {
   const { pod, snapshot, profile = defaultProfile } = context;
   const isWide = ({ looksAtPods }: FilterPlugin): boolean => looksAtPods === true;
@@ -48,7 +54,11 @@ export function fitOfChanged(context: SchedulingContext): Fit {
   const wide = profile.filters.filter(isWide);
   return (node) =>
     firstRefusal(pod, own, node) ??
-    firstRefusal(pod, testsOf({ ...context, snapshot: withChanged(snapshot, node) }, wide), node);
+    firstRefusal(
+      pod,
+      testsOf({ ...context, memory: undefined, snapshot: withChanged(snapshot, node) }, wide),
+      node,
+    );
 }
 
 const nobody: readonly Pod[] = [];
@@ -86,9 +96,10 @@ function withChanged(snapshot: Snapshot, changed: NodeInfo): Snapshot {
   const isOther = ({ name }: NodeInfo): boolean => name !== changed.name;
   const antiAffine =
     snapshot.antiAffineNodes ?? snapshot.nodes.filter(({ antiAffinePods }) => antiAffinePods.size > 0);
+  const { antiAffineCount: _antiAffineCount, affineCount: _affineCount, ...others } = snapshot;
   let nodes: readonly NodeInfo[] | undefined;
   return {
-    ...snapshot,
+    ...others,
     /** Most pods ask nothing of others, and nobody looks at it. */
     get nodes() {
       nodes ??= snapshot.nodes.map((node) => (isOther(node) ? node : changed));

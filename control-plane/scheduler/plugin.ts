@@ -1,6 +1,7 @@
 import type { Pod } from '#api/generated/objects.ts';
 import type { ClusterEvent } from './cluster-event.ts';
 import type { NodeInfo, Snapshot } from './snapshot.ts';
+import type { TemplateMemory } from './template-memory.ts';
 
 /** What a decision is made on. */
 export interface SchedulingContext {
@@ -8,6 +9,8 @@ export interface SchedulingContext {
   readonly snapshot: Snapshot;
   /** Undefined: the default profile. */
   readonly profile?: Profile | undefined;
+  /** What pods like this one were answered before; undefined: nothing is kept. */
+  readonly memory?: TemplateMemory | undefined;
 }
 
 /** How the pods of one schedulerName are scheduled. */
@@ -34,11 +37,18 @@ export interface Profile {
 }
 
 /**
+ * What it says follows from the state of the node and the template of the pod alone (template-memory.ts), not from labels, volumes, Services or other
+ * nodes: it is asked once for all pods of a template, as long as the node is as it was. What a filter of `refuseAll` says is not meant.
+ */
+type Steady = true;
+
+/**
  * Says which nodes a pod can run on. `filter` is asked once per pod and works out what does not depend on the node; the
  * function that it returns says why a node does not do (nothing: it does). Undefined: the pod asks nothing of this plugin.
  */
 export interface FilterPlugin {
   readonly name: string;
+  readonly isSteady?: Steady;
   readonly filter: (context: SchedulingContext) => ((node: NodeInfo) => readonly string[]) | undefined;
   /**
    * Whether a node that it refuses might do once some of its pods are gone (Unschedulable of kube-scheduler, where others are
@@ -67,6 +77,7 @@ export type Normalization = 'none' | 'proportional' | 'reversed' | 'range' | 'sp
 /** Says which of the possible nodes is best. Undefined: the pod has no preference that this plugin knows. */
 export interface ScorePlugin {
   readonly name: string;
+  readonly isSteady?: Steady;
   readonly weight: number;
   readonly normalization: Normalization;
   /** `feasible` are the nodes that it is asked about then. */

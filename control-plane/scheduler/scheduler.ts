@@ -32,6 +32,7 @@ import { noteGated, noteHeld, tellRefused } from './tell-pod.ts';
 import { Preemptor, type Preempted } from './preempt/preemptor.ts';
 import { dynamicResourcesFilter } from './plugins/dynamic-resources.ts';
 import type { Snapshot } from './snapshot.ts';
+import { createTemplateMemories } from './template-memory.ts';
 import { createVolumeBinder, type VolumeBinder } from './volumes/bind-volumes.ts';
 
 export interface SchedulerOptions {
@@ -80,6 +81,8 @@ class Scheduler implements AsyncDisposable {
   #nextNode = 0;
   /** Events that came while outsiders were asked about the pod that was tried last. */
   #missed: ClusterEvent[] = [];
+  #namespaceVersion = 0;
+  readonly #memories = createTemplateMemories();
   #isRunning = false;
   #isClosed = false;
 
@@ -155,6 +158,7 @@ class Scheduler implements AsyncDisposable {
         if (current !== undefined && this.#isHeldByGates(current)) void noteGated(this.#parts, current);
       }),
     );
+    this.#attached.use(this.#namespaces.onChange(() => void this.#namespaceVersion++));
     this.#attachVolumes();
     this.#attachDevices();
     if (this.#groupInformer !== undefined)
@@ -309,7 +313,9 @@ class Scheduler implements AsyncDisposable {
 
   /** At once, or once outsiders have answered. */
   #decide(pod: Pod): Decision | Promise<Decision> {
-    const context = { pod, snapshot: this.#snapshot(), profile: this.#profileOf(pod) };
+    const profile = this.#profileOf(pod);
+    const memory = this.#memories.for(pod, profile.schedulerName);
+    const context = { pod, snapshot: this.#snapshot(), profile, memory };
     const outsiders = this.#outsiders.filter((one) => one.isInterestedIn(pod));
     return outsiders.length === 0
       ? this.#looked(context, decide(context, this.#nextNode))
@@ -452,18 +458,25 @@ class Scheduler implements AsyncDisposable {
   }
 
   #snapshot(): Snapshot {
+    const { cache } = this.#parts;
     return {
-      nodes: this.#parts.cache.nodes(),
-      nodeNamed: this.#parts.cache.node,
-      antiAffineNodes: this.#parts.cache.antiAffineNodes(),
-      affineNodes: this.#parts.cache.affineNodes(),
-      nodesWithImage: this.#parts.cache.nodesWithImage,
-      nodesBelow: this.#parts.cache.nodesBelow,
+      nodes: cache.nodes(),
+      nodeNamed: cache.node,
+      get antiAffineNodes() {
+        return cache.antiAffineNodes();
+      },
+      get affineNodes() {
+        return cache.affineNodes();
+      },
+      ...cache.affineCounts(),
+      nodesWithImage: cache.nodesWithImage,
+      nodesBelow: cache.nodesBelow,
       volumes: this.#volumes.look,
       devices: this.#devices.look,
       nominated: (nodeName) => this.#preemptor.nominations.on(nodeName),
       services: (namespace) => this.#services.byIndex('namespace', namespace),
       namespaceLabels: this.#namespaceLabels,
+      namespaceVersion: this.#namespaceVersion,
     };
   }
 }

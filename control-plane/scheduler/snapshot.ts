@@ -45,6 +45,9 @@ export interface Snapshot {
   readonly antiAffineNodes?: readonly NodeInfo[];
   /** Those of the nodes that have pods with affinity or anti-affinity; looked for if it is not given. */
   readonly affineNodes?: readonly NodeInfo[];
+  /** How many these are, which costs less than the lists. */
+  readonly antiAffineCount?: number;
+  readonly affineCount?: number;
   /** How many of the nodes have an image, by one of its names; counted if it is not given. */
   readonly nodesWithImage?: (name: string) => number;
   /** Pods that wait for others to go from the node; without, nobody does. */
@@ -57,6 +60,8 @@ export interface Snapshot {
   readonly volumes?: VolumeLookUp;
   /** Devices and claims of them; without, there are none. */
   readonly devices?: DeviceLookUp;
+  /** Another number whenever labels of a namespace may have changed. */
+  readonly namespaceVersion?: number;
   readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>;
 }
 
@@ -110,6 +115,9 @@ export function countsTheSame(old: Pod, current: Pod): boolean {
     antiAffinityOf(pod).length > 0,
     isAffine(pod),
     priorityOf(pod),
+    // What selectors of other pods look at: counts of them are kept with the state of the node.
+    pod.metadata?.labels,
+    pod.metadata?.deletionTimestamp === undefined,
   ];
   return equalJson(counted(old), counted(current));
 }

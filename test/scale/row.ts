@@ -13,6 +13,18 @@ export interface Cost {
   readonly also?: Readonly<Record<string, number>>;
 }
 
+/** What a row is to show. */
+export interface Limits {
+  /** Times that an operation may cost at the largest size of what it costs at the smallest; 2 by default. */
+  readonly growth?: number;
+  /** Of the thread, at any size. */
+  readonly usPerOperation?: number;
+  /** 20 by default. */
+  readonly longestTurnMs?: number;
+  /** Of what is in `also`, by its name, at any size. */
+  readonly also?: Readonly<Record<string, { readonly min?: number; readonly max?: number }>>;
+}
+
 /** A load of several sizes. Each size is measured in a process of its own. */
 export interface ScaleRow {
   readonly name: string;
@@ -20,7 +32,9 @@ export interface ScaleRow {
   readonly operation: string;
   /** What the size counts. */
   readonly of: string;
-  /** Small to large. */
+  /** Without, what holds for all rows. */
+  readonly limits?: Limits;
+  /** Small to large; the largest is run with `--full`, or alone by `--size`. */
   readonly sizes: readonly number[];
   /** Of one size, where that takes longer than others' do. */
   readonly timeoutMs?: number;

@@ -24,6 +24,7 @@ it('--quick runs a row at two small sizes, and says how the cost grew', () => {
   );
   expect(status).toBe(0);
   expect(stdout).toMatch(/^list-by-label: .* \(×\d+\.\d from the smallest to the largest\)$/m);
+  expect(stdout).toMatch(/^ {2}verdict: /m);
   expect(JSON.parse(readFileSync(json, 'utf8'))).toEqual([
     {
       row: 'list-by-label',

@@ -1,5 +1,5 @@
 /**
- * `npm run scale [-- --rows a,b --size N --quick --turns --json FILE]`: what operations cost against the size of what is there. Costs are processor time and
+ * `npm run scale [-- --rows a,b --size N --quick --full --minutes N --turns --where --json FILE]`: what operations cost against the size of what is there. Costs are processor time and
  * turns of the event loop, not time on the wall, so that they mean something on a busy machine, too. How to add a row: docs/hacking.md.
  */
 import { spawn } from 'node:child_process';
@@ -33,7 +33,8 @@ import { ownerLooks } from './rows/owner-looks.ts';
 import { podCidrs } from './rows/pod-cidrs.ts';
 import { waitingPods } from './rows/waiting-pods.ts';
 import { renderRow } from './table.ts';
-import { turnsVariable } from './turn-meter.ts';
+import { faultsOf, renderVerdict } from './verdict.ts';
+import { turnsVariable, whereVariable } from './turn-meter.ts';
 
 export const rows: readonly ScaleRow[] = [
   listByLabel,
@@ -63,6 +64,8 @@ export const rows: readonly ScaleRow[] = [
 /** A size that takes longer hangs. */
 const sizeTimeoutMs = 300_000;
 const quickDivisor = 20;
+/** Rows that have not begun by then are not run. */
+const laneMinutes = 30;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -71,7 +74,10 @@ async function main(): Promise<void> {
       json: { type: 'string' },
       size: { type: 'string' },
       turns: { type: 'boolean' },
+      where: { type: 'boolean' },
       quick: { type: 'boolean' },
+      full: { type: 'boolean' },
+      minutes: { type: 'string' },
       one: { type: 'string' },
       result: { type: 'string' },
     },
@@ -81,13 +87,20 @@ async function main(): Promise<void> {
     process.exit(); // oxlint-disable-line unicorn/no-process-exit -- what a row left open must not keep it alive
   }
   if (values.turns === true) process.env[turnsVariable] = '1';
+  if (values.where === true) process.env[whereVariable] = '1';
+  const minutes = Number(values.minutes ?? laneMinutes);
+  const endsMs = performance.now() + minutes * 60_000;
   const all: { readonly row: string; readonly costs: readonly SizedCost[] }[] = [];
   for (const row of values.rows?.split(',').map(rowNamed) ?? rows) {
     const costs: SizedCost[] = [];
-    const sizes = values.size === undefined ? sizesOf(row, values.quick === true) : [Number(values.size)];
+    if (performance.now() > endsMs) {
+      console.log(`${row.name}: not run, ${minutes} minutes are over (--minutes N)\n`);
+      continue;
+    }
+    const sizes = values.size === undefined ? sizesOf(row, values) : [Number(values.size)];
     for (const size of sizes) costs.push({ size, cost: await measure(row, size) });
     all.push({ row: row.name, costs });
-    console.log(`${renderRow(row, costs)}\n`);
+    console.log(`${renderRow(row, costs)}\n${renderVerdict(faultsOf(row.limits, costs))}\n`);
   }
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(all, undefined, 1)}\n`);
   if (all.some(({ costs }) => costs.some(({ cost }) => typeof cost === 'string'))) process.exitCode = 1;
@@ -99,10 +112,14 @@ function rowNamed(name: string): ScaleRow {
   throw new Error(`run row ${name}: there are ${rows.map((row) => row.name).join(', ')}`);
 }
 
-/** With `--quick` two that are small: whether it runs, not what it costs. */
-function sizesOf({ sizes: [first = 1, ...more] }: ScaleRow, isQuick: boolean): readonly number[] {
-  const small = Math.ceil(first / quickDivisor);
-  return isQuick ? [small, small * 4] : [first, ...more];
+/** With `--quick` two that are small: whether it runs, not what it costs. The largest takes most of the time that all take. */
+function sizesOf(
+  { sizes }: ScaleRow,
+  { quick, full }: { readonly quick?: boolean; readonly full?: boolean },
+): readonly number[] {
+  const small = Math.ceil((sizes[0] ?? 1) / quickDivisor);
+  if (quick === true) return [small, small * 4];
+  return full === true ? sizes : sizes.slice(0, -1);
 }
 
 /** In a process of its own, with a directory of its own. */

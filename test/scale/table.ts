@@ -29,7 +29,8 @@ function growthOf(costs: readonly SizedCost[]): string {
   return ` (×${(last / first).toFixed(1)} from the smallest to the largest)`;
 }
 
-function perOperationUs({ processorMs, operations }: Cost, ms: number = processorMs): number {
+/** Of the thread, or of so many milliseconds. */
+export function perOperationUs({ processorMs, operations }: Cost, ms: number = processorMs): number {
   return (ms * 1000) / operations;
 }
 

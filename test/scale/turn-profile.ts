@@ -8,33 +8,36 @@ export interface Turn {
   readonly processorMs: number;
 }
 
-const sampleUs = 100;
+const sampleUs = 200;
 /** A thread that waits for the processor is not sampled: what a sample stands for is no longer than this. */
 const weightUsMax = 3 * sampleUs;
 const shownTurns = 5;
 const shownFunctions = 18;
+const shownFolders = 40;
 
-/** Samples this thread from now on; the text is of the turns that took longest. */
-export async function profileTurns(): Promise<(turns: readonly Turn[]) => Promise<string>> {
+/** Samples this thread from now on. */
+export async function sampleThread(): Promise<() => Promise<Profiler.Profile>> {
   const session = new Session();
   session.connect();
   await session.post('Profiler.enable');
   await session.post('Profiler.setSamplingInterval', { interval: sampleUs });
   await session.post('Profiler.start');
-  return async (turns) => {
+  return async () => {
     const { profile } = await session.post('Profiler.stop');
     session.disconnect();
-    const longest = turns.toSorted((a, b) => b.processorMs - a.processorMs).slice(0, shownTurns);
-    return longest.map((turn) => renderTurn(profile, turn)).join('\n');
+    return profile;
   };
+}
+
+/** The turns that took longest. Pure. */
+export function renderTurns(profile: Profiler.Profile, turns: readonly Turn[]): string {
+  const longest = turns.toSorted((a, b) => b.processorMs - a.processorMs).slice(0, shownTurns);
+  return longest.map((turn) => renderTurn(profile, turn)).join('\n');
 }
 
 /** Functions by the time in them and in what they called. Pure. */
 export function renderTurn(profile: Profiler.Profile, turn: Turn): string {
-  const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
-  const callers = new Map(
-    profile.nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id])),
-  );
+  const { nodes, callers } = treeOf(profile);
   const self = new Map<string, number>();
   const total = new Map<string, number>();
   let atUs = profile.startTime;
@@ -55,6 +58,59 @@ export function renderTurn(profile: Profiler.Profile, turn: Turn): string {
     .slice(0, shownFunctions)
     .map(([name, us]) => `  ${ms(us)}  ${ms(self.get(name) ?? 0)}  ${name}`);
   return [`turn of ${turn.processorMs.toFixed(1)} ms: with what was called, alone`, ...lines].join('\n');
+}
+
+/** Which folder's code the time went to: that of the function, or of whoever called what is Node's. Pure. */
+export function renderFolders(profile: Profiler.Profile, operations: number): string {
+  const { nodes, callers } = treeOf(profile);
+  const folders = new Map<string, number>();
+  const functions = new Map<string, number>();
+  const add = (to: Map<string, number>, name: string, us: number): void =>
+    void to.set(name, (to.get(name) ?? 0) + us);
+  for (const [index, deltaUs] of (profile.timeDeltas ?? []).entries()) {
+    const sampled = profile.samples?.[index];
+    const { functionName = '' } = nodes.get(sampled ?? -1)?.callFrame ?? {};
+    if (notWorking.has(functionName)) continue;
+    const us = Math.min(deltaUs, weightUsMax);
+    let id = sampled;
+    while (id !== undefined && folderOf(nodes.get(id)) === undefined) id = callers.get(id);
+    const garbage = functionName === '(garbage collector)' ? functionName : undefined;
+    add(folders, garbage ?? folderOf(nodes.get(id ?? -1)) ?? '(Node)', us);
+    add(functions, nameOf(nodes.get(sampled ?? -1)), us);
+  }
+  const lines = (of: Map<string, number>): readonly string[] =>
+    [...of]
+      .toSorted((a, b) => b[1] - a[1])
+      .slice(0, shownFolders)
+      .map(([name, us]) => `  ${(us / operations).toFixed(1).padStart(8)}  ${name}`);
+  const all = [...folders.values()].reduce((sum, us) => sum + us, 0);
+  return [
+    `µs per operation, ${(all / operations).toFixed(1)} in all: by folder`,
+    ...lines(folders),
+    'by function, alone',
+    ...lines(functions),
+  ].join('\n');
+}
+
+const notWorking: ReadonlySet<string> = new Set(['(idle)', '(program)', '(root)']);
+const root = new URL('../..', import.meta.url).href;
+
+function folderOf(node: Profiler.ProfileNode | undefined): string | undefined {
+  const { url = '' } = node?.callFrame ?? {};
+  if (!url.startsWith(root)) return undefined;
+  return url.slice(root.length).split('/').slice(0, -1).join('/');
+}
+
+function treeOf(profile: Profiler.Profile): {
+  readonly nodes: ReadonlyMap<number, Profiler.ProfileNode>;
+  readonly callers: ReadonlyMap<number, number>;
+} {
+  return {
+    nodes: new Map(profile.nodes.map((node) => [node.id, node])),
+    callers: new Map(
+      profile.nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id] as const)),
+    ),
+  };
 }
 
 function ms(us: number): string {

@@ -30,7 +30,8 @@ export class TrialCluster {
 
   /** What is so now; good until the next change. Most pods ask nothing of others, and nobody looks at the lists. */
   snapshot(): Snapshot {
-    const { affineNodes: _affine, nodesBelow: _below, antiAffineNodes, ...base } = this.#base;
+    const { affineNodes: _affine, nodesBelow: _below, antiAffineNodes, ...others } = this.#base;
+    const { affineCount: _affineCount, antiAffineCount: _antiAffineCount, ...base } = others;
     const all = (): readonly NodeInfo[] =>
       (this.#nodes ??= base.nodes.map((node) => this.#changed.get(node.name) ?? node));
     const antiAffine = (): readonly NodeInfo[] =>

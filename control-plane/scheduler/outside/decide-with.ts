@@ -35,7 +35,7 @@ export async function decideWith(context: SchedulingContext, start: number, aske
     feasible = await passed(context, search, asked);
   }
   const more = feasible.length > 1 ? await preferences(context, feasible, asked) : undefined;
-  const best = pickBest(context, feasible, more);
+  const best = pickBest(context, feasible, { more });
   return best === undefined
     ? unschedulable(search)
     : { kind: 'node', nodeName: best.name, examined: search.examined };

@@ -1,7 +1,8 @@
 import type { Pod, PodAffinityTerm } from '#api/generated/objects.ts';
-import type { FilterPlugin } from '#control-plane/scheduler/plugin.ts';
-import { antiAffinityOf, type Snapshot } from '#control-plane/scheduler/snapshot.ts';
+import { passes, type FilterPlugin, type SchedulingContext } from '#control-plane/scheduler/plugin.ts';
+import { antiAffinityOf, type NodeInfo } from '#control-plane/scheduler/snapshot.ts';
 import { labelOf, termsOf, type Term } from './affinity-terms.ts';
+import { domainSums, type DomainSums } from './domain-sums.ts';
 
 const affinityMismatch = "node(s) didn't match pod affinity rules";
 const antiAffinityMismatch = "node(s) didn't match pod anti-affinity rules";
@@ -39,50 +40,53 @@ export const interPodAffinityFilter: FilterPlugin = {
         return false;
     }
   },
-  filter: ({ pod, snapshot }) => {
+  filter: (context) => {
+    const { pod, snapshot } = context;
     const { podAffinity, podAntiAffinity } = pod.spec?.affinity ?? {};
     const wanted = termsOf(podAffinity?.requiredDuringSchedulingIgnoredDuringExecution, pod, snapshot);
     const unwanted = termsOf(podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution, pod, snapshot);
-    const refused = domainsThatRefuse(pod, snapshot);
-    if (wanted.length === 0 && unwanted.length === 0 && refused.size === 0) return undefined;
+    const refused = domainsThatRefuse(context);
+    if (wanted.length === 0 && unwanted.length === 0 && refused?.isEmpty !== false) return undefined;
     // A pod counts for a term only if it is selected by all of them.
-    const wantedDomains = domainsOf(together(wanted), snapshot);
-    const unwantedDomains = domainsOf(unwanted, snapshot);
+    const wantedDomains = domainsOf(context, 'wanted', together(wanted));
+    const unwantedDomains = domainsOf(context, 'unwanted', unwanted);
     // The first pod of a group that wants to be together has nobody to join: it may begin anywhere.
     const isFirst =
-      wantedDomains.every((domains) => domains.size === 0) && wanted.every((term) => term.selects(pod));
+      wantedDomains.every((domains) => domains.isEmpty) && wanted.every((term) => term.selects(pod));
     return (node) => {
-      const isIn = (terms: readonly Term[], domains: readonly ReadonlySet<string>[]) => (term: Term) =>
-        domains[terms.indexOf(term)]?.has(labelOf(node, term.topologyKey) ?? '') === true;
+      const isIn =
+        (domains: readonly DomainSums[]) =>
+        ({ topologyKey }: Term, index: number): boolean =>
+          domains[index]?.has(node, topologyKey) === true;
       const hasLabels = wanted.every((term) => labelOf(node, term.topologyKey) !== undefined);
-      if (!hasLabels || (!isFirst && !wanted.every(isIn(wanted, wantedDomains)))) return [affinityMismatch];
-      if (unwanted.some(isIn(unwanted, unwantedDomains))) return [antiAffinityMismatch];
-      const isRefused = [...refused].some(([key, values]) => values.has(labelOf(node, key) ?? ''));
-      return isRefused ? [existingAntiAffinityMismatch] : [];
+      if (!hasLabels || (!isFirst && !wanted.every(isIn(wantedDomains)))) return [affinityMismatch];
+      if (unwanted.some(isIn(unwantedDomains))) return [antiAffinityMismatch];
+      return refused?.hasAny(node) === true ? [existingAntiAffinityMismatch] : passes;
     };
   },
 };
 
-/** Topology domains in which a running pod refuses this one, by label key. */
-function domainsThatRefuse(pod: Pod, snapshot: Snapshot): ReadonlyMap<string, ReadonlySet<string>> {
-  const refused = new Map<string, Set<string>>();
-  const nodes = snapshot.antiAffineNodes ?? snapshot.nodes.filter((node) => node.antiAffinePods.size > 0);
-  for (const node of nodes) {
-    for (const key of node.antiAffinePods) {
+/** Topology domains in which a running pod refuses this one; undefined: no pod refuses any. */
+function domainsThatRefuse(context: SchedulingContext): DomainSums | undefined {
+  const { pod, snapshot } = context;
+  if (snapshot.antiAffineCount === 0) return undefined;
+  const refusedOn = (node: NodeInfo): readonly (readonly [string, number])[] =>
+    [...node.antiAffinePods].flatMap((key) => {
       const other = node.pods.get(key);
-      if (other === undefined) continue;
-      for (const term of termsOf(antiAffinityOf(other), other, snapshot)) {
-        const value = labelOf(node, term.topologyKey);
-        if (value === undefined || !term.selects(pod)) continue;
-        refused.set(term.topologyKey, (refused.get(term.topologyKey) ?? new Set()).add(value));
-      }
-    }
-  }
-  return refused;
+      const terms = other === undefined ? [] : termsOf(antiAffinityOf(other), other, snapshot);
+      return terms.flatMap((term) => (term.selects(pod) ? [[term.topologyKey, 1] as const] : []));
+    });
+  return domainSums(context, 'refused', refusedOn, snapshot.antiAffineNodes);
 }
 
-function domainsOf(terms: readonly Term[], snapshot: Snapshot): readonly ReadonlySet<string>[] {
-  return terms.map((term) => new Set(countsByDomain(term, snapshot).keys()));
+/** Where those are that the terms select, each of its own. */
+function domainsOf(context: SchedulingContext, name: string, terms: readonly Term[]): readonly DomainSums[] {
+  return terms.map(({ topologyKey, selects }, index) =>
+    domainSums(context, `${name} ${index}`, ({ pods }) => {
+      const count = [...pods.values()].filter(selects).length;
+      return count === 0 ? [] : [[topologyKey, count]];
+    }),
+  );
 }
 
 /** As kube-scheduler counts: whom one of the terms selects and another does not is nobody to join. */
@@ -90,15 +94,4 @@ function together(terms: readonly Term[]): readonly Term[] {
   if (terms.length <= 1) return terms;
   const selects = (pod: Pod): boolean => terms.every((term) => term.selects(pod));
   return terms.map(({ topologyKey }) => ({ topologyKey, selects }));
-}
-
-function countsByDomain(term: Term, snapshot: Snapshot): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const node of snapshot.nodes) {
-    const value = labelOf(node, term.topologyKey);
-    if (value === undefined) continue;
-    const count = [...node.pods.values()].filter(term.selects).length;
-    if (count > 0) counts.set(value, (counts.get(value) ?? 0) + count);
-  }
-  return counts;
 }

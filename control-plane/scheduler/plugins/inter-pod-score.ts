@@ -2,33 +2,12 @@ import type { Pod, PodAffinityTerm, WeightedPodAffinityTerm } from '#api/generat
 import type { PluginArgs } from '#control-plane/scheduler/config/plugin-args.ts';
 import type { ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 import type { NodeInfo, Snapshot } from '#control-plane/scheduler/snapshot.ts';
-import { labelOf, termsOf, type Term } from './affinity-terms.ts';
+import { termsOf, type Term } from './affinity-terms.ts';
+import { domainSums } from './domain-sums.ts';
 
 interface Weighted {
   readonly weight: number;
   readonly term: Term;
-}
-
-/** What pods say for and against others of them, by label key and value. */
-class Sums {
-  readonly #byKey = new Map<string, Map<string, number>>();
-
-  add(node: NodeInfo, topologyKey: string, weight: number): void {
-    const value = labelOf(node, topologyKey);
-    if (value === undefined || weight === 0) return;
-    const byValue = this.#byKey.get(topologyKey) ?? new Map<string, number>();
-    this.#byKey.set(topologyKey, byValue.set(value, (byValue.get(value) ?? 0) + weight));
-  }
-
-  get isEmpty(): boolean {
-    return this.#byKey.size === 0;
-  }
-
-  of(node: NodeInfo): number {
-    let sum = 0;
-    for (const [key, byValue] of this.#byKey) sum += byValue.get(labelOf(node, key) ?? '') ?? 0;
-    return sum;
-  }
 }
 
 /**
@@ -43,32 +22,47 @@ export function interPodAffinityScore({
     name: 'InterPodAffinity',
     weight: 2,
     normalization: 'range',
-    score: ({ pod, snapshot }) => {
+    score: (context) => {
+      const { pod, snapshot } = context;
       const own = preferencesOf(pod, snapshot);
       if (own.length === 0 && ignorePreferredTermsOfExistingPods) return undefined;
-      const sums = new Sums();
-      if (own.length > 0) for (const node of snapshot.nodes) addWanted(sums, node, own);
-      const affine = snapshot.affineNodes ?? snapshot.nodes.filter(({ affinePods }) => affinePods.size > 0);
-      for (const node of affine)
-        for (const key of node.affinePods) {
+      if (own.length === 0 && snapshot.affineCount === 0) return undefined;
+      const theirsOn = (node: NodeInfo): readonly Wish[] =>
+        [...node.affinePods].flatMap((key) => {
           const other = node.pods.get(key);
-          if (other === undefined) continue;
+          if (other === undefined) return [];
           const required = other.spec?.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
           const theirs = [
             ...weightedTerms(required ?? [], { weight: hardPodAffinityWeight, owner: other, snapshot }),
             ...(ignorePreferredTermsOfExistingPods ? [] : preferencesOf(other, snapshot)),
           ];
-          for (const { weight, term } of theirs)
-            if (term.selects(pod)) sums.add(node, term.topologyKey, weight);
-        }
-      return sums.isEmpty ? undefined : (node) => sums.of(node);
+          return theirs.flatMap(wishFor(pod));
+        });
+      const wishesOn = (node: NodeInfo): readonly Wish[] => [...ownOn(node, own), ...theirsOn(node)];
+      const wishes = domainSums(
+        context,
+        'wishes',
+        wishesOn,
+        own.length > 0 ? undefined : snapshot.affineNodes,
+      );
+      return wishes.isEmpty ? undefined : (node) => wishes.of(node);
     },
   };
 }
 
-function addWanted(sums: Sums, node: NodeInfo, own: readonly Weighted[]): void {
-  for (const other of node.pods.values())
-    for (const { weight, term } of own) if (term.selects(other)) sums.add(node, term.topologyKey, weight);
+/** What is said for a domain, or against it. */
+type Wish = readonly [topologyKey: string, weight: number];
+
+const noWishes: readonly Wish[] = [];
+
+function ownOn({ pods }: NodeInfo, own: readonly Weighted[]): readonly Wish[] {
+  if (own.length === 0) return noWishes;
+  return [...pods.values()].flatMap((other) => own.flatMap(wishFor(other)));
+}
+
+function wishFor(pod: Pod): (one: Weighted) => readonly Wish[] {
+  return ({ weight, term }) =>
+    weight !== 0 && term.selects(pod) ? [[term.topologyKey, weight] as const] : noWishes;
 }
 
 /** For others, and against them. */

@@ -29,6 +29,7 @@ export function nodeAffinityFilter(added: NodeAffinity | undefined): FilterPlugi
   const fits = (pod: Pod, node: Node): boolean => isAllowed(node) && matchesNodeAffinity(pod, node);
   return {
     name: 'NodeAffinity',
+    isSteady: true,
     mayHelp: (pod, event) =>
       event.kind === 'node' && fits(pod, event.current) && (event.old === undefined || !fits(pod, event.old)),
     onlyNodes: nodesNamedBy,
@@ -47,6 +48,7 @@ export function nodeAffinityScore(added: NodeAffinity | undefined): ScorePlugin 
   const addedTerms = added?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
   return {
     name: 'NodeAffinity',
+    isSteady: true,
     weight: 2,
     normalization: 'proportional',
     score: ({ pod }) => {

@@ -18,6 +18,7 @@ const features: readonly { readonly name: string; readonly isNeededBy: (pod: Pod
 /** A pod goes where all is that it needs of nodes of some versions only. */
 export const nodeDeclaredFeaturesFilter: FilterPlugin = {
   name: 'NodeDeclaredFeatures',
+  isSteady: true,
   filter: ({ pod }) => {
     const needed = features.filter(({ isNeededBy }) => isNeededBy(pod)).map(({ name }) => name);
     if (needed.length === 0) return undefined;

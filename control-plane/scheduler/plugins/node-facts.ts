@@ -4,6 +4,7 @@ import { passes, type FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 
 export const nodeNameFilter: FilterPlugin = {
   name: 'NodeName',
+  isSteady: true,
   mayHelp: (pod, event) => event.kind === 'node' && event.current.metadata?.name === pod.spec?.nodeName,
   filter: ({ pod }) => {
     const wanted = pod.spec?.nodeName;
@@ -17,6 +18,7 @@ const cordonTaint: Taint = { key: 'node.kubernetes.io/unschedulable', effect: 'N
 /** A cordoned node takes only pods that tolerate the taint that stands for it. */
 export const nodeUnschedulableFilter: FilterPlugin = {
   name: 'NodeUnschedulable',
+  isSteady: true,
   mayHelp: (_pod, event) =>
     event.kind === 'node' &&
     event.current.spec?.unschedulable !== true &&

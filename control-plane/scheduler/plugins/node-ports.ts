@@ -5,6 +5,7 @@ import { passes, type FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 /** Host ports that are free on the node. */
 export const nodePortsFilter: FilterPlugin = {
   name: 'NodePorts',
+  isSteady: true,
   mayHelp: (pod, event) => {
     if (event.kind === 'node') return true;
     if (event.kind !== 'podGone') return false;

@@ -29,6 +29,7 @@ const fitFilter = (
   countedOf: (pod: Pod) => readonly (readonly [name: string, amount: number])[],
 ): FilterPlugin => ({
   name: 'NodeResourcesFit',
+  isSteady: true,
   mayHelp: (pod, event) => {
     if (event.kind === 'podGone' || event.kind === 'podShrunk') return true;
     // A class of devices may stand for what no node has.

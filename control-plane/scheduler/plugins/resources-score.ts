@@ -13,6 +13,7 @@ export function resourcesScore({ strategy, resources, shape }: FitArgs): ScorePl
   const hasSilence = strategy === 'RequestedToCapacityRatio';
   return {
     name: 'NodeResourcesFit',
+    isSteady: true,
     weight: 1,
     normalization: 'none',
     score: ({ pod }) => {
@@ -46,6 +47,7 @@ export function resourcesScore({ strategy, resources, shape }: FitArgs): ScorePl
 export function balancedAllocationScore(resources: readonly ResourceWeight[]): ScorePlugin {
   return {
     name: 'NodeResourcesBalancedAllocation',
+    isSteady: true,
     weight: 1,
     normalization: 'none',
     score: ({ pod }) => {

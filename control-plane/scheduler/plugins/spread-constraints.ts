@@ -1,6 +1,7 @@
 import { controllerUidOf, serviceSelectorOf } from '#control-plane/scheduler/pod-facts.ts';
 import type { SchedulingContext } from '#control-plane/scheduler/plugin.ts';
 import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';
+import { sumsOver, type Sum } from '#control-plane/scheduler/template-memory.ts';
 import type { Pod, TopologySpreadConstraint } from '#api/generated/objects.ts';
 import { labelSelectorFromObject, matchesLabels, type LabelMatcher } from '#api/meta/selector.ts';
 import { matchesNodeAffinity } from '#api/pod/node-affinity.ts';
@@ -17,6 +18,8 @@ export interface Constraint {
   readonly considers: (node: NodeInfo) => boolean;
   /** How many of the node's pods it counts. */
   readonly countOn: (node: NodeInfo) => number;
+  /** What both depend on beside the pod and the node, and which of the pod's constraints it is. */
+  readonly name: string;
 }
 
 type When = TopologySpreadConstraint['whenUnsatisfiable'];
@@ -55,12 +58,15 @@ export function selectorOf(constraint: TopologySpreadConstraint, pod: Pod): Labe
 /** `isEmpty`: it would select all, and counts none (kube-scheduler countPodsMatchSelector). */
 interface Counted {
   readonly counts: (pod: Pod) => boolean;
+  /** What it depends on beside the pod. */
+  readonly by: string;
   readonly isEmpty: boolean;
 }
 
 function selectedBy(selector: LabelMatcher): Counted {
   return {
     counts: ({ metadata }) => matchesLabels(selector, metadata?.labels),
+    by: '',
     isEmpty: selector.requirements.length === 0 && selector.nothing !== true,
   };
 }
@@ -77,14 +83,15 @@ function siblingsOf({ pod, snapshot }: SchedulingContext): Counted | undefined {
   const counts = (other: Pod): boolean =>
     (controller === undefined || controllerUidOf(other) === controller) &&
     selectors.every((selector) => matchesLabels(selector, other.metadata?.labels));
-  return { counts, isEmpty: false };
+  return { counts, by: JSON.stringify(selectors), isEmpty: false };
 }
 
-function ready(constraint: TopologySpreadConstraint, pod: Pod, { counts, isEmpty }: Counted): Constraint {
+function ready(constraint: TopologySpreadConstraint, pod: Pod, { counts, by, isEmpty }: Counted): Constraint {
   const { topologyKey, maxSkew, minDomains = 1 } = constraint;
   const namespace = pod.metadata?.namespace;
   return {
     ...{ topologyKey, maxSkew, minDomains, isSelfMatch: counts(pod) },
+    name: `${JSON.stringify(constraint)} ${by}`,
     considers: (node) => isConsidered(constraint, pod, node),
     countOn: ({ pods }) => {
       if (isEmpty) return 0;
@@ -99,6 +106,23 @@ function ready(constraint: TopologySpreadConstraint, pod: Pod, { counts, isEmpty
       return count;
     },
   };
+}
+
+/** The pods that it counts, by the value of its topology label, over the nodes that it considers and that have the labels of all. */
+export function countsOf(
+  constraint: Constraint,
+  {
+    context,
+    constraints,
+  }: { readonly context: SchedulingContext; readonly constraints: readonly Constraint[] },
+): ReadonlyMap<string, Sum> {
+  const { topologyKey, considers, countOn, name } = constraint;
+  const keys = constraints.map((one) => one.topologyKey).join();
+  return sumsOver(context, `spread ${keys} ${name}`, (node) =>
+    hasAllKeys(node, constraints) && considers(node)
+      ? [[memberOf(node.node.metadata?.labels, topologyKey) ?? '', countOn(node)]]
+      : [],
+  );
 }
 
 /** nodeAffinityPolicy honours by default, nodeTaintsPolicy ignores by default. */

@@ -2,7 +2,7 @@ import type { TopologySpreadConstraint } from '#api/generated/objects.ts';
 import { memberOf } from '#api/wire/json.ts';
 import type { ScorePlugin, SchedulingContext } from '#control-plane/scheduler/plugin.ts';
 import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';
-import { constraintsFor, hasAllKeys, type Constraint } from './spread-constraints.ts';
+import { constraintsFor, countsOf, hasAllKeys, type Constraint } from './spread-constraints.ts';
 
 const hostname = 'kubernetes.io/hostname';
 
@@ -31,26 +31,19 @@ export function topologySpreadScore(byDefault: readonly TopologySpreadConstraint
 }
 
 function partOf(
-  { topologyKey, maxSkew, considers, countOn }: Constraint,
-  {
-    context: { snapshot },
-    scored,
-    constraints,
-  }: {
+  constraint: Constraint,
+  asked: {
     readonly context: SchedulingContext;
     readonly scored: readonly NodeInfo[];
     readonly constraints: readonly Constraint[];
   },
 ): (node: NodeInfo) => number {
+  const { topologyKey, maxSkew, countOn } = constraint;
+  const { scored } = asked;
   const valueOf = ({ node }: NodeInfo): string => memberOf(node.metadata?.labels, topologyKey) ?? '';
   const weighed = (count: number, domains: number): number => count * Math.log(domains + 2) + (maxSkew - 1);
   if (topologyKey === hostname) return (node) => weighed(countOn(node), scored.length);
-  const counts = new Map(scored.map((node) => [valueOf(node), 0]));
-  for (const node of snapshot.nodes) {
-    const value = valueOf(node);
-    const before = counts.get(value);
-    if (before !== undefined && hasAllKeys(node, constraints) && considers(node))
-      counts.set(value, before + countOn(node));
-  }
-  return (node) => weighed(counts.get(valueOf(node)) ?? 0, counts.size);
+  const domains = new Set(scored.map(valueOf)).size;
+  const counts = countsOf(constraint, asked);
+  return (node) => weighed(counts.get(valueOf(node))?.amount ?? 0, domains);
 }

@@ -6,6 +6,7 @@ const refusingEffects = ['NoSchedule', 'NoExecute'] as const;
 
 export const taintTolerationFilter: FilterPlugin = {
   name: 'TaintToleration',
+  isSteady: true,
   mayHelp: (pod, event) => {
     const isTolerated = (node: Node): boolean =>
       findUntoleratedTaint(pod.spec?.tolerations, node.spec?.taints, refusingEffects) === undefined;
@@ -24,6 +25,7 @@ export const taintTolerationFilter: FilterPlugin = {
 /** Fewer preferences against the pod are better. */
 export const taintTolerationScore: ScorePlugin = {
   name: 'TaintToleration',
+  isSteady: true,
   weight: 3,
   normalization: 'reversed',
   score:

@@ -1,15 +1,16 @@
 import type { TopologySpreadConstraint } from '#api/generated/objects.ts';
 import { matchesLabels } from '#api/meta/selector.ts';
+import type { Sum } from '#control-plane/scheduler/template-memory.ts';
 import { memberOf } from '#api/wire/json.ts';
 import { passes, type FilterPlugin, type SchedulingContext } from '#control-plane/scheduler/plugin.ts';
-import { constraintsFor, hasAllKeys, selectorOf, type Constraint } from './spread-constraints.ts';
+import { constraintsFor, countsOf, selectorOf, type Constraint } from './spread-constraints.ts';
 
 const mismatch = "node(s) didn't match pod topology spread constraints";
 const missingLabel = `${mismatch} (missing required label)`;
 
 /** The pods that a constraint counts, by the value of its topology label, over the nodes that it considers. */
 interface Domains extends Constraint {
-  readonly counts: ReadonlyMap<string, number>;
+  readonly counts: ReadonlyMap<string, Sum>;
   /** Of the emptiest of them. */
   readonly lowest: number;
 }
@@ -49,7 +50,7 @@ export function topologySpreadFilter(
         for (const { topologyKey, counts, isSelfMatch, lowest, maxSkew } of all) {
           const value = memberOf(node.metadata?.labels, topologyKey);
           if (value === undefined) return [missingLabel];
-          const skew = (counts.get(value) ?? 0) + (isSelfMatch ? 1 : 0) - lowest;
+          const skew = (counts.get(value)?.amount ?? 0) + (isSelfMatch ? 1 : 0) - lowest;
           if (skew > maxSkew) return [mismatch];
         }
         return passes;
@@ -64,16 +65,10 @@ function domainsOf(
 ): readonly Domains[] {
   const constraints = constraintsFor(context, 'DoNotSchedule', byDefault);
   if (constraints.length === 0) return [];
-  const nodes = context.snapshot.nodes.filter((node) => hasAllKeys(node, constraints));
   return constraints.map((constraint) => {
-    const counts = new Map<string, number>();
-    for (const node of nodes) {
-      if (!constraint.considers(node)) continue;
-      const value = memberOf(node.node.metadata?.labels, constraint.topologyKey) ?? '';
-      counts.set(value, (counts.get(value) ?? 0) + constraint.countOn(node));
-    }
+    const counts = countsOf(constraint, { context, constraints });
     let lowest = Infinity;
-    for (const count of counts.values()) lowest = Math.min(lowest, count);
+    for (const { amount } of counts.values()) lowest = Math.min(lowest, amount);
     // With fewer domains than minDomains the emptiest counts as 0.
     const isShort = counts.size === 0 || counts.size < constraint.minDomains;
     return { ...constraint, counts, lowest: isShort ? 0 : lowest };

@@ -38,6 +38,7 @@ export class Nominations {
 
   /** Asked of each node for each pod: no list is made where nobody is. */
   on(nodeName: string): readonly Pod[] {
+    if (this.#byNode.size === 0) return nobody;
     const pods = this.#byNode.get(nodeName);
     return pods === undefined ? nobody : [...pods.values()];
   }

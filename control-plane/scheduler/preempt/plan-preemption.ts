@@ -1,11 +1,6 @@
 import type { Pod, PodDisruptionBudget } from '#api/generated/objects.ts';
-import {
-  fitOfChanged,
-  nominatedBefore,
-  withPods,
-  type Fit,
-  type Refusal,
-} from '#control-plane/scheduler/fit.ts';
+import { fitOfChanged, nominatedBefore, withPods, type Fit } from '#control-plane/scheduler/fit.ts';
+import type { Refusal } from '#control-plane/scheduler/template-memory.ts';
 import type { Profile, SchedulingContext } from '#control-plane/scheduler/plugin.ts';
 import { defaultProfile } from '#control-plane/scheduler/profile.ts';
 import type { VictimsOn } from '#control-plane/scheduler/outside/outsider.ts';

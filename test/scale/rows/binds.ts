@@ -15,6 +15,7 @@ export const binds: ScaleRow = {
   name: 'binds',
   operation: 'pod bound by the scheduler',
   of: 'nodes',
+  limits: { usPerOperation: 1000 },
   sizes: [300, 1_250, 5_000],
   run: async (size) => {
     await using stack = new AsyncDisposableStack();
