@@ -38,6 +38,7 @@ const config: ViteUserConfig = defineConfig({
     // Deadlines are for what never comes: on a machine that is busy with other things all takes twenty times as long.
     testTimeout: 180_000,
     hookTimeout: 180_000,
+    teardownTimeout: 180_000,
     expect: { poll: { timeout: 60_000 } },
     maxWorkers: 3, // Of two cores, as files that wait for clusters leave one idle.
     setupFiles: ['./test/ci/meter.setup.ts'],

@@ -3,7 +3,7 @@
  * long. V8's bytecode is good on any processor of the kind, but the folder that Node looks in is named after the processor's features,
  * too (v8.cachedDataVersionTag()), and so gets its name in the guest.
  */
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { repositoryRoot } from '#bin/paths.ts';
@@ -23,8 +23,9 @@ mount --rbind "$1" ${guestRoot}
 "$2" ${guestRoot}/bin/podwright.ts load
 exec "$2" --input-type=module --eval "$3"`;
 
-/** Loads what the guest's programs load, the job's with them, and keeps in `directory` what Node makes of it. As root, or where users may have namespaces. */
+/** Loads what the guest's programs load, the job's with them, and keeps in `directory`, which is made anew, what Node makes of it. As root, or where users may have namespaces. */
 export async function fillCompileCache(directory: string, program: string): Promise<void> {
+  await rm(directory, { recursive: true, force: true }); // Of an earlier machine's job.
   await mkdir(directory, { recursive: true });
   const asRoot = process.getuid?.() === 0 ? [] : ['--map-root-user'];
   const load = [...commands, program].map((path) => `await import('${guestRoot}/${path}');`).join('\n');

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { withoutTag } from './compile-cache.ts';
 import { orderModules, productionPackages } from './image.ts';
 import { planVm } from './machine.ts';
 import { parsePrintUris } from './packages.ts';
@@ -64,4 +65,14 @@ it.each([
   ['3', undefined],
 ])('parseReport(%s)', (line, want) => {
   expect(parseReport(line)).toEqual(want);
+});
+
+describe('withoutTag()', () => {
+  it('leaves version, processor and user as they are', () => {
+    expect(withoutTag('v26.10.0-x64-310b2ce3-0')).toBe('v26.10.0-x64-TAG-0');
+  });
+
+  it.each(['', 'v26.10.0-x64-TAG-0', 'v26.10.0-x64-310b2ce3'])('refuses %j', (folder) => {
+    expect(() => withoutTag(folder)).toThrow('find the tag');
+  });
 });
