@@ -45,11 +45,11 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
 }
 
 const pollMs = 50;
-const pollMsMax = 2000;
+const pollMsMax = 500;
 
 /**
- * Polls a claim about the outside world until it holds. The deadline is generous; nothing is measured by it. A question that takes long (kubectl is 0.2 s of
- * processor time) is asked for half of the time at most: what it waits for wants the processors, too.
+ * Polls a claim about the outside world until it holds. The deadline is generous; nothing is measured by it. Between questions that take long (kubectl is 0.2 s of
+ * processor time) the pause is as long, up to half a second: what it waits for wants the processors, too.
  */
 export async function eventually<T>(
   what: string,

@@ -1,4 +1,6 @@
 /** kill -9 of the agent, of a supervisor, of the server, in the middle of work. */
+import { writeFileSync } from 'node:fs';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { startTicksOf } from '#bin/up/state.ts';
@@ -35,7 +37,9 @@ describe.skipIf(!canRun)('kill -9 (needs kubectl)', () => {
     const marker = `podwright-writer-${process.pid}`;
     const script = `i=0; while [ $i -lt 8000 ]; do j=0; while [ $j -lt 20 ]; do echo line $i; i=$((i+1)); j=$((j+1)); done; usleep 10000; done; echo ${marker}; sleep 3600`;
     await cluster.must(`run writer --image=${image} --restart=Never -- sh -c "${script}"`);
-    await cluster.must(`run exits --image=${image} --restart=Never -- sh -c "sleep 2; exit 42"`);
+    const exitsMarker = `podwright-exits-${process.pid}`;
+    const exit = `: ${exitsMarker}; until test -e /now; do sleep 0.1; done; exit 42`;
+    await cluster.must(`run exits --image=${image} --restart=Never -- sh -c "${exit}"`);
     await eventually(
       'both run',
       async () => (await cluster.must('get pods --no-headers')).match(/Running/g)?.length === 2,
@@ -43,9 +47,11 @@ describe.skipIf(!canRun)('kill -9 (needs kubectl)', () => {
     const [writer = 0] = pidsOf(new RegExp(`^sh -c .*${marker}`));
     const startedAt = startTicksOf(writer);
     expect(startedAt).toBeDefined();
+    const [exits = 0] = pidsOf(new RegExp(`^sh -c .*${exitsMarker}`));
 
     const killed = agent();
     process.kill(killed, 'SIGKILL');
+    writeFileSync(`/proc/${exits}/root/now`, '');
     await eventually('a new agent', async () => pidsOf(/podwright\.ts agent /).some((pid) => pid !== killed));
 
     await eventually(
