@@ -7,11 +7,11 @@ const text = readFileSync(path.join(root, 'docs/hacking.md'), 'utf8');
 /** Paragraphs, items and rows. */
 const paragraphs = text.split(/\n(?=\n|- |\| )/);
 
-/** What a paragraph names in backticks that looks like a file or a folder of the repository. */
+/** What a paragraph names in backticks that looks like a file or a folder of the repository; what is in build/, runs leave there. */
 function namesIn(paragraph: string): readonly string[] {
   return [...paragraph.matchAll(/`([^`\n]+)`/g)]
     .map(([, name = '']) => name)
-    .filter((name) => /^[a-z][\w./-]*$/.test(name))
+    .filter((name) => /^[a-z][\w./-]*$/.test(name) && !name.startsWith('build/'))
     .filter((name) => name.endsWith('/') || /\.(ts|md|json|txt|c|h|nft)$/.test(name));
 }
 
