@@ -3,16 +3,20 @@ import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { deviceAt, listHostDevices } from '#agent/runtime/host-devices.ts';
-import type { ContainerConfig } from '#agent/runtime/runtime.ts';
+import type { ContainerConfig, ContainerHooks } from '#agent/runtime/runtime.ts';
 import { editsFor, readCdiFiles } from './cdi/cdi-files.ts';
 import type { CdiDeviceNode, CdiEdits, CdiMount } from './cdi/cdi-spec.ts';
 import type { DeviceAnswer } from './device.ts';
 
 export interface ContainerDevices extends Pick<ContainerConfig, 'env' | 'mounts' | 'devices'> {
   readonly additionalGids: readonly number[];
+  readonly hooks: ContainerHooks;
 }
 
-export const noDevices: ContainerDevices = { env: [], mounts: [], devices: [], additionalGids: [] };
+export const noDevices: ContainerDevices = {
+  ...{ env: [], mounts: [], devices: [], additionalGids: [] },
+  hooks: {},
+};
 
 type Mount = ContainerConfig['mounts'][number];
 type LaunchDevice = ContainerConfig['devices'][number];
@@ -53,7 +57,19 @@ export async function readContainerDevices(
     mounts: [...mounts.values()],
     devices: [...devices.values()],
     additionalGids: [...new Set(edits.flatMap(({ additionalGids }) => additionalGids))],
+    hooks: hooksOf(edits),
   };
+}
+
+/** By stage, in the order of the devices. */
+function hooksOf(edits: readonly CdiEdits[]): ContainerHooks {
+  const byStage = Map.groupBy(
+    edits.flatMap(({ hooks }) => hooks),
+    ({ stage }) => stage,
+  );
+  return Object.fromEntries(
+    [...byStage].map(([stage, hooks]) => [stage, hooks.map(({ stage: _stage, ...hook }) => hook)]),
+  );
 }
 
 function envOf({ env }: CdiEdits): ContainerDevices['env'] {

@@ -2,6 +2,7 @@
  * The runtime port: what the kubelet asks of sandboxes, containers, images and logs. Observation is event-driven: the
  * runtime tells which pod changed, and `observe` answers from what it knows (never a polling loop).
  */
+import type { OciConfig } from '#api/oci/runtime/config.ts';
 import type { CgroupStats } from '#native/cgroup/cgroup.ts';
 import type { Duplex, Readable } from 'node:stream';
 import type {
@@ -113,6 +114,8 @@ export interface ContainerConfig {
   readonly runAsNonRoot: boolean;
   readonly security: ContainerLaunch['security'];
   readonly devices: ContainerLaunch['devices'];
+  /** What devices want run at points of its life (CDI): by a handler that is an OCI runtime, or the start is refused. */
+  readonly hooks?: ContainerHooks | undefined;
   readonly rlimits: ContainerLaunch['rlimits'];
   readonly oomScoreAdj: number;
   /** The running container of the pod whose pid namespace this one joins (CRI: NamespaceMode TARGET). Undefined: the sandbox's choice. */
@@ -123,6 +126,9 @@ export interface ContainerConfig {
   /** Where `terminationMessagePath` lies on the host (the caller also mounts it); read when the container has ended. */
   readonly termination?: TerminationMessage | undefined;
 }
+
+/** By stage (runtime-spec, config.md, "POSIX-platform Hooks"). */
+export type ContainerHooks = NonNullable<OciConfig['hooks']>;
 
 export interface TerminationMessage {
   readonly path: string;

@@ -2,6 +2,7 @@
 import { isAbsolute } from 'node:path';
 import { PodwrightError } from '#base/errors.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import { hookStages, type HookStage, type OciHook } from '#api/oci/runtime/config.ts';
 import { isObject } from '#api/wire/json.ts';
 import { isCdiDeviceName, isCdiKind } from './cdi-name.ts';
 
@@ -20,8 +21,15 @@ export interface CdiEdits {
   readonly deviceNodes: readonly CdiDeviceNode[];
   readonly mounts: readonly CdiMount[];
   readonly additionalGids: readonly number[];
+  /** In their order; who runs them is the OCI runtime. */
+  readonly hooks: readonly CdiHook[];
   /** What it asks for that containers here do not get, by its field. */
   readonly unsupported: readonly string[];
+}
+
+/** A program that an OCI runtime runs at a point of the life of a container. */
+export interface CdiHook extends OciHook {
+  readonly stage: HookStage;
 }
 
 /** What is left out is that of the host's. */
@@ -124,13 +132,8 @@ class EditsReader {
       additionalGids: listAt(edits, 'additionalGids', place)
         .map((each, index) => idOf(each, `${place}.additionalGids[${index}]`))
         .filter((gid) => gid > 0),
-      unsupported: [
-        ...listAt(edits, 'hooks', place).map((each, index) => {
-          const hook = objectAt(each, `${place}.hooks[${index}]`);
-          return `containerEdits.hooks (${textAt(hook, 'hookName', place)})`;
-        }),
-        ...(edits['intelRdt'] === undefined ? [] : ['containerEdits.intelRdt']),
-      ],
+      hooks: listAt(edits, 'hooks', place).map((each, index) => hookOf(each, `${place}.hooks[${index}]`)),
+      unsupported: edits['intelRdt'] === undefined ? [] : ['containerEdits.intelRdt'],
     };
   }
 
@@ -174,6 +177,30 @@ class EditsReader {
       type: mount['type'] === undefined ? undefined : textAt(mount, 'type', place),
     };
   }
+}
+
+function hookOf(value: unknown, place: string): CdiHook {
+  const hook = objectAt(value, place);
+  allow(hook, ['hookName', 'path', 'args', 'env', 'timeout'], place);
+  const name = textAt(hook, 'hookName', place);
+  const stage = hookStages.find((one) => one === name);
+  if (stage === undefined) return fail(`${place}.hookName`, `${name} is none of ${hookStages.join(', ')}`);
+  const texts = (field: string): readonly string[] =>
+    listAt(hook, field, place).map((each, index) =>
+      typeof each === 'string' && !each.includes('\0')
+        ? each
+        : fail(`${place}.${field}[${index}]`, 'it is no text'),
+    );
+  const { timeout } = hook;
+  return {
+    stage,
+    path: pathAt(hook, 'path', place),
+    ...(hook['args'] === undefined ? {} : { args: texts('args') }),
+    ...(hook['env'] === undefined
+      ? {}
+      : { env: texts('env').map((each, index) => envOf(each, `${place}.env[${index}]`)) }),
+    ...(timeout === undefined ? {} : { timeout: idOf(timeout, `${place}.timeout`) }),
+  };
 }
 
 function fail(place: string, why: string): never {

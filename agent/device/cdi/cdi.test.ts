@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { isPodwrightError } from '#base/errors.ts';
 import { createRandom } from '#base/random.fixture.ts';
+import { readContainerDevices } from '#agent/device/container-devices.ts';
 import { cdiFilesMax, editsFor, readCdiFiles } from './cdi-files.ts';
 import { isCdiKind, parseCdiName } from './cdi-name.ts';
 import { cdiVersions, parseCdiSpec } from './cdi-spec.ts';
@@ -86,7 +87,10 @@ describe('parseCdiSpec()', () => {
     };
     const full = {
       ...good,
-      containerEdits: { ...good.containerEdits, hooks: [{ hookName: 'x', path: '/x' }] },
+      containerEdits: {
+        ...good.containerEdits,
+        hooks: [{ hookName: 'createRuntime', path: '/x', args: ['x'], env: ['A=1'], timeout: 5 }],
+      },
     };
     for (let run = 0; run < 500; run++) {
       const document = mutate(full);
@@ -135,15 +139,36 @@ describe('CDI files', () => {
 
   it('that do not have a device, or cannot be read, are named', async () => {
     write('d', 'bad.json', '{');
-    write('d', 'gpu.json', edited({ hooks: [{ hookName: 'createContainer', path: '/x' }] }));
     const files = await read('d');
     expect(() => editsFor(['vendor.com/gpu=9', 'rubbish'], files)).toThrow(
       /unresolvable CDI devices vendor.com\/gpu=9, rubbish \(not read: .*bad.json: /,
     );
-    expect(() => editsFor(['vendor.com/gpu=0'], files)).toThrow('containerEdits.hooks (createContainer)');
     write('d', 'gpu.json', edited({ intelRdt: {} }));
     const rdt = await read('d');
     expect(() => editsFor(['vendor.com/gpu=0'], rdt)).toThrow('containerEdits.intelRdt');
+  });
+
+  it('have hooks, which the container has by their stages', async () => {
+    const hook = { hookName: 'createContainer', path: '/usr/bin/nvidia-ctk', args: ['nvidia-ctk', 'hook'] };
+    const late = { hookName: 'poststop', path: '/bin/true', env: ['A=1'], timeout: 5 };
+    write('h', 'gpu.json', edited({ hooks: [hook, late, { ...hook, args: ['second'] }] }));
+    const answer = { env: [], mounts: [], nodes: [], annotations: {}, cdiDevices: ['vendor.com/gpu=all'] };
+    const { hooks } = await readContainerDevices([answer], [join(root, 'h')]);
+    expect(hooks).toEqual({
+      createContainer: [
+        { path: hook.path, args: hook.args },
+        { path: hook.path, args: ['second'] },
+      ],
+      poststop: [{ path: '/bin/true', env: ['A=1'], timeout: 5 }],
+    });
+    for (const [wrong, why] of [
+      [{ hookName: 'preStart' }, 'hookName: preStart is none of prestart, createRuntime'],
+      [{ path: 'bin/x' }, 'path: "bin/x" is no absolute path'],
+      [{ env: ['A'] }, 'env[0]: NAME=value is wanted'],
+      [{ timeout: -1 }, 'timeout: a whole number'],
+      [{ other: 1 }, 'other: there is no such field'],
+    ] as const)
+      expect(() => parseCdiSpec(edited({ hooks: [{ ...hook, ...wrong }] }))).toThrow(why);
   });
 
   it('are no more than there may be', async () => {

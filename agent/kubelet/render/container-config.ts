@@ -65,6 +65,7 @@ export function renderContainer(asked: ContainerConfigInput): ContainerConfig {
     runAsNonRoot,
     security: renderSecurity(pod, container, input.profiles),
     devices: [...(given?.devices ?? []), ...(input.devices ?? [])],
+    ...(given === undefined || Object.keys(given.hooks).length === 0 ? {} : { hooks: given.hooks }),
     rlimits: [],
     oomScoreAdj: oomScoreAdj(pod, container, input.node.memoryBytes),
     pidTarget: input.pidTarget,

@@ -1,4 +1,5 @@
 /** Sandboxes and containers in CRI's words, as the kubelet would say them. Pure. What the runtime cannot do is refused by name. */
+import { refuseHooks } from '#agent/runtime/handlers/handler.ts';
 import { posix } from 'node:path';
 import { PodwrightError } from '#base/errors.ts';
 import type { Outgoing } from '#proto/contract.ts';
@@ -121,6 +122,7 @@ export interface ContainerPlace {
 
 /** @throws E_UNSUPPORTED, E_INVALID */
 export function containerRequest(config: ContainerConfig, place: ContainerPlace): Outgoing<CriContainer> {
+  refuseHooks(config.hooks);
   const { name, attempt, stdio, termination, image } = config;
   const { stdin, tty } = stdio;
   const images = mountedImagesOf(config);

@@ -11,7 +11,8 @@ import type {
   Supervisor,
 } from '#native/launch/launch.ts';
 import type { ContainerPlan } from '#agent/runtime/plan/plan-container.ts';
-import type { CgroupResources, HandlerFeatures } from '#agent/runtime/runtime.ts';
+import { PodwrightError } from '#base/errors.ts';
+import type { CgroupResources, ContainerHooks, HandlerFeatures } from '#agent/runtime/runtime.ts';
 
 /** The pod of a container, as its handler sees it. */
 export interface HandlerPod {
@@ -60,11 +61,22 @@ export interface Handler {
   remove(pod: HandlerPod, id: string): Promise<void>;
 }
 
+/** @throws {E_UNSUPPORTED} where nobody runs what there is */
+export function refuseHooks(hooks: ContainerHooks | undefined): void {
+  const [stage] = Object.keys(hooks ?? {});
+  if (stage === undefined) return;
+  throw new PodwrightError(
+    'E_UNSUPPORTED',
+    `hooks of CDI devices (${stage}) are run by OCI runtimes alone: give the pod a RuntimeClass whose handler is one`,
+  );
+}
+
 /** The runtime itself: the supervisor makes what is compiled. */
 export function ownHandler(features: HandlerFeatures): Handler {
   return {
     features,
-    launch: ({ supervisor }, { plan, cgroup }) => {
+    launch: async ({ supervisor }, { plan, cgroup }) => {
+      refuseHooks(plan.hooks);
       const launch: ContainerLaunch = { ...plan.launch, cgroup };
       return supervisor.launch(plan.id, launch, plan.stdio);
     },

@@ -151,6 +151,25 @@ for (const { name, program } of programs) {
       }
     });
 
+    it('runs the hooks of devices, of which one that fails ends the start', async () => {
+      await using node = await make();
+
+      await runSandbox(node);
+      const state = `${node.root}/state`;
+      const hook = { path: '/bin/sh', args: ['sh', '-c', `cat >${state}`], env: ['PATH=/bin:/usr/bin'] };
+      const { id } = await start(node, { ...shell('sleep 1000'), hooks: { createRuntime: [hook] } });
+      expect(JSON.parse(await readFile(state, 'utf8'))).toMatchObject({ id, pid: expect.any(Number) });
+      const failing = { ...hook, args: ['sh', '-c', 'exit 7'] };
+      const config = containerConfig(node, {
+        ...shell('true'),
+        attempt: 1,
+        hooks: { createRuntime: [failing] },
+      });
+      await expect(node.runtime.startContainer(uid, config, signal)).rejects.toMatchObject({
+        code: 'E_LAUNCH',
+      });
+    });
+
     it('what cannot be executed is said in the words of the runtime, and leaves nothing', async () => {
       await using node = await make();
 

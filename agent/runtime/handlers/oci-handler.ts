@@ -70,9 +70,9 @@ export function createOciHandler(options: OciHandlerOptions): Handler {
     features,
     launch: async (pod, container) => {
       const directory = await makeDirectory(pod, container.plan.id, options);
-      const { launch } = container.plan;
+      const { launch, hooks } = container.plan;
       const placed = launch.ids === undefined ? undefined : placeUsers(launch, launch.ids);
-      const facts = await factsOf(pod, container, { options, placed });
+      const facts = { ...(await factsOf(pod, container, { options, placed })), hooks };
       const config = renderBundleConfig({ ...launch, mounts: placed?.mounts ?? launch.mounts }, facts);
       await writeFile(`${directory}/config.json`, JSON.stringify(config), { mode: 0o600 });
       const made = renderLaunch(pod, container, { options, placed });

@@ -24,6 +24,7 @@ import type { Architecture } from '#native/launch/syscall-numbers.ts';
 import type { CgroupResources } from '#agent/runtime/runtime.ts';
 
 export interface BundleFacts {
+  readonly hooks?: OciConfig['hooks'] | undefined;
   /** Where the root is when the runtime looks. */
   readonly root: string;
   /** Of /proc, where the container joins a pid namespace that is there; undefined: it has one of its own, or the host's. */
@@ -58,6 +59,7 @@ export function renderBundleConfig(launch: Omit<ContainerLaunch, 'cgroup'>, fact
       rlimits: launch.rlimits.map(({ name, soft, hard }) => ({ type: name, soft, hard })),
     },
     mounts: mounts.map(mountOf),
+    ...(facts.hooks === undefined ? {} : { hooks: facts.hooks }),
     linux: {
       namespaces: [
         ...(facts.userNamespacePath === undefined ? [] : [{ type: 'user', path: facts.userNamespacePath }]),

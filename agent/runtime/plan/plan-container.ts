@@ -14,6 +14,7 @@ import type { RuntimePaths } from './plan-sandbox.ts';
 import type {
   CgroupResources,
   ContainerConfig as AskedContainer,
+  ContainerHooks,
   SandboxConfig,
 } from '#agent/runtime/runtime.ts';
 
@@ -30,6 +31,7 @@ export interface ContainerPlan {
     readonly devices: readonly DeviceRule[];
   };
   readonly launch: Omit<ContainerLaunch, 'cgroup'>;
+  readonly hooks?: ContainerHooks;
   /** Of the image, to be filled with what it has there before the launch, which mounts them. */
   readonly volumes: readonly ImageVolume[];
   readonly stdio: LaunchStdio;
@@ -108,6 +110,7 @@ export function planContainer(config: PlacedContainer, context: ContainerContext
       pidNamespace: pidNamespaceOf(config, context),
       ids: sandbox.ids,
     },
+    ...(config.hooks === undefined ? {} : { hooks: config.hooks }),
     volumes,
     stdio: config.stdio,
     stopSignal: signalNumber(config.stopSignal ?? image.config.stopSignal ?? 'SIGTERM'),
