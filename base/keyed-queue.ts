@@ -1,5 +1,6 @@
 import { backoffMs, type Backoff } from './backoff.ts';
 import type { Clock } from './clock.ts';
+import type { QueueWatch } from '#base/counts/queue-counts.ts';
 import { currentTurn, nextTurn, TurnTime } from './time-slice.ts';
 
 /** What a worker says of a key: done, look again later, or (by throwing) try again with back-off. */
@@ -17,6 +18,8 @@ export interface KeyedQueueOptions<K> {
   readonly work: (key: K, signal: AbortSignal) => Promise<KeyOutcome | void>;
   /** Told of each failure; the key is retried after `retryMs`. */
   readonly onError: (key: K, error: unknown, retryMs: number) => void;
+  /** Told of what the queue does: what metrics are made of. */
+  readonly watch?: QueueWatch | undefined;
 }
 
 /** Of all queues of the process: what their keys have done at once is a part of one turn of the event loop. */
@@ -48,9 +51,12 @@ export class KeyedQueue<K extends string> implements AsyncDisposable {
     this.#cancelTimer(key);
     if (this.#running.has(key)) {
       // Chosen but not begun yet: it will see whatever this add is about.
-      if (!this.#chosen.has(key)) this.#dirty.add(key);
+      if (this.#chosen.has(key) || this.#dirty.has(key)) return;
+      this.#dirty.add(key);
+      this.#options.watch?.added(key);
       return;
     }
+    if (!this.#waiting.has(key)) this.#options.watch?.added(key);
     this.#waiting.add(key);
     this.#pump();
   }
@@ -89,7 +95,14 @@ export class KeyedQueue<K extends string> implements AsyncDisposable {
     this.#waiting.clear();
     for (const { timer } of this.#timers.values()) timer[Symbol.dispose]();
     this.#timers.clear();
+    this.#options.watch?.closed();
     await Promise.allSettled(this.#running.values());
+  }
+
+  /** What came while it was worked on has been counted then. */
+  #addAgain(key: K): void {
+    this.#cancelTimer(key);
+    this.#waiting.add(key);
   }
 
   #cancelTimer(key: K): void {
@@ -110,6 +123,7 @@ export class KeyedQueue<K extends string> implements AsyncDisposable {
     await Promise.resolve(); // The caller of add() never runs work itself.
     while (!this.#mayWork(key)) await nextTurn();
     this.#chosen.delete(key);
+    this.#options.watch?.begun(key);
     let afterMs: number | undefined;
     try {
       this.#abort.signal.throwIfAborted();
@@ -120,8 +134,10 @@ export class KeyedQueue<K extends string> implements AsyncDisposable {
       if (!this.#abort.signal.aborted) afterMs = this.#noteFailure(key, error);
     }
     this.#running.delete(key);
+    this.#options.watch?.ended(key);
     if (this.#abort.signal.aborted) return;
-    if (this.#dirty.delete(key)) this.add(key);
+    if (afterMs !== undefined) this.#options.watch?.retried();
+    if (this.#dirty.delete(key)) this.#addAgain(key);
     else if (afterMs !== undefined) this.addAfter(key, afterMs);
     this.#pump();
   }

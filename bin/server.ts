@@ -11,12 +11,8 @@ import { familyOfIp } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
 import { ensureKubeDns } from '#agent/dns/kube-dns.ts';
 import { runWithLease } from '#client/lease.ts';
-import {
-  startApiServer,
-  type ApiServer,
-  type ApiServerOptions,
-  type Listener,
-} from '#control-plane/apiserver/server.ts';
+import { startApiServer, type ApiServer, type ApiServerOptions } from '#control-plane/apiserver/server.ts';
+import type { Listener } from '#control-plane/apiserver/listener.ts';
 import { ensureLocalClass } from '#control-plane/controllers/persistent-volume/local-class.ts';
 import { readSchedulerConfiguration } from '#control-plane/scheduler/config/scheduler-configuration.ts';
 import { createOwnClients, type OwnClients } from '#control-plane/controllers/own-clients.ts';
@@ -39,10 +35,12 @@ import { startPodRoutes } from './pod-routes.ts';
 import { readFlowControl } from './options/flow-control-options.ts';
 import { versionsServed } from './options/runtime-config.ts';
 import { announceReady } from './program/ready.ts';
+import { createManagerState, type ManagerState } from './program/manager-port.ts';
 import { startLoops, type LoopOptions } from './program/start-loops.ts';
 import { pluginFilesOf } from './scheduler/scheduler-options.ts';
 import { stopSignal } from './program/stop-signal.ts';
 import type { ServerCommandOptions } from './options/command-options.ts';
+import type { PortPaths } from '#control-plane/apiserver/paths/port-paths.ts';
 
 /** The control plane in one process, until a signal ends it. */
 export async function runServer(options: ServerCommandOptions): Promise<void> {
@@ -61,6 +59,7 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   refuseOptions('server', serverOptionProblems(options));
   const dataDir = resolve(options.data);
   const listeners = parseListeners(options);
+  const manager = managerOf(options, listeners);
   const nodes = options.node.map(parseNode);
   const admission = readAdmission(options);
   for (const plugin of admission.idle)
@@ -71,7 +70,7 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   const server = stack.use(
     await startApiServer({
       dataDir,
-      listeners,
+      listeners: [...listeners, ...managerListener(options, manager.paths)],
       advertiseAddress: options.advertiseAddress,
       advertisePort: advertisedPort(listeners),
       extraHosts: options.virtualAddress ?? [],
@@ -102,13 +101,13 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   for (const { name, ips } of nodes)
     await writeNodeCredentials(server, join(nodesDirectory, name), { name, hosts: ips, serverUrl: url });
   stack.use(keepCertificates({ server, nodesDirectory, writeAdmin, clock: systemClock, logger }));
-  const clients = createOwnClients(server);
-  const pluginFiles = pluginFilesOf(options);
+  const clients = createOwnClients(server, (transport) => manager.requests.of(transport));
   const loops = {
     options,
     scheduling: scheduling.settings,
-    pluginFiles,
+    pluginFiles: pluginFilesOf(options),
     clients,
+    manager,
     logger,
     clock: systemClock,
   };
@@ -137,6 +136,19 @@ async function startOwnParts(
   const client = clients.own('virtual-address');
   stack.use(startServerAddress(options, { port, client, clock: systemClock, logger }));
   return stack.move();
+}
+
+/** Who asks the server at its own address, as the loops do. */
+function managerOf({ advertiseAddress }: ServerCommandOptions, listeners: readonly Listener[]): ManagerState {
+  return createManagerState(`${urlHost(advertiseAddress)}:${advertisedPort(listeners)}`, systemClock);
+}
+
+/** Where a kube-controller-manager is looked for. */
+function managerListener(
+  { controllerManagerPort: port, advertiseAddress: host }: ServerCommandOptions,
+  paths: PortPaths,
+): readonly Listener[] {
+  return port === undefined || port === 0 ? [] : [{ host, port, paths }];
 }
 
 /** An address as a URL has it. */

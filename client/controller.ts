@@ -3,6 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import { done, KeyedQueue, type KeyOutcome } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
+import { QueueCounts } from '#base/counts/queue-counts.ts';
 import { isAlreadyExists, isConflict, isNamespaceTerminating, isNotFound } from './api-error.ts';
 import type { Informer } from './client.ts';
 import type { Change } from './informer.ts';
@@ -39,7 +40,7 @@ export interface ControllerOptions {
   readonly sources: readonly Source[];
   /** Reads the caches, plans, writes. Called for one key once at a time; must be right from any cut point. */
   readonly reconcile: (key: string, signal: AbortSignal) => Promise<KeyOutcome | void>;
-  readonly concurrencyMax?: number;
+  readonly concurrencyMax?: number | undefined;
   readonly backoff?: Backoff;
   /** 0 ≤ random() < 1: spreads retries. */
   readonly random?: (() => number) | undefined;
@@ -78,6 +79,19 @@ function isOrdinary(error: unknown): boolean {
   return isConflict(error) || isAlreadyExists(error) || isNotFound(error) || isNamespaceTerminating(error);
 }
 
+/** Of this process, by the name of their controller; they count on where one is started again, as counters do. */
+const counts = new Map<string, QueueCounts>();
+
+/** What the queue of a controller of that name did in this process. */
+export function countsOf(controller: string): QueueCounts {
+  const known = counts.get(controller) ?? new QueueCounts();
+  counts.set(controller, known);
+  return known;
+}
+
+/** Names of controllers that ran in this process. */
+export const countedControllers = (): readonly string[] => [...counts.keys()];
+
 /** The one frame of all control loops: sources enqueue keys, the queue reconciles them. Work starts when all sources are synced. */
 export function runController(options: ControllerOptions): Controller {
   const logger = options.logger.child({ controller: options.name });
@@ -87,6 +101,7 @@ export function runController(options: ControllerOptions): Controller {
     concurrencyMax: options.concurrencyMax ?? 5,
     backoff: options.backoff ?? defaultBackoff,
     random: options.random,
+    watch: countsOf(options.name).open(options.clock),
     work: (key, signal) => reconcileOnce(options, { key, signal, queueLength: () => queue.size }),
     onError: (key, error, retryMs) => {
       const fields = { key, error: describeError(error), retryMs };

@@ -4,13 +4,17 @@ import { parseDurationMs } from '#api/meta/duration.ts';
 import type { AutoscalerSettings } from '#control-plane/controllers/horizontal-pod-autoscaler/settings.ts';
 import type { ZoneSettings } from '#control-plane/controllers/node-lifecycle/zones.ts';
 import { controllerListProblems } from '#control-plane/controllers/controller-names.ts';
+import { integer } from './argument.ts';
+import { addManagerFlags, managerFlagProblems, type ManagerFlags } from './manager-flags.ts';
 import { cloudProviderOption } from './cloud-provider-option.ts';
 import { durationProblems } from './option-problems.ts';
 
 /** As given; what is not given is as kube-controller-manager has it. Durations as Go writes them. */
-export interface ControllerCommandOptions {
+export interface ControllerCommandOptions extends ManagerFlags {
   /** Names of loops, `*`, and `-NAME` for one that is not to run. */
   readonly controllers?: readonly string[];
+  /** 0: none. */
+  readonly controllerManagerPort?: number;
   /** A cloud's controller gives Services their addresses. */
   readonly cloudProvider?: 'external';
   readonly loadBalancerCidr?: readonly string[];
@@ -30,7 +34,7 @@ export interface ControllerCommandOptions {
 const prefix = '--horizontal-pod-autoscaler';
 
 export function addControllerOptions(command: Command): Command {
-  return command
+  return addManagerFlags(command)
     .addOption(
       new Option(
         '--controllers <list>',
@@ -38,6 +42,12 @@ export function addControllerOptions(command: Command): Command {
       )
         .argParser((text: string, earlier: readonly string[] = []) => [...earlier, ...text.split(',')])
         .default(undefined, '*'),
+    )
+    .option(
+      '--controller-manager-port <port>',
+      "/metrics and /healthz of the loops, at the advertised address, as kube-controller-manager's --secure-port 10257; 0: none",
+      integer(0, 65_535),
+      0,
     )
     .addOption(cloudProviderOption('a controller of its own gives Services addresses, and nodes theirs'))
     .option(
@@ -98,6 +108,7 @@ export function controllerProblems(options: ControllerCommandOptions): readonly 
   const isHalted = problems.length === 0 && period !== undefined && parseDurationMs(period) < syncPeriodMsMin;
   return [
     ...controllerListProblems(options.controllers ?? ['*']).map((problem) => `--controllers: ${problem}`),
+    ...managerFlagProblems(options),
     ...(options.cloudProvider === 'external' && (options.loadBalancerCidr ?? []).length > 0
       ? ['--load-balancer-cidr: with --cloud-provider external the cloud gives Services their addresses']
       : []),
@@ -138,7 +149,11 @@ export function nodeZonesOf(options: ControllerCommandOptions): Partial<ZoneSett
   const given = Object.entries(texts).flatMap(([name, text]) =>
     text === undefined ? [] : [[name, Number(text)] as const],
   );
-  return Object.fromEntries(given);
+  const { nodeMonitorGracePeriod: grace } = options;
+  return {
+    ...Object.fromEntries(given),
+    ...(grace === undefined ? {} : { graceMs: parseDurationMs(grace) }),
+  };
 }
 
 /** Each look asks APIs of metrics. */

@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import { createInformers, withoutManagedFields } from '#client/informers.ts';
 import type { ApiServer } from '#control-plane/apiserver/server.ts';
-import { chooseControllers } from '#control-plane/controllers/controller-names.ts';
+import { chooseControllers, controllerNames } from '#control-plane/controllers/controller-names.ts';
 import type { OwnClients } from '#control-plane/controllers/own-clients.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 import type { SchedulerSettings } from '#control-plane/scheduler/config/scheduler-configuration.ts';
@@ -14,8 +14,10 @@ import {
   type ControllerCommandOptions,
 } from '#bin/options/controller-options.ts';
 import type { ServerCommandOptions } from '#bin/options/command-options.ts';
+import { managerSettingsOf } from '#bin/options/manager-flags.ts';
 import { nodePrefixLengthsOf, type NodePrefixOptions } from '#bin/options/network-options.ts';
 import { servesPodGroups, type RuntimeConfigCommandOptions } from '#bin/options/runtime-config.ts';
+import type { ManagerState } from './manager-port.ts';
 
 export interface LoopOptions {
   readonly options: Pick<
@@ -28,6 +30,8 @@ export interface LoopOptions {
   readonly scheduling?: SchedulerSettings;
   readonly pluginFiles?: readonly string[];
   readonly clients: OwnClients;
+  /** Told which loops run. */
+  readonly manager?: ManagerState | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -35,11 +39,12 @@ export interface LoopOptions {
 /** Scheduler and controllers, as clients of the server in the same process, with one cache between them. */
 export function startLoops(
   server: ApiServer,
-  { options, scheduling, pluginFiles, clients, logger, clock }: LoopOptions,
+  { options, scheduling, pluginFiles, clients, manager, logger, clock }: LoopOptions,
 ): AsyncDisposableStack {
   const stack = new AsyncDisposableStack();
   const client = clients.controllerManager;
   const informers = stack.use(createInformers({ client, clock, logger, transform: withoutManagedFields }));
+  const isOn = chooseControllers(options.controllers);
   const controllers = startControllers({
     informers,
     clientAs: clients.controller,
@@ -49,15 +54,20 @@ export function startLoops(
     nodePrefixLengths: nodePrefixLengthsOf(options),
     loadBalancerCidrs: options.loadBalancerCidr,
     hasPodGroups: servesPodGroups(options),
-    isOn: chooseControllers(options.controllers),
+    isOn,
     autoscaling: autoscalingOf(options),
     nodeZones: nodeZonesOf(options),
+    ...managerSettingsOf(options),
     rootCaPem: server.caCertPem,
     signToken: server.signSecretToken,
     mayHold: server.mayHold,
     signRequest: (order) =>
       server.signRequest({ ...order, lifeMsMax: parseDurationMs(options.clusterSigningDuration) }),
   });
+  if (manager !== undefined) {
+    manager.running = controllerNames.filter(isOn);
+    stack.defer(() => void (manager.running = []));
+  }
   const scheduler = startScheduler({
     ...{ informers, client: clients.scheduler, clock, logger },
     settings: scheduling,

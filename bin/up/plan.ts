@@ -343,9 +343,15 @@ export function serverArguments(plan: UpPlan): readonly string[] {
     '--pod-routes',
     ...plan.nodes.flatMap((node) => ['--node', `${node.name}=${node.ips.join(',')}`]),
     ...(plan.fakeNodes === 0 ? [] : ['--node', `${fakeName}=${plan.server.ips.join(',')}`]),
+    ...(plan.serverOption.some((option) => option.startsWith('controller-manager-port='))
+      ? []
+      : ['--controller-manager-port', String(managerPort)]),
     ...plan.serverOption.map((option) => `--${option}`),
   ];
 }
+
+/** Where kube-prometheus looks for a kube-controller-manager. */
+const managerPort = 10_257;
 
 export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] {
   return [

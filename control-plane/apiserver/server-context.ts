@@ -10,6 +10,7 @@ import type { FlowControl } from './chain/flow-control/flow-control.ts';
 import type { ListTurns } from './chain/list-turns.ts';
 import type { InFlight } from './chain/in-flight.ts';
 import type { NodeStreams } from './nodes/node-streams.ts';
+import type { PortPaths } from './paths/port-paths.ts';
 import type { RequestTurns } from './serve/request-turns.ts';
 import type { RequestMetrics } from './serve/metrics.ts';
 import type { NodeDialer } from './nodes/node-dialer.ts';
@@ -42,6 +43,8 @@ export interface ServerContext extends AdmissionContext {
   readonly streams: NodeStreams;
   /** Whether what every cluster has was made. */
   readonly isBootstrapped: boolean;
+  /** Of a port that answers these paths alone, instead of the API's. */
+  readonly portPaths?: PortPaths | undefined;
   /** Aborts when the server closes: watches end. */
   readonly closing: AbortSignal;
   /** `10.88.0.1:6443`, for discovery and for the kubernetes Service. */

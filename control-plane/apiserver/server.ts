@@ -5,7 +5,6 @@ import type { Socket } from 'node:net';
 import type { Kind } from '#api/schema/kinds.ts';
 import { createKindCatalogue, type KindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { Clock } from '#base/clock.ts';
-import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
 import { createTurns } from '#base/turns.ts';
 import type { Transport } from '#client/transport.ts';
@@ -62,14 +61,12 @@ import { ensureClusterPki, type ClusterPki } from './pki/cluster-pki.ts';
 import { renderKubeconfig } from './pki/kubeconfig.ts';
 import { servingHosts } from './pki/serving-hosts.ts';
 import type { KeyPair } from './pki/certificate.ts';
+import { listenError, withPaths, type Listener } from './listener.ts';
 import { Registry } from './objects/registry.ts';
 import type { User } from './serve/request.ts';
 import type { ServerContext } from './server-context.ts';
 import { ServiceAllocators } from './services/allocators.ts';
 import { keepServiceRanges } from './services/service-ranges.ts';
-
-/** Where to listen: an address, or a socket that was opened by whoever started this process. */
-export type Listener = { readonly host: string; readonly port: number } | { readonly fd: number };
 
 export interface ApiServerOptions {
   /** Holds the store (`store/`), where it is not in etcd, and the certificates (`pki/`). */
@@ -439,12 +436,12 @@ async function listen(
   shown: ServingCertificates,
   listener: Listener,
 ): Promise<RunningServer> {
+  const { paths, ...where } = { paths: undefined, ...listener };
+  const own = withPaths(context, paths);
+  const { logger, turns } = context;
   const server = createHttpServer({
-    ...shown,
-    logger: context.logger,
-    turns: context.turns,
-    handle: (request) => handle(context, request),
-    upgrade: (request, upgrade) => handleUpgrade(context, request, upgrade),
+    ...{ ...shown, logger, turns, handle: (request) => handle(own, request) },
+    upgrade: (request, upgrade) => handleUpgrade(own, request, upgrade),
   });
   const sessions = new Set<ServerHttp2Session>();
   const sockets = new Set<Socket>();
@@ -458,19 +455,11 @@ async function listen(
   });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', (error) => reject(listenError(listener, error)));
-  server.listen({ ...listener }, resolve);
+  server.listen(where, resolve);
   await promise;
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   return { server, port, sessions, sockets };
-}
-
-function listenError(listener: Listener, cause: Error): PodwrightError {
-  const where = 'fd' in listener ? `descriptor ${listener.fd}` : `${listener.host}:${listener.port}`;
-  const errno = errnoOf(cause) ?? '';
-  const code = errno === 'EADDRINUSE' ? 'E_BUSY' : errno === 'EACCES' ? 'E_PERMISSION' : 'E_KERNEL';
-  const why = errno === 'EADDRINUSE' ? 'the port is in use' : errno;
-  return new PodwrightError(code, `listen on ${where}: ${why}`, { cause, detail: { errno } });
 }
 
 /** Watches end cleanly, then connections close; what does not end in time is cut. */

@@ -17,6 +17,8 @@ export interface ControllerContext {
   readonly informers: Informers;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Keys that the loop works on at once (`--concurrent-…-syncs`); undefined: as many as is usual for it. */
+  readonly syncsMax?: number | undefined;
   /** Whether the silence of others may be our own. */
   readonly presence: Presence;
   /** Of a server in this process; others are asked kind by kind. */

@@ -16,19 +16,27 @@ export interface OwnClients {
   own(part: 'pod-routes' | 'kube-dns' | 'local-volumes' | 'virtual-address'): ApiClient;
 }
 
-/** Clients of the server of this process. The transport says who calls: there is nothing to prove, and all to be allowed. */
-export function createOwnClients({ transport }: { transport(user: User): Transport }): OwnClients {
+const managerName = 'kube-controller-manager';
+
+/**
+ * Clients of the server of this process. The transport says who calls: there is nothing to prove, and all to be allowed.
+ * @param managersOf what the transports of controllers are made of, where somebody counts what these ask
+ */
+export function createOwnClients(
+  { transport }: { transport(user: User): Transport },
+  managersOf: (transport: Transport) => Transport = (own) => own,
+): OwnClients {
   const clientOf = (program: string, user: User): ApiClient =>
     createApiClient({
-      transport: transport(user),
+      transport: program === managerName ? managersOf(transport(user)) : transport(user),
       // The first word is what managedFields call the manager.
       userAgent: `${program}/${gitVersion} (linux/${process.arch}) ${user.name}`,
     });
   const named = (name: string): User => ({ name, groups: [authenticated] });
   return {
-    controllerManager: clientOf('kube-controller-manager', named('system:kube-controller-manager')),
+    controllerManager: clientOf(managerName, named('system:kube-controller-manager')),
     scheduler: clientOf('kube-scheduler', named('system:kube-scheduler')),
-    controller: (account) => clientOf('kube-controller-manager', serviceAccount('kube-system', account)),
+    controller: (account) => clientOf(managerName, serviceAccount('kube-system', account)),
     own: (part) => clientOf('podwright', named(`system:podwright:${part}`)),
   };
 }

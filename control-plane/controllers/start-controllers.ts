@@ -71,6 +71,12 @@ export interface ControllersOptions {
   readonly isOn?: IsOn | undefined;
   /** Default: as kube-controller-manager's. */
   readonly autoscaling?: Partial<AutoscalerSettings> | undefined;
+  /** How many keys a loop works on at once; default: as is usual for it. */
+  readonly syncs?: Readonly<Partial<Record<ControllerName, number>>> | undefined;
+  /** Of pods that ended so many are left; 0: all. Default: as kube-controller-manager. */
+  readonly terminatedPodsMax?: number | undefined;
+  /** For how long a token of a Secret is kept unused; default: a year. */
+  readonly tokenCleanUpMs?: number | undefined;
   /** How fast pods leave nodes that are not ready; default: as kube-controller-manager's. */
   readonly nodeZones?: Partial<ZoneSettings> | undefined;
   /** The CA of the API server's serving certificate, as PEM. */
@@ -90,18 +96,27 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
   const { loadBalancerCidrs, isOn = () => true } = options;
   const presence = watchPresence(clock);
   const { as, recorders } = contexts(options, { informers, clock, logger, presence, mayHold });
+  const told =
+    (name: ControllerName): As =>
+    (account) => ({ ...as(account), syncsMax: options.syncs?.[name] });
   const nodeIpam =
     clusterCidrs === undefined
       ? []
       : [() => runNodeIpam(as('node-controller'), { clusterCidrs, nodePrefixLengths })];
   const given: Partial<Record<ControllerName, readonly Start[]>> = {
-    ...simpleLoops(as, isOn),
+    ...simpleLoops(isOn),
     'horizontal-pod-autoscaler-controller': [
-      () => runHorizontalPodAutoscalers(as('horizontal-pod-autoscaler'), options.autoscaling),
+      (own) => runHorizontalPodAutoscalers(own('horizontal-pod-autoscaler'), options.autoscaling),
     ],
     'root-ca-certificate-publisher-controller': [() => runRootCa(as('root-ca-cert-publisher'), rootCaPem)],
-    ...(signToken === undefined ? {} : tokenControllers(as, informers, { rootCaPem, signToken })),
+    ...(signToken === undefined
+      ? {}
+      : tokenControllers(as, informers, { rootCaPem, signToken, cleanUpMs: options.tokenCleanUpMs })),
     'node-lifecycle-controller': [() => runNodeLifecycle(as('node-controller'), options.nodeZones)],
+    'taint-eviction-controller': [() => runTaintEviction(as('node-controller'), options.nodeZones)],
+    'pod-garbage-collector-controller': [
+      () => runPodGc(as('pod-garbage-collector'), options.terminatedPodsMax),
+    ],
     'node-ipam-controller': nodeIpam,
     'service-lb-controller':
       loadBalancerCidrs === undefined
@@ -115,13 +130,13 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
   };
   const controllers = controllerNames
     .filter(isOn)
-    .flatMap((name) => (given[name] ?? []).map((start) => start()));
+    .flatMap((name) => (given[name] ?? []).map((start) => start(told(name))));
   const off = controllerNames.filter((name) => !isOn(name));
   if (off.length > 0) logger.info({ off }, 'controllers that are switched off');
   // Either of the two is enough for it to run; it writes for those that are on.
   if (isOn('endpointslice-controller') || isOn('endpoints-controller'))
     controllers.push(
-      runEndpoints(as('endpointslice-controller'), {
+      runEndpoints(told('endpointslice-controller')('endpointslice-controller'), {
         slices: isOn('endpointslice-controller') ? as('endpointslice-controller') : undefined,
         endpoints: isOn('endpoints-controller') ? as('endpoint-controller') : undefined,
       }),
@@ -136,62 +151,61 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
 }
 
 type As = (account: string) => ControllerContext;
-type Start = () => Controller;
+/** @param as with what was said of the loop */
+type Start = (as: As) => Controller;
 
 /** Those that need nothing but their account. */
-function simpleLoops(as: As, isOn: IsOn): Partial<Record<ControllerName, readonly Start[]>> {
+function simpleLoops(isOn: IsOn): Partial<Record<ControllerName, readonly Start[]>> {
   const expands = isOn('persistentvolume-expander-controller');
   return {
-    'deployment-controller': [() => runDeployments(as('deployment-controller'))],
-    'replicaset-controller': [() => runReplicaSets(as('replicaset-controller'))],
-    'replicationcontroller-controller': [() => runReplicationControllers(as('replication-controller'))],
-    'daemonset-controller': [() => runDaemonSets(as('daemon-set-controller'))],
-    'statefulset-controller': [() => runStatefulSets(as('statefulset-controller'))],
-    'job-controller': [() => runJobs(as('job-controller'))],
-    'ttl-after-finished-controller': [() => runTtlAfterFinished(as('ttl-after-finished-controller'))],
-    'cronjob-controller': [() => runCronJobs(as('cronjob-controller'))],
+    'deployment-controller': [(as) => runDeployments(as('deployment-controller'))],
+    'replicaset-controller': [(as) => runReplicaSets(as('replicaset-controller'))],
+    'replicationcontroller-controller': [(as) => runReplicationControllers(as('replication-controller'))],
+    'daemonset-controller': [(as) => runDaemonSets(as('daemon-set-controller'))],
+    'statefulset-controller': [(as) => runStatefulSets(as('statefulset-controller'))],
+    'job-controller': [(as) => runJobs(as('job-controller'))],
+    'ttl-after-finished-controller': [(as) => runTtlAfterFinished(as('ttl-after-finished-controller'))],
+    'cronjob-controller': [(as) => runCronJobs(as('cronjob-controller'))],
     'endpointslice-mirroring-controller': [
-      () => runEndpointsMirroring(as('endpointslicemirroring-controller')),
+      (as) => runEndpointsMirroring(as('endpointslicemirroring-controller')),
     ],
-    'serviceaccount-controller': [() => runDefaultServiceAccounts(as('service-account-controller'))],
-    'namespace-controller': [() => runNamespaces(as('namespace-controller'))],
-    'taint-eviction-controller': [() => runTaintEviction(as('node-controller'))],
-    'pod-garbage-collector-controller': [() => runPodGc(as('pod-garbage-collector'))],
+    'serviceaccount-controller': [(as) => runDefaultServiceAccounts(as('service-account-controller'))],
+    'namespace-controller': [(as) => runNamespaces(as('namespace-controller'))],
     'disruption-controller': [
-      () => runDisruptionBudgets(as('disruption-controller')),
-      () => runStaleDisruptions(as('disruption-controller')),
+      (as) => runDisruptionBudgets(as('disruption-controller')),
+      (as) => runStaleDisruptions(as('disruption-controller')),
     ],
-    'resourcequota-controller': [() => runResourceQuotas(as('resourcequota-controller'))],
+    'resourcequota-controller': [(as) => runResourceQuotas(as('resourcequota-controller'))],
     'persistentvolume-binder-controller': [
-      () => runPersistentVolumes(as('persistent-volume-binder'), { expands }),
+      (as) => runPersistentVolumes(as('persistent-volume-binder'), { expands }),
     ],
-    'persistentvolume-attach-detach-controller': [() => runAttachDetach(as('attachdetach-controller'))],
-    'ephemeral-volume-controller': [() => runEphemeralVolumes(as('ephemeral-volume-controller'))],
-    'resourceclaim-controller': [() => runResourceClaims(as('resource-claim-controller'))],
+    'persistentvolume-attach-detach-controller': [(as) => runAttachDetach(as('attachdetach-controller'))],
+    'ephemeral-volume-controller': [(as) => runEphemeralVolumes(as('ephemeral-volume-controller'))],
+    'resourceclaim-controller': [(as) => runResourceClaims(as('resource-claim-controller'))],
     'device-taint-eviction-controller': [
-      () => runDeviceTaintEviction(as('device-taint-eviction-controller')),
+      (as) => runDeviceTaintEviction(as('device-taint-eviction-controller')),
     ],
     'persistentvolumeclaim-protection-controller': [
-      () => runClaimProtection(as('pvc-protection-controller')),
+      (as) => runClaimProtection(as('pvc-protection-controller')),
     ],
-    'persistentvolume-protection-controller': [() => runVolumeProtection(as('pv-protection-controller'))],
+    'persistentvolume-protection-controller': [(as) => runVolumeProtection(as('pv-protection-controller'))],
     'volumeattributesclass-protection-controller': [
-      () => runAttributesProtection(as('volumeattributesclass-protection-controller')),
+      (as) => runAttributesProtection(as('volumeattributesclass-protection-controller')),
     ],
-    'service-cidr-controller': [() => runServiceCidrProtection(as('service-cidrs-controller'))],
-    'garbage-collector-controller': [() => runGarbageCollector(as('generic-garbage-collector'))],
+    'service-cidr-controller': [(as) => runServiceCidrProtection(as('service-cidrs-controller'))],
+    'garbage-collector-controller': [(as) => runGarbageCollector(as('generic-garbage-collector'))],
     'clusterrole-aggregation-controller': [
-      () => runClusterRoleAggregation(as('clusterrole-aggregation-controller')),
+      (as) => runClusterRoleAggregation(as('clusterrole-aggregation-controller')),
     ],
     'certificatesigningrequest-approving-controller': [
-      () => runCsrApproving(as('certificate-controller')),
-      () => runNodeCertificateApproving(as('node-certificate-approver')),
+      (as) => runCsrApproving(as('certificate-controller')),
+      (as) => runNodeCertificateApproving(as('node-certificate-approver')),
     ],
-    'certificatesigningrequest-cleaner-controller': [() => runCsrCleaner(as('certificate-controller'))],
-    'token-cleaner-controller': [() => runBootstrapTokenCleaner(as('token-cleaner'))],
-    'bootstrap-signer-controller': [() => runBootstrapSigner(as('bootstrap-signer'))],
+    'certificatesigningrequest-cleaner-controller': [(as) => runCsrCleaner(as('certificate-controller'))],
+    'token-cleaner-controller': [(as) => runBootstrapTokenCleaner(as('token-cleaner'))],
+    'bootstrap-signer-controller': [(as) => runBootstrapSigner(as('bootstrap-signer'))],
     'validatingadmissionpolicy-status-controller': [
-      () => runPolicyTypes(as('validatingadmissionpolicy-status-controller')),
+      (as) => runPolicyTypes(as('validatingadmissionpolicy-status-controller')),
     ],
   };
 }
@@ -204,12 +218,14 @@ function signing(as: As, sign: SignRequest | undefined): readonly Start[] {
 function tokenControllers(
   as: As,
   { client }: Informers,
-  options: TokenSecretsOptions,
+  { cleanUpMs, ...options }: TokenSecretsOptions & { readonly cleanUpMs?: number | undefined },
 ): Partial<Record<ControllerName, readonly Start[]>> {
   const cleaner = as('legacy-service-account-token-cleaner');
   return {
-    'serviceaccount-token-controller': [() => runTokenSecrets({ ...cleaner, client }, options)],
-    'legacy-serviceaccount-token-cleaner-controller': [() => runLegacyTokenCleaner(cleaner)],
+    'serviceaccount-token-controller': [
+      (own) => runTokenSecrets({ ...own('legacy-service-account-token-cleaner'), client }, options),
+    ],
+    'legacy-serviceaccount-token-cleaner-controller': [() => runLegacyTokenCleaner(cleaner, cleanUpMs)],
   };
 }
 

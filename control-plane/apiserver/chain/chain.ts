@@ -79,7 +79,8 @@ async function observed<T extends { readonly status: number }>(
 /** What a path leads to, or what is wrong with it: nobody is told that before they said who they are. */
 type Routed = { readonly route: Route } | { readonly route: undefined; readonly error: unknown };
 
-function readRoute({ kinds }: ServerContext, request: ApiRequest): Routed {
+function readRoute({ kinds, portPaths }: ServerContext, request: ApiRequest): Routed {
+  if (portPaths !== undefined) return { route: { kind: 'path' } };
   try {
     return { route: parseRoute(kinds, request) };
   } catch (error) {

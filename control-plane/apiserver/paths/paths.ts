@@ -13,6 +13,7 @@ import { answerProfile, profileRoot } from '#base/profile/serve-profile.ts';
 import { rootPath } from '#api/openapi/operation.ts';
 import type { ServedVersion } from '#api/schema/served-version.ts';
 import { methodNotAllowed, notAcceptable } from '#api/errors/status.ts';
+import { answerPort } from './port-paths.ts';
 import { openIdConfiguration, openIdKeys } from './openid.ts';
 import { dumpLevels, dumpQueues, dumpRequests } from '#control-plane/apiserver/chain/flow-control/dumps.ts';
 import { answerHealth, HealthIndicators, healthPaths, type ServerHealth } from './health.ts';
@@ -37,6 +38,7 @@ import { versionInfo } from './version.ts';
 
 /** Anything that is no resource: health, version, discovery, OpenAPI, keys, metrics. */
 export async function handlePath(context: ServerContext, request: AuthorizedRequest): Promise<ApiResponse> {
+  if (context.portPaths !== undefined) return answerPort(context.portPaths, request);
   const remote = context.aggregation.find(request.path);
   if (remote !== undefined) return proxyRemote(context, remote, request);
   if (context.aggregation.hasMetrics && isMetricsPath(request.path)) return answerMetrics(context, request);

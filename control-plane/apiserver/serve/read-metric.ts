@@ -1,5 +1,5 @@
 import type { Registry } from 'prom-client';
-import type { BucketCounts } from '#control-plane/apiserver/chain/flow-control/bucket-counts.ts';
+import type { BucketCounts } from '#base/counts/bucket-counts.ts';
 
 /** A number of a metric. */
 export interface MetricSample {
@@ -32,6 +32,12 @@ export async function registerRead(
   Object.assign(metric, { get, getForPromString: get }); // The second is what a registry asks a histogram for.
 }
 
+/** As Go prints it: what is smaller than 1e-4 with an exponent of two digits. */
+function goNumber(value: number): string {
+  if (value === 0 || Math.abs(value) >= 1e-4) return String(value);
+  return value.toExponential().replace(/e-(\d)$/, 'e-0$1');
+}
+
 /** A histogram, as it is written; none of what never happened. */
 export function histogramSamples(
   name: string,
@@ -41,7 +47,7 @@ export function histogramSamples(
   if (count === 0) return [];
   return [
     ...upTo.map(([bound, value]) => ({
-      labels: { ...labels, le: String(bound) },
+      labels: { ...labels, le: goNumber(bound) },
       value,
       metricName: `${name}_bucket`,
     })),

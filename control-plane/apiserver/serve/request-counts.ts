@@ -1,4 +1,4 @@
-import { BucketCounts } from '#control-plane/apiserver/chain/flow-control/bucket-counts.ts';
+import { BucketCounts } from '#base/counts/bucket-counts.ts';
 import { histogramSamples, type MetricSample, type ReadMetric } from './read-metric.ts';
 
 /** Who and what a request is, as kube-apiserver's metrics say it. '' for a path that is no resource. */

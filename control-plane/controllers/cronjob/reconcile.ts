@@ -37,6 +37,7 @@ export function runCronJobs(context: ControllerContext): Controller {
     name: 'cronjob-controller',
     clock,
     logger,
+    concurrencyMax: context.syncsMax,
     sources: [ownKey(owners), ownedSource(cronJobs, owners, jobInformer)],
     reconcile: (key) => reconcile(loop, key),
   });

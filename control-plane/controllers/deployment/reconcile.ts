@@ -41,6 +41,7 @@ export function runDeployments(context: ControllerContext): Controller {
     name: 'deployment-controller',
     clock,
     logger,
+    concurrencyMax: context.syncsMax,
     sources: [
       ownKey(loop.deploymentInformer),
       ownedSource(deployments, loop.deploymentInformer, loop.replicaSetInformer, selectorOf),

@@ -31,6 +31,7 @@ export function runEndpointsMirroring(context: ControllerContext): Controller {
     name: 'endpointslice-mirroring-controller',
     clock,
     logger,
+    concurrencyMax: context.syncsMax,
     sources: [ownKey(serviceInformer), ownKey(endpointsInformer), sourceOfSlices(sliceInformer)],
     reconcile,
   });

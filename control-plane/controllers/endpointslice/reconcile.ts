@@ -64,6 +64,7 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
     name: 'endpointslice-controller',
     clock,
     logger,
+    concurrencyMax: context.syncsMax,
     sources: [
       ownKey(serviceInformer),
       source(podInformer, (change) => servicesOfPod(serviceInformer, change)),

@@ -17,6 +17,7 @@ export function runEphemeralVolumes(context: ControllerContext): Controller {
     name: 'ephemeral-volume-controller',
     clock,
     logger,
+    concurrencyMax: context.syncsMax,
     sources: [
       source(podInformer, ({ key, old, current }) =>
         old === undefined && hasEphemeral(current) ? [key] : [],

@@ -40,7 +40,7 @@ export function runGarbageCollector(context: ControllerContext): Controller {
     name: 'garbage-collector',
     clock,
     logger,
-    concurrencyMax: 20,
+    concurrencyMax: context.syncsMax ?? 20,
     sources: [],
     reconcile: (id) => reconcile(loop, id),
   });

@@ -73,6 +73,7 @@ export function runHorizontalPodAutoscalers(
     name: 'horizontal-pod-autoscaler',
     clock,
     logger,
+    concurrencyMax: context.syncsMax,
     sources: [
       source(scalers, ({ key, old, current }) =>
         old !== undefined && current !== undefined && equalJson(old.spec, current.spec) ? [] : [key],

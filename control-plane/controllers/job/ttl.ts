@@ -14,6 +14,7 @@ export function runTtlAfterFinished(context: ControllerContext): Controller {
     name: 'ttl-after-finished-controller',
     clock,
     logger,
+    concurrencyMax: context.syncsMax,
     sources: [ownKey(jobInformer)],
     reconcile: async (key): Promise<KeyOutcome | void> => {
       const job = jobInformer.get(key);

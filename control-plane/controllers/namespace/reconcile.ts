@@ -32,6 +32,7 @@ export function runNamespaces(context: ControllerContext): Controller {
     name: 'namespace-controller',
     clock,
     logger,
+    concurrencyMax: context.syncsMax,
     sources: [
       source(namespaceInformer, ({ key, current }) => {
         if (current?.metadata?.deletionTimestamp === undefined) loop.seenGoing.delete(key);

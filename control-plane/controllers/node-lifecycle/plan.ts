@@ -4,7 +4,7 @@ import type { Node, NodeCondition, Pod, Taint } from '#api/generated/objects.ts'
 import { toleratesTaint } from '#api/pod/tolerations.ts';
 import { formatTime } from '#api/meta/time.ts';
 
-/** As kube-controller-manager's node-monitor-grace-period: four missed renewals of the lease. */
+/** kube-controller-manager's node-monitor-grace-period where nobody said it: four missed renewals of the lease. */
 export const gracePeriodMs = 40_000;
 
 const notReady = 'node.kubernetes.io/not-ready';

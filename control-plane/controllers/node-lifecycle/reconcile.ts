@@ -13,7 +13,6 @@ import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import {
   countingLeftMs,
-  gracePeriodMs,
   isOwnEviction,
   planEviction,
   planTaints,
@@ -81,7 +80,9 @@ export function runNodeLifecycle(
   const podInformer = informers.for(pods, { indexes: { node: byNode } });
   const heartbeats = new Map<string, Heartbeat>();
   const recorder = context.recorder('node-controller');
-  const watch = createZoneWatch(context, nodeInformer, { ...zoneDefaults, ...settings });
+  const wanted = { ...zoneDefaults, ...settings };
+  const { graceMs } = wanted;
+  const watch = createZoneWatch(context, nodeInformer, wanted);
 
   const reconcile = async (name: string): Promise<KeyOutcome | void> => {
     const node = nodeInformer.get(name);
@@ -96,7 +97,7 @@ export function runNodeLifecycle(
     const times = { lastSignMs: beat.atMs, presentSinceMs: presence.sinceMs() };
     const silentMs = silenceMs(times, clock.monotonic());
     let latest = node;
-    const conditions = silentMs >= gracePeriodMs ? silentConditions(node, clock.now()) : undefined;
+    const conditions = silentMs >= graceMs ? silentConditions(node, clock.now()) : undefined;
     if (conditions !== undefined) {
       latest = await markSilent(context, node, conditions);
       nodeInformer.observe(latest);
@@ -111,7 +112,7 @@ export function runNodeLifecycle(
     if (findCondition(latest.status?.conditions, 'Ready')?.status === 'Unknown') {
       await markPodsNotReady(context, podInformer, name);
     }
-    const silentInMs = Math.max(1000, gracePeriodMs - silentMs);
+    const silentInMs = Math.max(1000, graceMs - silentMs);
     return { kind: 'again', afterMs: Math.min(silentInMs, againMs ?? silentInMs) };
   };
   return runController({
@@ -170,7 +171,10 @@ function taintsInPace(
 }
 
 /** Deletes pods from nodes whose NoExecute taints they do not tolerate, or no longer. */
-export function runTaintEviction(context: ControllerContext): Controller {
+export function runTaintEviction(
+  context: ControllerContext,
+  { graceMs = zoneDefaults.graceMs }: Partial<ZoneSettings> = {},
+): Controller {
   const { informers, clock, logger, client, presence } = context;
   const nodeInformer = informers.for(nodes);
   const podInformer = informers.for(pods, { indexes: { node: byNode } });
@@ -178,8 +182,8 @@ export function runTaintEviction(context: ControllerContext): Controller {
   /** How long evictions for silence wait: what says that a node is silent may be older than our own absence. */
   const holdMs = (node: Node): number => {
     if (node.spec?.taints?.some(isOwnEviction) !== true) return 0;
-    if (isSilence(nodeInformer.list())) return gracePeriodMs;
-    return Math.max(0, presence.sinceMs() + gracePeriodMs - clock.monotonic());
+    if (isSilence(nodeInformer.list())) return graceMs;
+    return Math.max(0, presence.sinceMs() + graceMs - clock.monotonic());
   };
   return runController({
     name: 'taint-eviction-controller',

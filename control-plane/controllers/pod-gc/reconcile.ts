@@ -7,15 +7,18 @@ import { formatTime } from '#api/meta/time.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { onlySynced, runController, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
-import { planPodGc } from './plan.ts';
+import { finishedMax, planPodGc } from './plan.ts';
 
 const intervalMs = 20_000;
 /** A node may be registered anew soon after it was deleted; its pods then live on. */
 const quarantineMs = 40_000;
 const everything = 'all';
 
-/** Removes pods that nobody else will remove. */
-export function runPodGc(context: ControllerContext): Controller {
+/**
+ * Removes pods that nobody else will remove.
+ * @param finishedLimit `--terminated-pod-gc-threshold`: of those that ended so many stay; 0: all do
+ */
+export function runPodGc(context: ControllerContext, finishedLimit: number = finishedMax): Controller {
   const { informers, clock, logger, client } = context;
   const podInformer = informers.for(pods);
   const nodeInformer = informers.for(nodes);
@@ -46,10 +49,11 @@ export function runPodGc(context: ControllerContext): Controller {
         const watchedMs = nowMs - Math.max(sinceMs, context.presence.sinceMs());
         if (watchedMs >= quarantineMs && (await isGone(name))) gone.add(name);
       }
-      const plan = planPodGc(all, {
-        isGone: (name) => gone.has(name),
-        isOff: (name) => isOff(nodeInformer.get(name)),
-      });
+      const states = {
+        isGone: (name: string) => gone.has(name),
+        isOff: (name: string) => isOff(nodeInformer.get(name)),
+      };
+      const plan = planPodGc(all, states, finishedLimit > 0 ? finishedLimit : Infinity);
       for (const pod of plan.orphaned) await markFailed(context, pod, nodeGone);
       const others = [...plan.unscheduled, ...plan.stranded];
       for (const pod of others) await markFailed(context, pod, undefined);

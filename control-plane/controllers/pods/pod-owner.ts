@@ -66,11 +66,12 @@ export class PodOwner<O extends KubeObject> {
     sources: readonly Source[] = [],
     before?: (owner: O | undefined, key: string) => Promise<void>,
   ): Controller {
-    const { clock, logger } = this.#context;
+    const { clock, logger, syncsMax } = this.#context;
     return runController({
       name: this.#options.name,
       clock,
       logger,
+      concurrencyMax: syncsMax,
       sources: [
         // First: whoever is told of a pod finds it counted.
         source(this.pods, (change) => this.#note(change)),

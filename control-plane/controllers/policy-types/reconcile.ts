@@ -17,6 +17,7 @@ export function runPolicyTypes(context: ControllerContext): Controller {
     name: 'validatingadmissionpolicy-status-controller',
     clock,
     logger,
+    concurrencyMax: context.syncsMax,
     sources: [source(policies, ({ key }) => [key])],
     reconcile: async (name) => {
       const policy = policies.get(name);

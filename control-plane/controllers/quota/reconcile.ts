@@ -77,6 +77,7 @@ export function runResourceQuotas(context: ControllerContext): Controller {
     name: 'resourcequota-controller',
     clock,
     logger,
+    concurrencyMax: context.syncsMax,
     sources: [source(quotas, ({ key }) => [key])],
     reconcile,
   });

@@ -43,6 +43,7 @@ export function runResourceClaims(context: ControllerContext): Controller {
     name: 'resourceclaim-controller',
     clock,
     logger,
+    concurrencyMax: context.syncsMax,
     sources: [
       source(podInformer, ({ key, old, current }) => podKeys(key, old, current)),
       source(claims, ({ key, old, current }) => {

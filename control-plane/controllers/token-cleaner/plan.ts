@@ -5,7 +5,7 @@ import { referencesOf } from '#api/pod/references.ts';
 
 const dayMs = 86_400_000;
 /** As kube-controller-manager's --legacy-service-account-token-clean-up-period: a year. */
-export const cleanUpMs: number = 365 * dayMs;
+export const cleanUpDefaultMs: number = 365 * dayMs;
 
 export interface CleaningFacts {
   readonly nowMs: number;
@@ -14,6 +14,8 @@ export interface CleaningFacts {
   readonly secrets: readonly Secret[];
   readonly accounts: readonly ServiceAccount[];
   readonly pods: readonly Pod[];
+  /** How long a token is kept that nobody uses; default: a year. */
+  readonly cleanUpMs?: number | undefined;
 }
 
 /** Tokens to mark as no longer taken, and those that were marked for as long again, to remove (KEP 2799). */
@@ -26,7 +28,14 @@ export interface CleaningPlan {
  * Of Secrets that were made for an account by the cluster (it names them), that no pod mounts, and that were neither made nor used within
  * the period: those alone are surely nobody's. Nothing before uses were noted for that long.
  */
-export function planCleaning({ nowMs, trackedSince, secrets, accounts, pods }: CleaningFacts): CleaningPlan {
+export function planCleaning({
+  nowMs,
+  trackedSince,
+  secrets,
+  accounts,
+  pods,
+  cleanUpMs = cleanUpDefaultMs,
+}: CleaningFacts): CleaningPlan {
   const none = { invalid: [], removed: [] };
   const trackedMs = dayOf(trackedSince);
   if (trackedMs === undefined || nowMs < trackedMs + dayMs + cleanUpMs) return none;

@@ -10,8 +10,11 @@ const intervalMs = 86_400_000;
 const everything = 'all';
 const tracking = { namespace: 'kube-system', name: 'kube-apiserver-legacy-service-account-token-tracking' };
 
-/** Marks and then removes tokens that the cluster once made for accounts and that nobody uses, once a day. */
-export function runLegacyTokenCleaner(context: ControllerContext): Controller {
+/**
+ * Marks and then removes tokens that the cluster once made for accounts and that nobody uses, once a day.
+ * @param cleanUpMs `--legacy-service-account-token-clean-up-period`
+ */
+export function runLegacyTokenCleaner(context: ControllerContext, cleanUpMs?: number): Controller {
   const { informers, client, clock, logger } = context;
   const secretInformer = informers.for(secrets, { fieldSelector: `type=${tokenSecretType}` });
   const accountInformer = informers.for(serviceAccounts);
@@ -51,6 +54,7 @@ export function runLegacyTokenCleaner(context: ControllerContext): Controller {
         secrets: secretInformer.list(),
         accounts: accountInformer.list(),
         pods: podInformer.list(),
+        cleanUpMs,
       });
       for (const secret of plan.invalid) await mark(secret);
       for (const secret of plan.removed) await remove(secret);

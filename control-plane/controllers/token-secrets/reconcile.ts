@@ -71,6 +71,7 @@ export function runTokenSecrets(
     name: 'serviceaccount-token-controller',
     clock,
     logger,
+    concurrencyMax: context.syncsMax,
     sources: [
       source(secretInformer, keysOfSecret),
       source(accountInformer, ({ old, current }) => secretsOf(current ?? old)),

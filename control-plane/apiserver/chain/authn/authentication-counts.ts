@@ -1,4 +1,4 @@
-import { BucketCounts } from '#control-plane/apiserver/chain/flow-control/bucket-counts.ts';
+import { BucketCounts } from '#base/counts/bucket-counts.ts';
 import { histogramSamples, type ReadMetric } from '#control-plane/apiserver/serve/read-metric.ts';
 
 /** How finding out who asks ended: somebody, or nobody in particular; nobody where somebody is needed; credentials that are no good. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { BucketCounts, TimeCounts } from './bucket-counts.ts';
+import { BucketCounts, TimeCounts } from '#base/counts/bucket-counts.ts';
 import { RetryAfter, retrySecondsMax } from './retry-after.ts';
 import { WatchCounts } from './watch-counts.ts';
 

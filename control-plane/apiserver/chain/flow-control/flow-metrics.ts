@@ -4,7 +4,7 @@ import {
   type MetricSample,
   type ReadMetric,
 } from '#control-plane/apiserver/serve/read-metric.ts';
-import type { BucketCounts } from './bucket-counts.ts';
+import type { BucketCounts } from '#base/counts/bucket-counts.ts';
 import type { FairShares } from './flow-control.ts';
 import type { RequestKind } from './kind-counts.ts';
 import type { Level, RequestTicket } from './level.ts';

@@ -1,4 +1,4 @@
-import { TimeCounts } from './bucket-counts.ts';
+import { TimeCounts } from '#base/counts/bucket-counts.ts';
 
 /** Of a level, or of all: those who wait and those who are worked on. */
 export interface RequestNumbers {

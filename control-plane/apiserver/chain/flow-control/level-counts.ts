@@ -1,4 +1,4 @@
-import { BucketCounts, TimeCounts } from './bucket-counts.ts';
+import { BucketCounts, TimeCounts } from '#base/counts/bucket-counts.ts';
 import type { RefusedFor } from './queue/ticket.ts';
 
 const secondsBounds: readonly number[] = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30];

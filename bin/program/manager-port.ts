@@ -1,0 +1,54 @@
+/** The port where a kube-controller-manager is looked for: what its loops do, for Prometheus. */
+import type { Clock } from '#base/clock.ts';
+import { createManagerMetrics } from '#control-plane/controllers/metrics/manager-metrics.ts';
+import { RequestsAsked } from '#control-plane/controllers/metrics/count-requests.ts';
+import type { PortAnswer, PortPaths } from '#control-plane/apiserver/paths/port-paths.ts';
+import { textResponse } from '#control-plane/apiserver/serve/respond.ts';
+
+/** What is known of the loops of this server; written by who runs them. */
+export interface ManagerState {
+  readonly requests: RequestsAsked;
+  /** Names of loops that run; none while another server leads. */
+  running: readonly string[];
+  readonly paths: PortPaths;
+}
+
+const prometheus = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** @param host of the API server that loops ask */
+export function createManagerState(host: string, clock: Clock): ManagerState {
+  const requests = new RequestsAsked(host, clock);
+  const isLeading = (): boolean => state.running.length > 0;
+  const render = createManagerMetrics({
+    ...{ running: () => state.running, isLeading, requests: requests.metrics },
+  });
+  let looks = 0;
+  const health: PortAnswer = () => textResponse(200, 'ok');
+  const paths: PortPaths = new Map<string, PortAnswer>([
+    ...['/healthz', '/livez', '/readyz', '/healthz/leaderElection'].map((path) => [path, health] as const),
+    [
+      '/metrics',
+      async () => {
+        const { contentType, text } = await render();
+        return textResponse(200, text, contentType);
+      },
+    ],
+    ['/metrics/slis', () => textResponse(200, renderIndicators(++looks), prometheus)],
+  ]);
+  const state: ManagerState = { requests, running: [], paths };
+  return state;
+}
+
+/** component-base/metrics/prometheus/slis. A server that could not lead in time has ended. Pure. */
+export function renderIndicators(looks: number): string {
+  const labels = 'name="leaderElection"';
+  return [
+    '# HELP kubernetes_healthcheck [STABLE] This metric records the result of a single healthcheck.',
+    '# TYPE kubernetes_healthcheck gauge',
+    `kubernetes_healthcheck{${labels},type="healthz"} 1`,
+    '# HELP kubernetes_healthchecks_total [STABLE] This metric records the results of all healthcheck.',
+    '# TYPE kubernetes_healthchecks_total counter',
+    `kubernetes_healthchecks_total{${labels},status="success",type="healthz"} ${looks}`,
+    '',
+  ].join('\n');
+}
