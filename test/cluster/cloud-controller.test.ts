@@ -92,5 +92,21 @@ describe.skipIf(!canTestClusters())(
       await cluster.must('delete svc web --timeout=60s');
       expect(readState(file).balancers).toEqual({});
     });
+
+    test('tells of its loops where kube-prometheus looks for a kube-controller-manager', async () => {
+      await cluster.must('create serviceaccount prometheus');
+      await cluster.must('create clusterrole prometheus --verb=get --non-resource-url=/metrics');
+      await cluster.must(
+        'create clusterrolebinding prometheus --clusterrole=prometheus --serviceaccount=default:prometheus',
+      );
+      const token = (await cluster.must('create token prometheus')).trim();
+      const read = async (...more: readonly string[]): Promise<string> =>
+        (await cluster.inHost('server', ['curl', '-sk', ...more, 'https://172.31.255.1:10257/metrics']))
+          .stdout;
+      expect(await read()).toContain('forbidden');
+      expect(await read('-H', `Authorization: Bearer ${token}`)).toMatch(
+        /^workqueue_adds_total\{name="deployment"\} \d/m,
+      );
+    });
   },
 );

@@ -1,5 +1,6 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { equalJson } from '#api/wire/json.ts';
+import { isTerminal } from '#api/pod/state.ts';
 import { controllerRevisions, daemonSets, nodes } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
 import type { DaemonSet, Node, Pod } from '#api/generated/objects.ts';
@@ -12,6 +13,19 @@ import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-templa
 import { PodOwner, type PodOwnerOptions } from '#control-plane/controllers/pods/pod-owner.ts';
 import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
 import { computeDaemonStatus, placementsOf, planDaemons, podSpecOf, revisionHashLabel } from './plan.ts';
+
+/** Deletes a pod. One that ended is replaced, whatever its end was: it was to run. */
+async function endPod(daemons: PodOwner<DaemonSet>, object: DaemonSet, key: string, pod: Pod): Promise<void> {
+  const { metadata, spec, status } = pod;
+  const where = `daemon pod ${metadata?.namespace ?? ''}/${metadata?.name ?? ''} on node ${spec?.nodeName ?? ''}`;
+  const tell = (type: 'Normal' | 'Warning', reason: string, message: string): void =>
+    daemons.recorder.record({ kind: daemonSets, object }, type, reason, message);
+  if (status?.phase === 'Failed')
+    tell('Warning', 'FailedDaemonPod', `Found failed ${where}, will try to kill it`);
+  else if (isTerminal(pod))
+    tell('Normal', 'SucceededDaemonPod', `Found succeeded ${where}, will try to delete it`);
+  await daemons.delete(object, key, pod);
+}
 
 /** One pod of each DaemonSet on each node that fits it. */
 export function runDaemonSets(context: ControllerContext): Controller {
@@ -52,7 +66,7 @@ export function runDaemonSets(context: ControllerContext): Controller {
     const deletedUids = new Set(daemons.deletedAmong(key, owned).keys());
     const more = { nodes: nodeInformer.list(), hash, deletedUids, placement: placementFor(daemonSet, key) };
     const plan = planDaemons({ daemonSet, pods, ...more, nowMs: clock.now() });
-    for (const pod of plan.deletePods) await daemons.delete(daemonSet, key, pod);
+    for (const pod of plan.deletePods) await endPod(daemons, daemonSet, key, pod);
     const podOn = podsOf(daemonSet, hash);
     const error = await daemons.createAll(daemonSet, plan.createOn.length, (nth) =>
       podOn(plan.createOn[nth]),

@@ -5,7 +5,7 @@ import { deployments, pods, replicaSets } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
 import type { Deployment, Pod, ReplicaSet } from '#api/generated/objects.ts';
 import { labelSelectorFromObject } from '#api/meta/selector.ts';
-import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
+import { describeRefusal, isAlreadyExists, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
@@ -87,7 +87,14 @@ async function apply(loop: Loop, deployment: Deployment, action: DeploymentActio
   const regarding = { kind: deployments, object: deployment };
   switch (action.kind) {
     case 'createReplicaSet': {
-      const created = await createReplicaSet(loop, deployment, action.replicaSet);
+      const created = await createReplicaSet(loop, deployment, action.replicaSet).catch((error: unknown) => {
+        if (!isNamespaceTerminating(error) && !isAlreadyExists(error)) {
+          const { name = '' } = action.replicaSet.metadata ?? {};
+          const why = `Failed to create new replica set ${JSON.stringify(name)}: ${describeRefusal(error)}`;
+          recorder.record(regarding, 'Warning', 'ReplicaSetCreateError', why);
+        }
+        throw error;
+      });
       if (created === undefined) return;
       const count = created.spec?.replicas ?? 0;
       const message = `Scaled up replica set ${created.metadata?.name ?? ''} from 0 to ${count}`;

@@ -4,7 +4,9 @@ import { objectKey } from '#api/meta/object.ts';
 import type { Pod, Service } from '#api/generated/objects.ts';
 import { labelSelectorFromMap, matchesLabels } from '#api/meta/selector.ts';
 import { zoneOf } from '#api/meta/zone.ts';
+import { describeRefusal, isConflict, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Change, WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byLabel, selectedIn } from '#control-plane/controllers/pods/by-label.ts';
@@ -57,8 +59,19 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
     madeFor.set(service, made);
     const backends: Backends = { service, pods: selected, nodeOf: (name) => nodeInformer.get(name), made };
     if (writers.slices !== undefined)
-      await writeSlices(writers.slices, sliceInformer, planSlices(backends, slices));
-    await own?.write(key, backends);
+      await writeSlices(writers.slices, sliceInformer, planSlices(backends, slices)).catch(
+        tellFailure(writers.slices.recorder('endpoint-slice-controller'), service, {
+          reason: 'FailedToUpdateEndpointSlices',
+          message: `Error updating Endpoint Slices for Service ${key}`,
+        }),
+      );
+    if (writers.endpoints !== undefined && own !== undefined)
+      await own.write(key, backends).catch(
+        tellFailure(writers.endpoints.recorder('endpoint-controller'), service, {
+          reason: 'FailedToUpdateEndpoint',
+          message: `Failed to update endpoint ${key}`,
+        }),
+      );
   };
   return runController({
     name: 'endpointslice-controller',
@@ -77,6 +90,19 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
     ],
     reconcile,
   });
+}
+
+/** That others were first is nothing to be told. */
+function tellFailure(
+  recorder: EventRecorder,
+  object: Service,
+  { reason, message }: { readonly reason: string; readonly message: string },
+): (error: unknown) => never {
+  return (error) => {
+    if (!isConflict(error) && !isNotFound(error) && !isNamespaceTerminating(error))
+      recorder.record({ kind: services, object }, 'Warning', reason, `${message}: ${describeRefusal(error)}`);
+    throw error;
+  };
 }
 
 /** The Services that select the pod as it was or as it is. */

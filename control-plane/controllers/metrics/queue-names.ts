@@ -40,4 +40,5 @@ export const queueNames: Readonly<Record<string, string>> = {
   'token-cleaner-controller': 'token_cleaner',
   'ttl-after-finished-controller': 'ttl_jobs_to_delete',
   'validatingadmissionpolicy-status-controller': 'validatingadmissionpolicy-status',
+  'volumeattributesclass-protection-controller': 'vacprotection',
 };

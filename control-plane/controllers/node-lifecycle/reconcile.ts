@@ -8,8 +8,7 @@ import { isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import type { Informer } from '#client/client.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
-import { ownKey, runController, source, type Controller } from '#client/controller.ts';
-import type { WritableInformer } from '#client/informer.ts';
+import { ownKey, runController, source, type Controller, type Source } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import {
   countingLeftMs,
@@ -110,7 +109,7 @@ export function runNodeLifecycle(
       nodeInformer.observe(latest);
     }
     if (findCondition(latest.status?.conditions, 'Ready')?.status === 'Unknown') {
-      await markPodsNotReady(context, podInformer, name);
+      await markPodsNotReady(context, recorder, podInformer.byIndex('node', name));
     }
     const silentInMs = Math.max(1000, graceMs - silentMs);
     return { kind: 'again', afterMs: Math.min(silentInMs, againMs ?? silentInMs) };
@@ -120,6 +119,7 @@ export function runNodeLifecycle(
     clock,
     logger,
     sources: [
+      tellingNodes(nodeInformer, recorder),
       source(nodeInformer, ({ key, old, current }) =>
         old !== undefined && current !== undefined && isSameToUs(old, current) ? [] : [key],
       ),
@@ -148,6 +148,20 @@ function markSilent(
 ): Promise<Node> {
   const status = { ...node.status, conditions };
   return client.update(nodes, { ...node, status }, { subresource: 'status' });
+}
+
+/** That the controller knows of a node, or no more. */
+function tellingNodes(nodeInformer: Informer<Node>, recorder: EventRecorder): Source {
+  const tell = (node: Node, reason: string, [what, where]: readonly [string, string]): void => {
+    const { name = '' } = node.metadata ?? {};
+    const message = `Node ${name} event: ${what} Node ${name} ${where} Controller`;
+    recorder.record({ kind: nodes, object: node }, 'Normal', reason, message);
+  };
+  return source(nodeInformer, ({ old, current }) => {
+    if (old === undefined && current !== undefined) tell(current, 'RegisteredNode', ['Registered', 'in']);
+    if (old !== undefined && current === undefined) tell(old, 'RemovingNode', ['Removing', 'from']);
+    return [];
+  });
 }
 
 function tellNotReady(recorder: EventRecorder, node: Node): void {
@@ -185,6 +199,13 @@ export function runTaintEviction(
     if (isSilence(nodeInformer.list())) return graceMs;
     return Math.max(0, presence.sinceMs() + graceMs - clock.monotonic());
   };
+  /** Pods whose end was planned. */
+  const planned = new Set<string>();
+  const cancel = (key: string, pod: Pod): void => {
+    if (!planned.delete(key)) return;
+    const message = `Cancelling deletion of Pod ${key}`;
+    recorder.record({ kind: pods, object: pod }, 'Normal', 'TaintManagerEviction', message);
+  };
   return runController({
     name: 'taint-eviction-controller',
     clock,
@@ -200,9 +221,11 @@ export function runTaintEviction(
     reconcile: async (key) => {
       const pod = podInformer.get(key);
       const node = nodeInformer.get(pod?.spec?.nodeName ?? '');
-      if (pod === undefined || node === undefined || isTerminating(pod) || isTerminal(pod)) return undefined;
+      if (pod === undefined || node === undefined || isTerminating(pod) || isTerminal(pod))
+        return void planned.delete(key);
       const plan = planEviction(pod, node, clock.now());
-      if (plan.kind === 'stay') return undefined;
+      if (plan.kind === 'stay') return cancel(key, pod);
+      planned.add(key);
       if (plan.kind === 'evictLater') return { kind: 'again', afterMs: plan.afterMs };
       const waitMs = holdMs(node);
       if (waitMs > 0) return { kind: 'again', afterMs: waitMs };
@@ -256,11 +279,12 @@ function isSameToUs(old: Node, current: Node): boolean {
 /** Nobody knows of these pods: Services must not send to them. */
 async function markPodsNotReady(
   context: ControllerContext,
-  podInformer: WritableInformer<Pod>,
-  nodeName: string,
+  recorder: EventRecorder,
+  onNode: readonly Pod[],
 ): Promise<void> {
-  for (const pod of podInformer.byIndex('node', nodeName).filter(isPodReady)) {
+  for (const pod of onNode.filter(isPodReady)) {
     await patchConditions(context, pod, { type: 'Ready', status: 'False', reason: 'NodeNotReady' });
+    recorder.record({ kind: pods, object: pod }, 'Warning', 'NodeNotReady', 'Node is not ready');
   }
 }
 

@@ -1,9 +1,10 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
+import { isTerminal } from '#api/pod/state.ts';
 import { controllerRevisions, persistentVolumeClaims, statefulSets } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
 import type { ControllerRevision, PersistentVolumeClaim, Pod, StatefulSet } from '#api/generated/objects.ts';
 import { labelSelectorFromObject } from '#api/meta/selector.ts';
-import { isAlreadyExists } from '#client/api-error.ts';
+import { describeRefusal, isAlreadyExists, isNamespaceTerminating } from '#client/api-error.ts';
 import type { Informer } from '#client/client.ts';
 import { onlySynced, source, type Controller, type Source } from '#client/controller.ts';
 import type { WritableInformer } from '#client/informer.ts';
@@ -77,13 +78,25 @@ async function runAll(
 ): Promise<{ readonly error: unknown } | undefined> {
   try {
     for (const action of actions) {
-      if (action.kind === 'delete') await loop.replicas.delete(statefulSet, key, action.pod);
-      else await createPod(loop, statefulSet, action);
+      if (action.kind === 'delete') {
+        if (isTerminal(action.pod)) tellRecreated(loop, statefulSet, key, action.pod);
+        await loop.replicas.delete(statefulSet, key, action.pod);
+      } else await createPod(loop, statefulSet, action);
     }
   } catch (error) {
     return { error };
   }
   return undefined;
+}
+
+/** A pod that ended comes again. */
+function tellRecreated({ replicas }: Loop, object: StatefulSet, key: string, pod: Pod): void {
+  const [type, reason, how] =
+    pod.status?.phase === 'Failed'
+      ? (['Warning', 'RecreatingFailedPod', 'failed'] as const)
+      : (['Normal', 'RecreatingTerminatedPod', 'terminated'] as const);
+  const message = `StatefulSet ${key} is recreating ${how} Pod ${pod.metadata?.name ?? ''}`;
+  replicas.recorder.record({ kind: statefulSets, object }, type, reason, message);
 }
 
 /** Names of the revision that its template is and of the one that its pods are still of. */
@@ -113,28 +126,52 @@ async function createPod(
 ): Promise<void> {
   const missing = claimsForNewPod(statefulSet, action.ordinal, findClaim(claims, statefulSet));
   if (missing === undefined) return;
-  for (const claim of missing) await applyClaim(context, { kind: 'createClaim', claim });
+  const pod = `${statefulSet.metadata?.name ?? ''}-${action.ordinal}`;
+  for (const claim of missing) await createClaim({ context, replicas }, statefulSet, { claim, pod });
   const revision = revisions.get(`${statefulSet.metadata?.namespace ?? ''}/${action.revision}`);
   const template = templateOf(revision) ?? statefulSet.spec?.template ?? {};
   await replicas.create(statefulSet, statefulPod(statefulSet, template, action));
+}
+
+/** Told as Kubernetes tells it. */
+async function createClaim(
+  { context, replicas }: Pick<Loop, 'context' | 'replicas'>,
+  object: StatefulSet,
+  { claim, pod }: { readonly claim: PersistentVolumeClaim; readonly pod: string },
+): Promise<void> {
+  const regarding = { kind: statefulSets, object };
+  const [name, set] = [claim.metadata?.name ?? '', object.metadata?.name ?? ''];
+  try {
+    if (!(await applyClaim(context, { kind: 'createClaim', claim }))) return;
+    const message = `Create Claim ${name} Pod ${pod} in StatefulSet ${set} success`;
+    replicas.recorder.record(regarding, 'Normal', 'SuccessfulCreate', message);
+  } catch (error) {
+    const message = `Create Claim ${name} for Pod ${pod} in StatefulSet ${set} failed error: ${describeRefusal(error)}`;
+    if (!isNamespaceTerminating(error))
+      replicas.recorder.record(regarding, 'Warning', 'FailedCreate', message);
+    throw error;
+  }
 }
 
 function findClaim(claims: Informer<PersistentVolumeClaim>, { metadata }: StatefulSet) {
   return (name: string) => claims.get(`${metadata?.namespace ?? ''}/${name}`);
 }
 
-async function applyClaim({ client, informers }: ControllerContext, action: ClaimAction): Promise<void> {
+/** Whether anything was written. */
+async function applyClaim({ client, informers }: ControllerContext, action: ClaimAction): Promise<boolean> {
   const claims = informers.for(persistentVolumeClaims);
   if (action.kind === 'createClaim') {
     try {
       claims.observe(await client.create(persistentVolumeClaims, action.claim));
     } catch (error) {
-      if (!isAlreadyExists(error)) throw error; // It outlived the pod before.
+      if (!isAlreadyExists(error)) throw error;
+      return false; // It outlived the pod before.
     }
-    return;
+    return true;
   }
   const metadata = { ...action.claim.metadata, ownerReferences: action.owners };
   claims.observe(await client.update(persistentVolumeClaims, { ...action.claim, metadata }));
+  return true;
 }
 
 /** A new pod may wait for the claim of the one before to be gone. */
@@ -151,8 +188,8 @@ function hashIn({ metadata }: StatefulSet, revision: string | undefined): string
   return (revision ?? '').slice((metadata?.name ?? '').length + 1);
 }
 
-/** As Kubernetes has it: `create Pod web-0 in StatefulSet web successful`. */
+/** As a 1.36 has it: `Create Pod web-0 in StatefulSet web successful`. */
 function messageOf(deed: PodDeed, pod: Pod, { metadata }: StatefulSet, refusal?: string): string {
   const result = refusal === undefined ? 'successful' : `failed error: ${refusal}`;
-  return `${deed} Pod ${pod.metadata?.name ?? ''} in StatefulSet ${metadata?.name ?? ''} ${result}`;
+  return `${deed === 'create' ? 'Create' : 'Delete'} Pod ${pod.metadata?.name ?? ''} in StatefulSet ${metadata?.name ?? ''} ${result}`;
 }

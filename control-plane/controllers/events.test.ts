@@ -1,0 +1,295 @@
+/** What `kubectl describe` of a person's object shows of each loop: reasons and messages of a 1.36 (loops-observed), no more and no less. */
+import { describe, expect, it } from 'vitest';
+import * as failure from '#api/errors/status.ts';
+import { formatMicroTime } from '#api/meta/time.ts';
+import * as kinds from '#api/schema/kind-ref.ts';
+import type { PodTemplateSpec } from '#api/generated/objects.ts';
+import { readyNode, startCluster, type Cluster } from './cluster.fixture.ts';
+
+const metadata = (name: string) => ({ name, namespace: 'default' });
+const labels = { app: 'x' };
+const containers = [{ name: 'c', image: 'i' }];
+const template = { metadata: { labels }, spec: { containers } };
+const spec = { replicas: 1, selector: { matchLabels: labels }, template };
+const once = (image: string): PodTemplateSpec => ({
+  spec: { restartPolicy: 'Never', containers: [{ name: 'c', image }] },
+});
+
+/** Of an object and in order: `TYPE REASON (COMPONENT) MESSAGE`; what names are made of is left out. */
+function toldOf({ client }: Cluster, kind: string, name: string): readonly string[] {
+  return client
+    .all(kinds.events)
+    .filter(({ involvedObject: of }) => of.kind === kind && of.name?.startsWith(name) === true)
+    .map(({ type = '', reason = '', source, message = '' }) =>
+      `${type} ${reason} (${source?.component ?? ''}) ${message}`.replaceAll(
+        /\b(d-[a-z0-9]+|cj-\d+|(?:r|ds|j|bad|su)-[a-z0-9]+|d-[a-z0-9]+-[a-z0-9]+)\b/g,
+        (text) => text.replace(/-.*/, '-…'),
+      ),
+    );
+}
+
+async function setPhase({ client, settle }: Cluster, kind: 'Failed' | 'Succeeded'): Promise<void> {
+  for (const { metadata: of } of client.all(kinds.pods)) {
+    const body = { status: { phase: kind } };
+    const where = { namespace: of?.namespace, name: of?.name ?? '' };
+    await client.patch(kinds.pods, where, { kind: 'merge', body, subresource: 'status' });
+  }
+  await settle(2_000);
+}
+
+/** A node that says nothing for so long is silent; the others do. */
+async function beSilent({ client, clock, settle }: Cluster, silent: string): Promise<void> {
+  for (let passed = 0; passed < 60_000; passed += 5_000) {
+    for (const { metadata: of } of client.all(kinds.nodes)) {
+      const name = of?.name ?? '';
+      const renewed = { holderIdentity: name, renewTime: formatMicroTime(clock.now()) };
+      const lease = { metadata: { name, namespace: 'kube-node-lease' }, spec: renewed };
+      if (name !== silent) client.seed(kinds.leases, lease);
+    }
+    clock.advance(5_000);
+    await settle();
+  }
+}
+
+const rows: readonly {
+  readonly name: string;
+  readonly of: readonly [kind: string, name: string];
+  readonly act: (cluster: Cluster) => Promise<unknown>;
+  readonly want: readonly string[];
+}[] = [
+  {
+    name: 'a Deployment that is made and scaled',
+    of: ['Deployment', 'd'],
+    act: async ({ client, settle }) => {
+      await client.create(kinds.deployments, { metadata: metadata('d'), spec });
+      await settle(2_000);
+      const body = { spec: { replicas: 3 } };
+      await client.patch(kinds.deployments, { namespace: 'default', name: 'd' }, { kind: 'merge', body });
+    },
+    want: [
+      'Normal ScalingReplicaSet (deployment-controller) Scaled up replica set d-… from 0 to 1',
+      'Normal ScalingReplicaSet (deployment-controller) Scaled up replica set d-… from 1 to 3',
+    ],
+  },
+  {
+    name: 'a Deployment whose ReplicaSet is refused',
+    of: ['Deployment', 'd'],
+    act: async ({ client }) => {
+      client.intercept = ({ verb, resource, name }) =>
+        verb === 'create' && resource === 'replicasets'
+          ? failure.forbidden({ ...kinds.replicaSets }, name, 'no')
+          : undefined;
+      await client.create(kinds.deployments, { metadata: metadata('d'), spec });
+    },
+    want: [
+      'Warning ReplicaSetCreateError (deployment-controller) Failed to create new replica set "d-…": replicasets.apps "d-…" is forbidden: no',
+    ],
+  },
+  {
+    name: 'a ReplicaSet',
+    of: ['ReplicaSet', 'r'],
+    act: async ({ client, settle }) => {
+      await client.create(kinds.replicaSets, { metadata: metadata('r'), spec });
+      await settle(2_000);
+      const body = { spec: { replicas: 0 } };
+      await client.patch(kinds.replicaSets, { namespace: 'default', name: 'r' }, { kind: 'merge', body });
+    },
+    want: [
+      'Normal SuccessfulCreate (replicaset-controller) Created pod: r-…',
+      'Normal SuccessfulDelete (replicaset-controller) Deleted pod: r-…',
+    ],
+  },
+  {
+    name: 'a StatefulSet whose pod fails',
+    of: ['StatefulSet', 's'],
+    act: async (cluster) => {
+      await cluster.client.create(kinds.statefulSets, {
+        metadata: metadata('s'),
+        spec: { ...spec, serviceName: 's' },
+      });
+      await cluster.settle(2_000);
+      await setPhase(cluster, 'Failed');
+    },
+    want: [
+      'Normal SuccessfulCreate (statefulset-controller) Create Pod s-0 in StatefulSet s successful',
+      'Warning RecreatingFailedPod (statefulset-controller) StatefulSet default/s is recreating failed Pod s-0',
+      'Normal SuccessfulDelete (statefulset-controller) Delete Pod s-0 in StatefulSet s successful',
+    ],
+  },
+  {
+    name: 'a StatefulSet with claims',
+    of: ['StatefulSet', 's'],
+    act: ({ client }) => {
+      const requests = { storage: '1Gi' };
+      const claim = { accessModes: ['ReadWriteOnce'], resources: { requests } } as const;
+      const volumeClaimTemplates = [{ metadata: { name: 'data' }, spec: claim }];
+      return client.create(kinds.statefulSets, {
+        metadata: metadata('s'),
+        spec: { ...spec, serviceName: 's', volumeClaimTemplates },
+      });
+    },
+    want: [
+      'Normal SuccessfulCreate (statefulset-controller) Create Claim data-s-0 Pod s-0 in StatefulSet s success',
+      'Normal SuccessfulCreate (statefulset-controller) Create Pod s-0 in StatefulSet s successful',
+    ],
+  },
+  {
+    name: 'a pod whose eviction is called off',
+    of: ['Pod', 'own'],
+    act: async ({ client, settle }) => {
+      const taint = { key: 'a', effect: 'NoExecute' };
+      const tolerations = [
+        { key: 'a', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 },
+      ] as const;
+      await client.create(kinds.pods, {
+        metadata: metadata('own'),
+        spec: { nodeName: 'node-1', containers, tolerations },
+      });
+      const tainted = async (taints: readonly (typeof taint)[]): Promise<void> => {
+        const body = { spec: { taints } };
+        await client.patch(kinds.nodes, { name: 'node-1' }, { kind: 'merge', body });
+        await settle(2_000);
+      };
+      await tainted([taint]);
+      await tainted([]);
+    },
+    want: ['Normal TaintManagerEviction (taint-eviction-controller) Cancelling deletion of Pod default/own'],
+  },
+  {
+    name: 'a DaemonSet whose pod fails',
+    of: ['DaemonSet', 'ds'],
+    act: async (cluster) => {
+      const { replicas: _one, ...daemon } = spec;
+      await cluster.client.create(kinds.daemonSets, { metadata: metadata('ds'), spec: daemon });
+      await cluster.settle(2_000);
+      await setPhase(cluster, 'Failed');
+    },
+    want: [
+      'Normal SuccessfulCreate (daemonset-controller) Created pod: ds-…',
+      'Warning FailedDaemonPod (daemonset-controller) Found failed daemon pod default/ds-… on node node-1, will try to kill it',
+      'Normal SuccessfulDelete (daemonset-controller) Deleted pod: ds-…',
+      'Normal SuccessfulCreate (daemonset-controller) Created pod: ds-…',
+    ],
+  },
+  {
+    name: 'a Job that completes',
+    of: ['Job', 'j'],
+    act: ({ client }) =>
+      client.create(kinds.jobs, { metadata: metadata('j'), spec: { template: once('ok') } }),
+    want: [
+      'Normal SuccessfulCreate (job-controller) Created pod: j-…',
+      'Normal Completed (job-controller) Job completed',
+    ],
+  },
+  {
+    name: 'a Job that fails',
+    of: ['Job', 'bad'],
+    act: ({ client }) =>
+      client.create(kinds.jobs, {
+        metadata: metadata('bad'),
+        spec: { backoffLimit: 0, template: once('failing') },
+      }),
+    want: [
+      'Normal SuccessfulCreate (job-controller) Created pod: bad-…',
+      'Warning BackoffLimitExceeded (job-controller) Job has reached the specified backoff limit',
+    ],
+  },
+  {
+    name: 'a Job that is suspended, and resumed',
+    of: ['Job', 'su'],
+    act: async ({ client, settle }) => {
+      const suspended = { suspend: true, template: once('ok') };
+      await client.create(kinds.jobs, { metadata: metadata('su'), spec: suspended });
+      await settle(2_000);
+      const body = { spec: { suspend: false } };
+      await client.patch(kinds.jobs, { namespace: 'default', name: 'su' }, { kind: 'merge', body });
+    },
+    want: [
+      'Normal Suspended (job-controller) Job suspended',
+      'Normal Resumed (job-controller) Job resumed',
+      'Normal SuccessfulCreate (job-controller) Created pod: su-…',
+      'Normal Completed (job-controller) Job completed',
+    ],
+  },
+  {
+    name: 'a CronJob',
+    of: ['CronJob', 'cj'],
+    act: async (cluster) => {
+      const { client } = cluster;
+      const jobTemplate = { spec: { template: once('ok') } };
+      await client.create(kinds.cronJobs, {
+        metadata: metadata('cj'),
+        spec: { schedule: '* * * * *', jobTemplate },
+      });
+      await beSilent(cluster, 'nobody');
+    },
+    want: [
+      'Normal SuccessfulCreate (cronjob-controller) Created job cj-…',
+      'Normal SawCompletedJob (cronjob-controller) Saw completed job: cj-…, condition: Complete',
+    ],
+  },
+  {
+    name: 'a node that comes and goes',
+    of: ['Node', 'late'],
+    act: async ({ client, settle }) => {
+      client.seed(kinds.nodes, readyNode('late'));
+      await settle(2_000);
+      await client.delete(kinds.nodes, { name: 'late' });
+    },
+    want: [
+      'Normal RegisteredNode (node-controller) Node late event: Registered Node late in Controller',
+      'Normal RemovingNode (node-controller) Node late event: Removing Node late from Controller',
+    ],
+  },
+  {
+    name: 'a pod of a node that falls silent',
+    of: ['Pod', 'own'],
+    act: async (cluster) => {
+      await cluster.client.create(kinds.pods, {
+        metadata: metadata('own'),
+        spec: { nodeName: 'node-1', containers },
+      });
+      await cluster.settle(2_000);
+      await beSilent(cluster, 'node-1');
+    },
+    want: ['Warning NodeNotReady (node-controller) Node is not ready'],
+  },
+  {
+    name: 'a Service whose slices are refused',
+    of: ['Service', 'svc'],
+    act: async ({ client }) => {
+      client.intercept = ({ verb, resource, name }) =>
+        verb === 'create' && resource === 'endpointslices'
+          ? failure.forbidden({ ...kinds.endpointSlices }, name, 'no')
+          : undefined;
+      await client.create(kinds.services, {
+        metadata: metadata('svc'),
+        spec: { selector: labels, ports: [{ port: 80 }] },
+      });
+    },
+    want: [
+      'Warning FailedToUpdateEndpointSlices (endpoint-slice-controller) Error updating Endpoint Slices for Service default/svc: endpointslices.discovery.k8s.io is forbidden: no',
+    ],
+  },
+  {
+    name: 'a budget without pods',
+    of: ['PodDisruptionBudget', 'none'],
+    act: ({ client }) =>
+      client.create(kinds.podDisruptionBudgets, {
+        metadata: metadata('none'),
+        spec: { minAvailable: 1, selector: { matchLabels: labels } },
+      }),
+    want: ['Normal NoPods (controllermanager) No matching pods found'],
+  },
+];
+
+describe('events of', () => {
+  it.each(rows)('$name', async ({ of, act, want }) => {
+    await using cluster = await startCluster(['node-1']);
+
+    await act(cluster);
+    await cluster.settle(2_000);
+    cluster.client.intercept = () => undefined;
+    expect(toldOf(cluster, ...of)).toEqual(want);
+  });
+});
