@@ -11,6 +11,7 @@ import {
 } from '#api/meta/quantity.ts';
 import { isInScope } from '#api/quota/scope.ts';
 import { isCountedBy, usageIn, usageOf } from '#api/quota/usage.ts';
+import { podGroupKeyOf } from '#api/pod/scheduling-group.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import { offeredTo } from '#api/volume/claim.ts';
 import { objectOf } from '#api/wire/json.ts';
@@ -59,6 +60,9 @@ function land(pod: Pod, state: State): Outcome {
     return waits('Scheduling is blocked due to non-empty scheduling gates');
   if ((spec?.schedulerName ?? schedulerName) !== schedulerName)
     return waits(`scheduler ${JSON.stringify(spec?.schedulerName)} decides, which is not asked`);
+  const group = podGroupKeyOf(pod);
+  if (group !== undefined)
+    return waits(`it is of PodGroup ${group}, whose pods go to nodes together: that is not decided here`);
   if ((spec?.resourceClaims ?? []).length > 0)
     return waits('it has claims of devices, which are not looked at here');
   const { cache } = state;

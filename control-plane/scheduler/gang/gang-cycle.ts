@@ -73,16 +73,34 @@ export async function tryGang(ports: GangPorts, first: Pod, group: PodGroup): Pr
     await failAll(ports, members, mixedNames([...names]));
     return;
   }
-  const found = await ports.alone(() => placeMembers(ports, members));
-  if (typeof found === 'string') {
-    await failAll(ports, members, found);
-    await tellGroup(parts, group, { status: 'False', reason: 'SchedulerError', message: found });
-    return;
-  }
-  const placed = found.filter((one) => one.kind === 'node');
-  const wanted = minCountOf(group) - scheduledCount(ports, key, placed);
-  if (placed.length >= wanted) await bindAll(ports, group, found);
-  else await refuseAll(ports, group, { found, wanted });
+  const tried = await ports.alone(() => placeOrUndo(ports, members, group));
+  if (typeof tried === 'string') {
+    await failAll(ports, members, tried);
+    await tellGroup(parts, group, { status: 'False', reason: 'SchedulerError', message: tried });
+  } else if (tried.isEnough) await bindAll(ports, group, tried.found);
+  else await refuseAll(ports, group, tried);
+}
+
+interface Tried {
+  readonly found: readonly Found[];
+  /** How many of the pods that were tried must have nodes. */
+  readonly wanted: number;
+  readonly isEnough: boolean;
+}
+
+/** Where too few have nodes, nothing is taken any more before anybody else is decided: what a gang tried with is not missing to others. */
+async function placeOrUndo(
+  ports: GangPorts,
+  members: readonly Pod[],
+  group: PodGroup,
+): Promise<Tried | string> {
+  const found = await placeMembers(ports, members);
+  if (typeof found === 'string') return found;
+  const placed = found.filter(({ kind }) => kind === 'node');
+  const wanted = minCountOf(group) - scheduledCount(ports, objectKey(group), placed);
+  const isEnough = placed.length >= wanted;
+  if (!isEnough) undo(ports, found);
+  return { found, wanted, isEnough };
 }
 
 /** The pods of the gang that wait, however they do: what helps one of them is tried with all. The most important, then the oldest first. */
@@ -175,13 +193,8 @@ async function bindAll(ports: GangPorts, group: PodGroup, found: readonly Found[
 }
 
 /** Nothing is taken any more when others go for it. */
-async function refuseAll(
-  ports: GangPorts,
-  group: PodGroup,
-  { found, wanted }: { readonly found: readonly Found[]; readonly wanted: number },
-): Promise<void> {
+async function refuseAll(ports: GangPorts, group: PodGroup, { found, wanted }: Tried): Promise<void> {
   const { parts, preemptor } = ports;
-  undo(ports, found);
   const waiting = found.map((one) => [one.pod, refusedByOf(one)] as const);
   for (const [pod, refusedBy] of waiting) parts.pending.putUnschedulable(pod, refusedBy);
   ports.wakeIfMissed(waiting);
