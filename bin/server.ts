@@ -15,6 +15,7 @@ import { startApiServer, type ApiServer, type ApiServerOptions } from '#control-
 import type { Listener } from '#control-plane/apiserver/listener.ts';
 import { ensureLocalClass } from '#control-plane/controllers/persistent-volume/local-class.ts';
 import { readSchedulerConfiguration } from '#control-plane/scheduler/config/scheduler-configuration.ts';
+import { SchedulerMetrics } from '#control-plane/scheduler/metrics/scheduler-metrics.ts';
 import { createOwnClients, type OwnClients } from '#control-plane/controllers/own-clients.ts';
 import { readAdmission } from './admission/admission-options.ts';
 import { readAuthorization } from './authorization/authorization-options.ts';
@@ -66,6 +67,7 @@ async function serve(options: ServerCommandOptions): Promise<void> {
     logger.warn({ plugin }, 'the plugin is off: its configuration has no effect');
   const scheduling = readSchedulerConfiguration(options.schedulerConfig);
   for (const notice of scheduling.notices) logger.warn({ field: notice }, 'KubeSchedulerConfiguration');
+  const schedulerMetrics = new SchedulerMetrics();
   stack.use(claimDirectory(dataDir, { role: 'server', mode: 0o700, option: '--data' }));
   const server = stack.use(
     await startApiServer({
@@ -84,6 +86,7 @@ async function serve(options: ServerCommandOptions): Promise<void> {
       ...readEncryption(options),
       hasMetricsApi: true,
       versions: versionsServed(options),
+      otherMetrics: schedulerMetrics.metrics,
       ...readEtcdListen(options, { dataDir, file: readOption, hostPort: parseHostPort }),
       clock: systemClock,
       logger,
@@ -105,7 +108,7 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   const loops = {
     options,
     scheduling: scheduling.settings,
-    pluginFiles: pluginFilesOf(options),
+    ...{ pluginFiles: pluginFilesOf(options), schedulerMetrics },
     clients,
     manager,
     logger,

@@ -7,6 +7,7 @@ import { chooseControllers, controllerNames } from '#control-plane/controllers/c
 import type { OwnClients } from '#control-plane/controllers/own-clients.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 import type { SchedulerSettings } from '#control-plane/scheduler/config/scheduler-configuration.ts';
+import type { SchedulerMetrics } from '#control-plane/scheduler/metrics/scheduler-metrics.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
 import {
   autoscalingOf,
@@ -29,6 +30,7 @@ export interface LoopOptions {
     ControllerCommandOptions;
   readonly scheduling?: SchedulerSettings;
   readonly pluginFiles?: readonly string[];
+  readonly schedulerMetrics?: SchedulerMetrics;
   readonly clients: OwnClients;
   /** Told which loops run. */
   readonly manager?: ManagerState | undefined;
@@ -39,7 +41,7 @@ export interface LoopOptions {
 /** Scheduler and controllers, as clients of the server in the same process, with one cache between them. */
 export function startLoops(
   server: ApiServer,
-  { options, scheduling, pluginFiles, clients, manager, logger, clock }: LoopOptions,
+  { options, scheduling, pluginFiles, schedulerMetrics, clients, manager, logger, clock }: LoopOptions,
 ): AsyncDisposableStack {
   const stack = new AsyncDisposableStack();
   const client = clients.controllerManager;
@@ -72,6 +74,7 @@ export function startLoops(
     ...{ informers, client: clients.scheduler, clock, logger },
     settings: scheduling,
     pluginFiles,
+    metrics: schedulerMetrics,
     hasPodGroups: servesPodGroups(options),
   });
   // All stop at once: at the end of a term none goes on because another still has something to finish.

@@ -15,7 +15,6 @@ import type { Store } from '#control-plane/store/store.ts';
 import { Encryption, type EncryptionOptions } from './encryption/encryption.ts';
 import { EncryptionMetrics } from './encryption/encryption-metrics.ts';
 import { Audit, type AuditOptions } from './chain/audit/audit.ts';
-import { auditMetrics } from './chain/audit/audit-metrics.ts';
 import type { ReadMetric } from './serve/read-metric.ts';
 import type { AdmissionPlugin } from './chain/admission/admission.ts';
 import { defaultPlugins, withFixedPlugins } from './chain/admission/plugins.ts';
@@ -42,7 +41,6 @@ import { convertObjects } from './custom/convert-objects.ts';
 import { askConverter } from './custom/ask-converter.ts';
 import { DefinitionBook } from './custom/definition-book.ts';
 import { keepDefinitions } from './custom/keep-definitions.ts';
-import { aggregationMetrics } from './aggregation/aggregation-metrics.ts';
 import { Aggregation } from './aggregation/aggregation.ts';
 import { keepAggregation } from './aggregation/keep-aggregation.ts';
 import { createRemoteConnections } from './aggregation/remote-connections.ts';
@@ -53,7 +51,8 @@ import { serveStoreAsEtcd, type EtcdListen } from './etcd-listen.ts';
 import { createHttpServer, servingContext, type HttpServerOptions } from './serve/http-server.ts';
 import { createInProcessTransport } from './serve/in-process.ts';
 import { RequestTurns } from './serve/request-turns.ts';
-import { RequestMetrics, type MetricSource } from './serve/metrics.ts';
+import type { MetricSource } from './serve/metrics.ts';
+import { metricsOf } from './server-metrics.ts';
 import type { MayDial } from './nodes/dialable.ts';
 import { createNodeDialer, type NodeDialer } from './nodes/node-dialer.ts';
 import { handleUpgrade } from './nodes/upgrade.ts';
@@ -100,6 +99,8 @@ export interface ApiServerOptions {
   readonly audit?: AuditOptions;
   /** Whether it says itself what nodes and pods use (metrics.k8s.io), where no other server does. Default no. */
   readonly hasMetricsApi?: boolean;
+  /** What other parts of the process tell at its /metrics. */
+  readonly otherMetrics?: readonly ReadMetric[];
   /** What it serves, kinds of clients' own apart. Default `builtInVersions`. */
   readonly versions?: KindCatalogue['versions'];
   readonly clock: Clock;
@@ -235,34 +236,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   });
 }
 
-function metricsOf(
-  store: Store,
-  {
-    inFlight,
-    flow,
-    audit,
-    known,
-    ofFacts,
-    aggregation,
-    sources,
-  }: {
-    readonly inFlight: InFlight;
-    readonly flow: RunningFlowControl;
-    readonly audit: Audit | undefined;
-    readonly known: ServerAuthentication;
-    readonly ofFacts: readonly ReadMetric[];
-    readonly aggregation: Aggregation;
-    readonly sources: readonly MetricSource[];
-  },
-): RequestMetrics {
-  return new RequestMetrics({
-    revision: () => store.revision,
-    inFlight: () => inFlight.taken(),
-    read: [...flow.metrics, ...known.counts.metrics, ...ofFacts, ...aggregationMetrics(aggregation)],
-    sources: [...sources, ...(audit === undefined ? [] : [auditMetrics(audit)])],
-  });
-}
-
 /** What a server keeps in the store while it runs, apart from what is made once. */
 async function keepObjects(
   context: ServerContext,
@@ -301,6 +274,7 @@ async function openStores(
   readonly store: Store;
   readonly encryption: Encryption | undefined;
   readonly sources: readonly MetricSource[];
+  readonly others: readonly ReadMetric[];
 }> {
   const { clock, logger = silentLogger } = options;
   const metrics = new EncryptionMetrics();
@@ -308,8 +282,10 @@ async function openStores(
     options.encryption && undo.use(new Encryption(options.encryption, { clock, logger, metrics }));
   await encryption?.start();
   const engine = undo.use(await openStore(options));
-  if (encryption === undefined) return { engine, store: engine, encryption, sources: [] };
-  return { engine, store: new SealedStore(engine, encryption), encryption, sources: [metrics.source] };
+  const others = options.otherMetrics ?? [];
+  if (encryption === undefined) return { engine, store: engine, encryption, sources: [], others };
+  const told = { sources: [metrics.source], others };
+  return { engine, store: new SealedStore(engine, encryption), encryption, ...told };
 }
 
 async function openAudit(

@@ -6,7 +6,7 @@ import { isConflict, isNotFound } from '#client/api-error.ts';
 import type { ClaimReservation } from './devices/device-binder.ts';
 import { onNode } from './gang/trial-cluster.ts';
 import type { Profile } from './plugin.ts';
-import { schedulerNameOf, type Parts } from './scheduler-parts.ts';
+import { noteAttempt, schedulerNameOf, type Parts } from './scheduler-parts.ts';
 import type { Reservation } from './volumes/bind-volumes.ts';
 
 const bindings: KindRef<Binding> = {
@@ -31,7 +31,7 @@ export interface Placement {
 
 /** Whether it was bound; what it would have taken of the node is free again otherwise. */
 export async function bindPod(
-  parts: Pick<Parts, 'informers' | 'client' | 'cache' | 'pending' | 'recorderFor' | 'logger'>,
+  parts: Omit<Parts, 'profiles' | 'groups'>,
   { pod, nodeName, volumes, devices, profile, bindBy }: Placement,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -50,6 +50,8 @@ export async function bindPod(
     const bindByDefault = (): Promise<unknown> =>
       client.create(bindings, binding, { where: { namespace, name }, subresource: 'binding' });
     await (bindBy === undefined ? bindByDefault() : bindBy(binding, bindByDefault));
+    noteAttempt(parts, pod, 'scheduled');
+    parts.metrics.bound(pending.attemptsOf(key) + 1);
     pending.delete(key);
     recorderFor(schedulerNameOf(pod)).record(
       { kind: pods, object: pod },
@@ -60,6 +62,7 @@ export async function bindPod(
     return true;
   } catch (error) {
     cache.forget(key);
+    noteAttempt(parts, pod, 'error');
     await devices
       ?.unbind()
       .catch((failure: unknown) =>

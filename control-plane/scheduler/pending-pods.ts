@@ -35,6 +35,12 @@ export interface PendingPods extends Disposable {
   /** Something changed: the unschedulable pods that it may help are tried again, each after its back-off. */
   wakeUnschedulable(mayHelp: (pod: Pod, refusedBy: ReadonlySet<string>) => boolean): void;
   readonly size: number;
+  /** How many wait how. */
+  counts(): Readonly<Record<'active' | 'backoff' | 'unschedulable', number>>;
+  /** Those that no node does for, with who refused them. */
+  refused(): readonly { readonly pod: Pod; readonly refusedBy: ReadonlySet<string> }[];
+  /** Tries of a pod that were without success. */
+  attemptsOf(key: string): number;
 }
 
 interface Entry {
@@ -82,6 +88,25 @@ class Queue implements PendingPods {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  counts(): ReturnType<PendingPods['counts']> {
+    const active = this.#ready.size;
+    const unschedulable = this.#unschedulable.size;
+    let backoff = 0;
+    for (const { state } of this.#entries.values()) if (state === 'backoff') backoff++;
+    return { active, backoff, unschedulable };
+  }
+
+  refused(): ReturnType<PendingPods['refused']> {
+    return [...this.#unschedulable].flatMap((key) => {
+      const { pod, refusedBy = new Set<string>() } = this.#entries.get(key) ?? {};
+      return pod === undefined ? [] : [{ pod, refusedBy }];
+    });
+  }
+
+  attemptsOf(key: string): number {
+    return this.#entries.get(key)?.attempts ?? 0;
   }
 
   put(pod: Pod): void {

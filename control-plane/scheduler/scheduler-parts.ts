@@ -9,6 +9,7 @@ import type { Informers } from '#client/informers.ts';
 import type { ClusterCache } from './cluster-cache.ts';
 import { defaultSchedulerName } from './config/scheduler-configuration.ts';
 import type { PodGroups } from './gang/pod-groups.ts';
+import type { AttemptResult, SchedulerMetrics } from './metrics/scheduler-metrics.ts';
 import type { PendingPods } from './pending-pods.ts';
 import type { Profile } from './plugin.ts';
 
@@ -22,6 +23,9 @@ export interface Parts {
   readonly recorderFor: (schedulerName: string) => EventRecorder;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly metrics: SchedulerMetrics;
+  /** When each pod that is being tried was begun with (monotonic). */
+  readonly begun: Map<string, number>;
   /** Of which pods may be; empty where none are served. */
   readonly groups: PodGroups;
   /** By schedulerName: pods that name another scheduler are left alone. */
@@ -43,4 +47,17 @@ export function isStillWaiting({ informers, cache }: Pick<Parts, 'informers' | '
     (latest.spec?.nodeName ?? '') === '' &&
     !cache.isAssumed(key)
   );
+}
+
+/** Counts a try of the pod that ended so. */
+export function noteAttempt(
+  { metrics, begun, clock }: Pick<Parts, 'metrics' | 'begun' | 'clock'>,
+  pod: Pod,
+  result: AttemptResult,
+): void {
+  const key = objectKey(pod);
+  const sinceMs = begun.get(key);
+  if (sinceMs === undefined) return;
+  begun.delete(key);
+  metrics.attempted(schedulerNameOf(pod), result, (clock.monotonic() - sinceMs) / 1000);
 }

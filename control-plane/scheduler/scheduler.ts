@@ -7,7 +7,6 @@ import { objectKey } from '#api/meta/object.ts';
 import type { Namespace, Pod, PodGroup, Service } from '#api/generated/objects.ts';
 
 import type { ApiClient, Informer } from '#client/client.ts';
-import type { Change } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 import { bindPod, type Placement } from './bind-pod.ts';
 import { createClusterCache } from './cluster-cache.ts';
@@ -18,6 +17,8 @@ import { createDeviceBinder, type DeviceBinder } from './devices/device-binder.t
 import { tryGang, type GangPorts, type Held } from './gang/gang-cycle.ts';
 import { PodGroups } from './gang/pod-groups.ts';
 import { onNode } from './gang/trial-cluster.ts';
+import { schedulerFacts } from './metrics/scheduler-facts.ts';
+import { SchedulerMetrics } from './metrics/scheduler-metrics.ts';
 import { createPendingPods } from './pending-pods.ts';
 import { decideWith } from './outside/decide-with.ts';
 import { createExtender } from './outside/extender.ts';
@@ -29,6 +30,7 @@ import { createProfile, defaultProfile } from './profile.ts';
 import { createRecorders, type Recorders } from './recorders.ts';
 import { isStillWaiting, schedulerNameOf, type Parts } from './scheduler-parts.ts';
 import { noteGated, noteHeld, tellRefused } from './tell-pod.ts';
+import { noteNomination } from './preempt/note-nomination.ts';
 import { Preemptor, type Preempted } from './preempt/preemptor.ts';
 import { dynamicResourcesFilter } from './plugins/dynamic-resources.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -46,6 +48,8 @@ export interface SchedulerOptions {
   readonly settings?: SchedulerSettings | undefined;
   /** Modules of `--scheduler-plugins`. */
   readonly pluginFiles?: readonly string[] | undefined;
+  /** Where it counts what it does. */
+  readonly metrics?: SchedulerMetrics | undefined;
   /** Whether PodGroups are served; without, no pod is of one. */
   readonly hasPodGroups?: boolean | undefined;
 }
@@ -88,6 +92,8 @@ class Scheduler implements AsyncDisposable {
 
   constructor(options: SchedulerOptions) {
     const { informers, client, clock, logger, settings = schedulerSettings({}), pluginFiles = [] } = options;
+    const { metrics = new SchedulerMetrics() } = options;
+    metrics.facts = schedulerFacts(() => this.#parts);
     const recorders = createRecorders({ client, clock, logger });
     this.#recorders = recorders;
     this.#outsiders = [
@@ -101,7 +107,7 @@ class Scheduler implements AsyncDisposable {
     const profiles = profilesOf(settings);
     this.#parts = {
       ...{ informers, client, cache, pending, recorderFor: recorders.of, logger, clock, profiles },
-      groups,
+      ...{ groups, metrics, begun: new Map() },
     };
     this.#services = informers.for(services, {
       indexes: { namespace: (service) => [service.metadata?.namespace ?? ''] },
@@ -113,6 +119,7 @@ class Scheduler implements AsyncDisposable {
       ...{ informers, client, recorderFor: recorders.of, logger, clock, node: cache.node, profiles },
       snapshot: () => this.#snapshot(),
       groupOf: (key) => groups.get(key),
+      metrics,
       isWaiting: (pod) => isStillWaiting(this.#parts, pod),
       outsiders: this.#outsiders,
     });
@@ -130,6 +137,7 @@ class Scheduler implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
+    this.#parts.metrics.facts = undefined;
     this.#abort.abort(new DOMException('scheduler stopped', 'AbortError'));
     this.#attached.dispose();
     this.#parts.pending[Symbol.dispose]();
@@ -154,6 +162,7 @@ class Scheduler implements AsyncDisposable {
         const { key, current } = change;
         if (grown !== undefined) this.#noteGroup(grown, { kind: 'podOfGroup', key: grown });
         noteNomination(this.#parts, this.#preemptor, change);
+        if (current === undefined) this.#parts.begun.delete(key);
         this.#volumes.note('pod', key);
         if (current !== undefined && this.#isHeldByGates(current)) void noteGated(this.#parts, current);
       }),
@@ -313,6 +322,7 @@ class Scheduler implements AsyncDisposable {
 
   /** At once, or once outsiders have answered. */
   #decide(pod: Pod): Decision | Promise<Decision> {
+    this.#parts.begun.set(objectKey(pod), this.#parts.clock.monotonic());
     const profile = this.#profileOf(pod);
     const memory = this.#memories.for(pod, profile.schedulerName);
     const context = { pod, snapshot: this.#snapshot(), profile, memory };
@@ -484,15 +494,4 @@ class Scheduler implements AsyncDisposable {
 function profilesOf({ profiles, extenders }: SchedulerSettings): ReadonlyMap<string, Profile> {
   const ignored = new Set(extenders.flatMap(({ ignoredResources }) => [...ignoredResources]));
   return new Map(profiles.map((profile) => [profile.schedulerName, createProfile(profile, ignored)]));
-}
-
-/** Where a pod waits for others to go, as it says. Of one whose victims are being told it is known better. */
-function noteNomination(
-  { profiles }: Pick<Parts, 'profiles'>,
-  preemptor: Preemptor,
-  { key, current }: Change<Pod>,
-): void {
-  const isOurs = current !== undefined && isWaiting(current, profiles);
-  if (!isOurs) preemptor.nominations.remove(key);
-  else if (!preemptor.isBusy(key)) preemptor.nominations.take(key, current);
 }

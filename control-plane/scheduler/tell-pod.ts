@@ -4,11 +4,11 @@ import { objectKey } from '#api/meta/object.ts';
 import { formatTime } from '#api/meta/time.ts';
 import { pods } from '#api/schema/kind-ref.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
-import { schedulerNameOf, type Parts } from './scheduler-parts.ts';
+import { noteAttempt, schedulerNameOf, type Parts } from './scheduler-parts.ts';
 
 /** Says why no node does for the pod, and which node it waits for. Whom it was told already need not hear it at every try. */
 export async function tellRefused(
-  parts: Pick<Parts, 'informers' | 'recorderFor' | 'client' | 'logger' | 'clock'>,
+  parts: Omit<Parts, 'profiles' | 'groups' | 'pending' | 'cache'>,
   pod: Pod,
   {
     reason,
@@ -20,6 +20,7 @@ export async function tellRefused(
     readonly nodeName: string | undefined;
   },
 ): Promise<void> {
+  noteAttempt(parts, pod, reason === 'Unschedulable' ? 'unschedulable' : 'error');
   const isNew = conditionOf(pod)?.message !== message;
   if (isNew)
     parts

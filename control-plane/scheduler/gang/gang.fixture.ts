@@ -5,12 +5,14 @@ import type { Node, Pod, PodGroup, PodSpec } from '#api/generated/objects.ts';
 import * as kinds from '#api/schema/kind-ref.ts';
 import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
 import { createInformers } from '#client/informers.ts';
+import { SchedulerMetrics } from '#control-plane/scheduler/metrics/scheduler-metrics.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
 
 /** A scheduler on a fake API, and kubelets that let pods go at once. */
 export interface GangCluster extends AsyncDisposable {
   readonly client: FakeApiClient;
   readonly clock: FakeClock;
+  readonly metrics: SchedulerMetrics;
   /** Lets `ms` pass in steps, and everything come to rest in each. */
   settle(ms?: number): Promise<void>;
   pod(name: string): Pod | undefined;
@@ -24,10 +26,11 @@ export async function startGangCluster(nodes: Readonly<Record<string, string>>):
   const clock = createFakeClock(Date.UTC(2026, 0, 1));
   const client = createFakeApiClient(clock);
   const stack = new AsyncDisposableStack();
+  const metrics = new SchedulerMetrics();
   const informers = stack.use(createInformers({ client, clock, random: () => 0.5 }));
   client.seed(kinds.namespaces, { metadata: { name: 'default' } });
   for (const [name, cpu] of Object.entries(nodes)) client.seed(kinds.nodes, nodeOf(name, cpu));
-  stack.use(startScheduler({ informers, client, clock, logger: silentLogger, hasPodGroups: true }));
+  stack.use(startScheduler({ informers, client, clock, logger: silentLogger, metrics, hasPodGroups: true }));
   const kubelet = informers.for(kinds.pods).onChange(({ current }) => {
     const { namespace, name = '', deletionTimestamp, finalizers = [] } = current?.metadata ?? {};
     if (deletionTimestamp !== undefined && finalizers.length === 0)
@@ -47,6 +50,7 @@ export async function startGangCluster(nodes: Readonly<Record<string, string>>):
   return {
     client,
     clock,
+    metrics,
     settle,
     pod: find,
     placed: (prefix) =>

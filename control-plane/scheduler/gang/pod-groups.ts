@@ -68,6 +68,12 @@ export class PodGroups {
     return why;
   }
 
+  /** Whether it was held, and still is. */
+  isHeld(pod: Pod): boolean {
+    const key = podGroupKeyOf(pod);
+    return key !== undefined && this.#held.get(key)?.has(objectKey(pod)) === true;
+  }
+
   /** Pods that were held, and those that still are with why. */
   release(key: string): { readonly free: readonly string[]; readonly held: readonly string[]; why: string } {
     const keys = [...(this.#held.get(key) ?? [])];

@@ -19,6 +19,7 @@ import {
   type GangPreemptionPlan,
 } from '#control-plane/scheduler/gang/plan-gang-preemption.ts';
 import { writeCondition } from '#control-plane/scheduler/gang/tell-group.ts';
+import type { SchedulerMetrics } from '#control-plane/scheduler/metrics/scheduler-metrics.ts';
 import type { Outsider, VictimsOn } from '#control-plane/scheduler/outside/outsider.ts';
 import type { Profile } from '#control-plane/scheduler/plugin.ts';
 import { defaultProfile } from '#control-plane/scheduler/profile.ts';
@@ -39,6 +40,7 @@ export interface PreemptorParts {
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly node: (name: string) => NodeInfo | undefined;
   readonly snapshot: () => Snapshot;
+  readonly metrics: SchedulerMetrics;
   /** A PodGroup by `namespace/name`. */
   readonly groupOf: (key: string) => PodGroup | undefined;
   /** Whether the pod still waits for a node. */
@@ -165,6 +167,7 @@ export class Preemptor {
     const budgets = this.#budgets.list();
     const context = { group, members, wanted, snapshot: snapshot(), profile, budgets, groupOf };
     const plan = await inSlices(planGangPreemption(context));
+    this.#parts.metrics.preempted(plan.kind === 'none' ? 0 : plan.victims.length);
     const isStale = !members.every((pod) => this.#parts.isWaiting(pod));
     if (plan.kind === 'none' || isStale) {
       for (const pod of members) this.nominations.remove(objectKey(pod));
@@ -211,6 +214,7 @@ export class Preemptor {
     const snapshot = this.#parts.snapshot();
     const found = await inSlices(findCandidates({ pod, snapshot, nodes, budgets, profile }));
     const plan = pickPlan({ ...found, candidates: await this.#allowed(pod, found.candidates) });
+    this.#parts.metrics.preempted(plan.kind === 'none' ? 0 : plan.victims.length);
     if (plan.kind === 'none') return told(plan.reasons);
     // The next pod that looks for victims finds this one's place taken.
     if (this.#parts.isWaiting(pod)) this.nominations.nominate(pod, plan.nodeName);
