@@ -324,8 +324,9 @@ class Scheduler implements AsyncDisposable {
   #decide(pod: Pod): Decision | Promise<Decision> {
     this.#parts.begun.set(objectKey(pod), this.#parts.clock.monotonic());
     const profile = this.#profileOf(pod);
-    const memory = this.#memories.for(pod, profile.schedulerName);
-    const context = { pod, snapshot: this.#snapshot(), profile, memory };
+    const snapshot = this.#snapshot();
+    const memory = this.#memories.for(pod, profile.schedulerName, snapshot.devices);
+    const context = { pod, snapshot, profile, memory };
     const outsiders = this.#outsiders.filter((one) => one.isInterestedIn(pod));
     return outsiders.length === 0
       ? this.#looked(context, decide(context, this.#nextNode))

@@ -1,5 +1,7 @@
+import { mayBeOfClass } from '#api/device/extended-resources.ts';
 import type { Container, Pod } from '#api/generated/objects.ts';
-import { controllerUidOf } from './pod-facts.ts';
+import { controllerUidOf, requestsOf } from './pod-facts.ts';
+import type { DeviceLookUp } from './devices/look-up.ts';
 import type { NodeInfo, Snapshot } from './snapshot.ts';
 
 /** Why a node does not do. */
@@ -36,7 +38,8 @@ export interface Sum {
 }
 
 export interface TemplateMemories {
-  for(pod: Pod, profileName: string): TemplateMemory;
+  /** Whether classes of devices stand for the pod's resources is part of the question, for steady plugins look at it. */
+  for(pod: Pod, profileName: string, devices?: Pick<DeviceLookUp, 'classOf'>): TemplateMemory;
 }
 
 /** Of those used last: each has a few words for each node. */
@@ -48,8 +51,8 @@ export function createTemplateMemories(): TemplateMemories {
   const byTemplate = new Map<string, Answers>();
   const byLabels = new Map<string, Map<string, KeptSums>>();
   return {
-    for: (pod, profileName) => {
-      const template = JSON.stringify([profileName, templateOf(pod)]);
+    for: (pod, profileName, devices) => {
+      const template = JSON.stringify([profileName, templateOf(pod), classedOf(pod, devices)]);
       const { namespace, labels } = pod.metadata ?? {};
       const whose = `${JSON.stringify([namespace, labels, controllerUidOf(pod)])} ${template}`;
       const make = (): Map<string, KeptSums> => new Map();
@@ -176,6 +179,14 @@ function templateOf({ spec, status }: Pod): unknown {
   } = spec ?? {};
   const held = [status?.resources, status?.containerStatuses, status?.initContainerStatuses];
   return [more, containers.map(askedBy), initContainers.map(askedBy), held];
+}
+
+/** The resources of a pod that classes of devices stand for. */
+function classedOf(pod: Pod, devices: Pick<DeviceLookUp, 'classOf'> | undefined): readonly string[] {
+  const names: string[] = [];
+  for (const name of requestsOf(pod).keys())
+    if (mayBeOfClass(name) && devices?.classOf(name) !== undefined) names.push(name);
+  return names;
 }
 
 function askedBy({ image, ports, resources, restartPolicy, restartPolicyRules }: Container): unknown {
