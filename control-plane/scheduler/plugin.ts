@@ -38,8 +38,8 @@ export interface Profile {
 
 /**
  * What it says follows from the state of the node, the template of the pod and whether classes of devices stand for its resources (template-memory.ts),
- * not from labels, volumes, Services or other
- * nodes: it is asked once for all pods of a template, as long as the node is as it was. What a filter of `refuseAll` says is not meant.
+ * not from labels, volumes, Services or other nodes: it is asked once for all pods of a template, as long as the node is as it was. What a
+ * filter of `refuseAll` says is not meant.
  */
 type Steady = true;
 

@@ -1,13 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { DaemonSet, Node, Pod } from '#api/generated/objects.ts';
-import {
-  computeDaemonStatus,
-  placementsOf,
-  planDaemons,
-  podSpecOf,
-  revisionHashLabel,
-  type DaemonState,
-} from './plan.ts';
+import { computeDaemonStatus, placementsOf, planDaemons, podSpecOf, type DaemonState } from './plan.ts';
+import { FailedPods } from './failed-pods.ts';
+import { revisionHashLabel } from './plan-update.ts';
 
 const daemonSet: DaemonSet = {
   metadata: { name: 'd', namespace: 'default', generation: 3 },
@@ -25,6 +20,16 @@ const pod = (name: string, nodeName: string, change: Partial<Pod> = {}): Pod => 
 });
 const old = (name: string): Partial<Pod> => ({
   metadata: { name, uid: name, labels: { [revisionHashLabel]: 'old' } },
+});
+/** Not ready. */
+const ill: Partial<Pod> = { status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'False' }] } };
+const failed: Partial<Pod> = { status: { phase: 'Failed' } };
+const surging = (maxSurge: number | string, minReadySeconds = 0): DaemonSet => ({
+  ...daemonSet,
+  spec: {
+    ...{ selector: {}, template: {}, ...daemonSet.spec, minReadySeconds },
+    updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge, maxUnavailable: 0 } },
+  },
 });
 const state = (change: Partial<DaemonState>): DaemonState => ({
   ...{ daemonSet, nodes: [node('a'), node('b')], pods: [], hash: 'new', deletedUids: new Set() },
@@ -67,12 +72,103 @@ describe('planDaemons()', () => {
       given: { pods: [pod('p', 'a', old('p')), pod('q', 'b', old('q'))] },
       want: '-p',
     },
+    {
+      name: 'puts as many beside old ones as may surge',
+      given: { daemonSet: surging(1), pods: [pod('p', 'a', old('p')), pod('q', 'b', old('q'))] },
+      want: '+a',
+    },
+    {
+      name: 'reckons the surge as a share of the nodes',
+      given: { daemonSet: surging('60%'), pods: [pod('p', 'a', old('p')), pod('q', 'b', old('q'))] },
+      want: '+a +b',
+    },
+    {
+      name: 'puts one beside an old one that is not available at once, whatever the surge',
+      given: {
+        daemonSet: surging(1),
+        pods: [pod('p', 'a', old('p')), pod('q', 'b', { ...old('q'), ...ill })],
+      },
+      want: '+b +a',
+    },
+    {
+      name: 'waits with the next while the new pod of a surge is not available',
+      given: {
+        daemonSet: surging(1),
+        pods: [pod('p', 'a', old('p')), pod('n', 'a', ill), pod('q', 'b', old('q'))],
+      },
+      want: '',
+    },
+    {
+      name: 'ends the old pod once the new one beside it is available, and goes on',
+      given: {
+        daemonSet: surging(1),
+        pods: [pod('p', 'a', old('p')), pod('n', 'a'), pod('q', 'b', old('q'))],
+      },
+      want: '+b -p',
+    },
+    {
+      name: 'ends an old pod that is not ready any more, though the new one is not either',
+      given: {
+        daemonSet: surging(1),
+        nodes: [node('a')],
+        pods: [pod('p', 'a', { ...old('p'), ...ill }), pod('n', 'a', ill)],
+      },
+      want: '-p',
+    },
+    {
+      name: 'keeps one of each template while it surges',
+      given: {
+        daemonSet: surging(1),
+        nodes: [node('a')],
+        pods: [pod('n', 'a', ill), pod('o', 'a', ill), pod('p', 'a', old('p')), pod('q', 'a', old('q'))],
+      },
+      want: '-o -q',
+    },
+    {
+      name: 'does not surge by OnDelete',
+      given: {
+        daemonSet: {
+          ...daemonSet,
+          spec: { selector: {}, template: {}, ...daemonSet.spec, updateStrategy: { type: 'OnDelete' } },
+        },
+        pods: [pod('p', 'a', old('p')), pod('q', 'b', old('q'))],
+      },
+      want: '',
+    },
+    {
+      name: 'replaces what failed, in its turn',
+      given: {
+        pods: [pod('p', 'a', failed), pod('q', 'b', failed)],
+        failedWaitMs: (name) => (name === 'a' ? 500 : 0),
+      },
+      want: '-q again in 500',
+    },
+    {
+      name: 'waits with nothing where no pod is to be',
+      given: {
+        nodes: [node('a', { spec: { taints: [{ key: 'k', effect: 'NoExecute' }] } })],
+        pods: [pod('p', 'a', failed)],
+        failedWaitMs: () => 500,
+      },
+      want: '-p',
+    },
+    {
+      name: 'puts no other new pod beside an old one while one that failed waits there',
+      given: {
+        daemonSet: surging(1),
+        nodes: [node('a')],
+        pods: [pod('n', 'a', failed), pod('p', 'a', old('p'))],
+        failedWaitMs: () => 500,
+      },
+      want: 'again in 500',
+    },
   ];
   it.each(rows)('$name', ({ given, want }) => {
-    const { createOn, deletePods } = planDaemons(state(given));
+    const { createOn, deletePods, againInMs } = planDaemons(state(given));
     const text = [
       ...createOn.map((name) => `+${name}`),
       ...deletePods.map((one) => `-${one.metadata?.name}`),
+      ...(againInMs === undefined ? [] : [`again in ${againInMs}`]),
     ];
     expect(text.join(' ')).toBe(want);
   });
@@ -117,4 +213,25 @@ it('placementsOf() asks each node once, as long as it is the same', () => {
   const before = asked;
   expect(placement(node)).toBe(first);
   expect(asked).toBe(before);
+});
+
+describe('FailedPods', () => {
+  it('lets each wait twice as long as the one before, to a quarter of an hour, and begins anew after twice that', () => {
+    const pods = new FailedPods();
+    const waits: number[] = [];
+    let nowMs = 0;
+    for (let times = 0; times < 12; times++) {
+      nowMs += pods.waitMs('d', 'a', nowMs);
+      pods.noteReplaced('d', 'a', nowMs);
+      waits.push(pods.waitMs('d', 'a', nowMs) / 1000);
+    }
+    expect(waits).toEqual([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+    expect([pods.waitMs('d', 'b', nowMs), pods.waitMs('another', 'a', nowMs)]).toEqual([0, 0]);
+    expect(pods.waitMs('d', 'a', nowMs + 300_000)).toBe(600_000);
+    nowMs += 1_800_001;
+    pods.noteReplaced('d', 'a', nowMs);
+    expect(pods.waitMs('d', 'a', nowMs)).toBe(1000);
+    pods.forget('d');
+    expect(pods.waitMs('d', 'a', nowMs)).toBe(0);
+  });
 });

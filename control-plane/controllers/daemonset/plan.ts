@@ -3,19 +3,22 @@ import type { DaemonSet, DaemonSetStatus, Node, Pod, PodSpec, Toleration } from 
 import { matchesNodeAffinity } from '#api/pod/node-affinity.ts';
 import { isActive, isPodAvailable, isPodReady, isTerminal } from '#api/pod/state.ts';
 import { findUntoleratedTaint } from '#api/pod/tolerations.ts';
-import { intOrPercent } from '#control-plane/controllers/deployment/rolling.ts';
+import {
+  planReplacement,
+  planSurge,
+  revisionHashLabel,
+  surgeOf,
+  surplusOf,
+  type Rollout,
+} from './plan-update.ts';
 
-export const revisionHashLabel = 'controller-revision-hash';
-
-export interface DaemonState {
-  readonly daemonSet: DaemonSet;
+export interface DaemonState extends Rollout {
   readonly nodes: readonly Node[];
   /** Owned by it. */
   readonly pods: readonly Pod[];
-  /** Of its present template. */
-  readonly hash: string;
   readonly deletedUids: ReadonlySet<string>;
-  readonly nowMs: number;
+  /** How long a failed pod of the node stays as it is; without, none does. */
+  readonly failedWaitMs?: (node: string) => number;
   /** `placementsOf` the DaemonSet, kept while it stays as it is: neither it nor a node changes then. */
   readonly placement?: (node: Node) => Placement;
 }
@@ -23,55 +26,50 @@ export interface DaemonState {
 export interface DaemonPlan {
   readonly createOn: readonly string[]; // node names
   readonly deletePods: readonly Pod[];
+  /** When the next failed pod is to be replaced; undefined: none waits. */
+  readonly againInMs?: number | undefined;
 }
 
-/** One pod on every node that should run one, none elsewhere; failed pods are replaced; updates go node by node. */
+/** One pod on every node that should run one, none elsewhere; failed pods are replaced; updates go node by node, or put new pods beside old ones. */
 export function planDaemons(state: DaemonState): DaemonPlan {
   const { daemonSet, nodes, deletedUids } = state;
   if (daemonSet.metadata?.deletionTimestamp !== undefined) return { createOn: [], deletePods: [] };
-  const createOn: string[] = [];
-  const deletePods: Pod[] = [];
   const pods = state.pods.filter(({ metadata }) => !deletedUids.has(metadata?.uid ?? ''));
   const placement = state.placement ?? placementsOf(daemonSet);
   const wanted = new Map(nodes.map((node) => [node.metadata?.name ?? '', placement(node)]));
   const podsHere = Map.groupBy(pods, nodeNameOf);
+  const isSurging = surgeOf(daemonSet, wanted.size) > 0;
+  const createOn: string[] = [];
+  const deletePods: Pod[] = [];
+  const waits: number[] = [];
   for (const [name, placement] of wanted) {
     const here = podsHere.get(name) ?? [];
     const active = here.filter(isActive).toSorted(byCreation);
-    deletePods.push(
-      ...here.filter((pod) => isTerminal(pod) && pod.metadata?.deletionTimestamp === undefined),
-    );
+    const ended = here.filter((pod) => isTerminal(pod) && pod.metadata?.deletionTimestamp === undefined);
+    const waitMs = state.failedWaitMs?.(name) ?? 0;
+    const isWaiting = (pod: Pod): boolean =>
+      placement.shouldContinue && waitMs > 0 && pod.status?.phase === 'Failed';
+    if (ended.some(isWaiting)) waits.push(waitMs);
+    deletePods.push(...ended.filter((pod) => !isWaiting(pod)));
     if (!placement.shouldContinue) deletePods.push(...active);
     else {
-      deletePods.push(...active.slice(1));
+      deletePods.push(...(isSurging ? surplusOf(state, active) : active.slice(1)));
       // The old pod must be gone before the next comes: they may share ports and paths of the node.
       if (here.length === 0 && placement.shouldRun) createOn.push(name);
     }
   }
-  const updates = planUpdate({ ...state, pods }, wanted, deletePods);
-  return { createOn, deletePods: [...deletePods, ...updates] };
-}
-
-/** RollingUpdate: old pods go, those not available first, as long as no more than maxUnavailable nodes are without. */
-function planUpdate(
-  { daemonSet, pods, hash, nowMs }: DaemonState,
-  wanted: ReadonlyMap<string, Placement>,
-  going: readonly Pod[],
-): readonly Pod[] {
-  const { updateStrategy, minReadySeconds = 0 } = daemonSet.spec ?? {};
-  if (updateStrategy?.type === 'OnDelete') return [];
-  const nodes = new Set([...wanted].filter(([, { shouldRun }]) => shouldRun).map(([name]) => name));
-  const limit = Math.max(
-    1,
-    intOrPercent(updateStrategy?.rollingUpdate?.maxUnavailable ?? 1, nodes.size, Math.ceil),
+  const leaving = new Set(deletePods);
+  const staying = new Map(
+    [...wanted]
+      .filter(([, { shouldRun }]) => shouldRun)
+      .map(([name]) => [name, (podsHere.get(name) ?? []).filter((pod) => !leaving.has(pod))]),
   );
-  const leaving = new Set(going);
-  const current = pods.filter((pod) => isActive(pod) && !leaving.has(pod) && nodes.has(nodeNameOf(pod)));
-  const isAvailable = (pod: Pod): boolean => isPodAvailable(pod, minReadySeconds, nowMs);
-  const old = current.filter(({ metadata }) => metadata?.labels?.[revisionHashLabel] !== hash);
-  const availableCount = new Set(current.filter(isAvailable).map(nodeNameOf)).size;
-  const room = Math.max(0, limit - (nodes.size - availableCount));
-  return [...old.filter((pod) => !isAvailable(pod)), ...old.filter(isAvailable).slice(0, room)];
+  const update = isSurging ? planSurge(state, staying) : planReplacement(state, staying);
+  return {
+    createOn: [...createOn, ...update.createOn],
+    deletePods: [...deletePods, ...update.deletePods],
+    againInMs: waits.length === 0 ? undefined : Math.min(...waits),
+  };
 }
 
 export interface Placement {

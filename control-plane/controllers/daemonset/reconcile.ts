@@ -3,7 +3,7 @@ import { equalJson } from '#api/wire/json.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import { controllerRevisions, daemonSets, nodes } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
-import type { DaemonSet, Node, Pod } from '#api/generated/objects.ts';
+import type { DaemonSet, Node, ObjectMeta, Pod } from '#api/generated/objects.ts';
 import { labelSelectorFromObject } from '#api/meta/selector.ts';
 import { onlySynced, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
@@ -12,7 +12,9 @@ import { selectorOf } from '#control-plane/controllers/pods/owner-keys.ts';
 import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
 import { PodOwner, type PodOwnerOptions } from '#control-plane/controllers/pods/pod-owner.ts';
 import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
-import { computeDaemonStatus, placementsOf, planDaemons, podSpecOf, revisionHashLabel } from './plan.ts';
+import { FailedPods } from './failed-pods.ts';
+import { computeDaemonStatus, nodeNameOf, placementsOf, planDaemons, podSpecOf } from './plan.ts';
+import { revisionHashLabel } from './plan-update.ts';
 
 /** Deletes a pod. One that ended is replaced, whatever its end was: it was to run. */
 async function endPod(daemons: PodOwner<DaemonSet>, object: DaemonSet, key: string, pod: Pod): Promise<void> {
@@ -39,11 +41,13 @@ export function runDaemonSets(context: ControllerContext): Controller {
   const nodeInformer = informers.for(nodes);
   const revisions = informers.for(controllerRevisions, { indexes: { controller: byController } });
 
+  const failed = new FailedPods();
   const placements = new Map<string, Placements>();
   const placementFor = (daemonSet: DaemonSet, key: string): Placements['of'] => {
     const { uid, generation } = daemonSet.metadata ?? {};
     const known = placements.get(key);
     if (known !== undefined && known.uid === uid && known.generation === generation) return known.of;
+    if (known !== undefined) failed.forget(generationOf(known));
     const of = placementsOf(daemonSet);
     placements.set(key, { uid, generation, of });
     return of;
@@ -65,8 +69,13 @@ export function runDaemonSets(context: ControllerContext): Controller {
     });
     const deletedUids = new Set(daemons.deletedAmong(key, owned).keys());
     const more = { nodes: nodeInformer.list(), hash, deletedUids, placement: placementFor(daemonSet, key) };
-    const plan = planDaemons({ daemonSet, pods, ...more, nowMs: clock.now() });
-    for (const pod of plan.deletePods) await endPod(daemons, daemonSet, key, pod);
+    const whose = generationOf(daemonSet.metadata ?? {});
+    const failedWaitMs = (node: string): number => failed.waitMs(whose, node, clock.monotonic());
+    const plan = planDaemons({ daemonSet, pods, ...more, nowMs: clock.now(), failedWaitMs });
+    for (const pod of plan.deletePods) {
+      await endPod(daemons, daemonSet, key, pod);
+      if (pod.status?.phase === 'Failed') failed.noteReplaced(whose, nodeNameOf(pod), clock.monotonic());
+    }
     const podOn = podsOf(daemonSet, hash);
     const error = await daemons.createAll(daemonSet, plan.createOn.length, (nth) =>
       podOn(plan.createOn[nth]),
@@ -84,10 +93,14 @@ export function runDaemonSets(context: ControllerContext): Controller {
       }),
     }));
     if (error !== undefined) throw error;
-    return daemons.againWhenAvailable(daemons.ownedBy(daemonSet), nowMs);
+    const available = daemons.againWhenAvailable(daemons.ownedBy(daemonSet), nowMs);
+    return sooner(available, plan.againInMs);
   };
   const forget = async (daemonSet: DaemonSet | undefined, key: string): Promise<void> => {
-    if (daemonSet === undefined) placements.delete(key);
+    if (daemonSet !== undefined) return;
+    const known = placements.get(key);
+    if (known !== undefined) failed.forget(generationOf(known));
+    placements.delete(key);
   };
   const sources = [
     source(nodeInformer, ({ old, current }) =>
@@ -103,6 +116,17 @@ interface Placements {
   readonly uid: string | undefined;
   readonly generation: number | undefined;
   readonly of: ReturnType<typeof placementsOf>;
+}
+
+/** A DaemonSet as it is asked for. */
+function generationOf({ uid, generation }: Pick<ObjectMeta, 'uid' | 'generation'> | Placements): string {
+  return `${uid} ${generation}`;
+}
+
+function sooner(outcome: KeyOutcome | undefined, againInMs: number | undefined): KeyOutcome | undefined {
+  if (againInMs === undefined) return outcome;
+  const afterMs = outcome?.kind === 'again' ? Math.min(outcome.afterMs, againInMs) : againInMs;
+  return { kind: 'again', afterMs };
 }
 
 /** A pod for each node, of this revision. */
