@@ -48,7 +48,7 @@ describe('effectWarnings()', () => {
     },
   );
 
-  it.each([['apps/v1', 'StatefulSet', { spec: { volumeClaimTemplates: [{}] } }, /no volume is bound/]])(
+  it.each([['v1', 'PersistentVolume', { spec: { iscsi: {} } }, /no node mounts it/]])(
     'knows parts of %s %s',
     (apiVersion, kind, object, want) => {
       expect(of(apiVersion, kind, object)).toEqual([expect.stringMatching(want)]);
@@ -59,7 +59,8 @@ describe('effectWarnings()', () => {
     ['v1', 'Namespace', { metadata: { labels: { a: 'b' } } }],
     ['v1', 'Secret', { type: 'Opaque' }],
     ['v1', 'Secret', { type: 'kubernetes.io/service-account-token' }],
-    ['apps/v1', 'StatefulSet', { spec: {} }],
+    ['apps/v1', 'StatefulSet', { spec: { volumeClaimTemplates: [{}] } }],
+    ['v1', 'PersistentVolume', { spec: { nfs: {} } }],
   ])('is silent of other %s %s', (apiVersion, kind, object) => {
     expect(of(apiVersion, kind, object)).toEqual([]);
   });

@@ -2,10 +2,12 @@ import { describeError, PodwrightError } from '#base/errors.ts';
 import { csiNodes, persistentVolumes, volumeAttachments } from '#api/schema/kind-ref.ts';
 import type { PersistentVolume, PersistentVolumeSpec, VolumeAttachment } from '#api/generated/objects.ts';
 import { formatTime } from '#api/meta/time.ts';
+import { done, type KeyOutcome } from '#base/keyed-queue.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
 import { accessMode, renderCapability } from '#proto/csi/capability.ts';
 import { attacherFinalizer, secretOf, type CsiContext } from './csi-context.ts';
+import { createRetryGate, type RetryGate } from './retry-gate.ts';
 
 const nodeIdAnnotation = 'csi.alpha.kubernetes.io/node-id';
 
@@ -19,6 +21,7 @@ export function runAttacher(context: CsiContext): Controller {
     },
   });
   const volumes = informers.for(persistentVolumes);
+  const gate = createRetryGate(clock);
   return runController({
     name: 'csi-attacher',
     ...{ clock, logger },
@@ -43,22 +46,49 @@ export function runAttacher(context: CsiContext): Controller {
         const volume = volumes.get(key.slice('volume/'.length));
         if (volume !== undefined && attachments.byIndex('volume', key.slice('volume/'.length)).length === 0)
           await letGo(context, volume);
-        return;
+        return done;
       }
       const attachment = attachments.get(key);
-      if (attachment?.spec.attacher !== driver.name) return;
-      if (attachment.metadata?.deletionTimestamp !== undefined) await detach(context, attachment, signal);
-      else if (attachment.status?.attached !== true) await attach(context, attachment, signal);
+      if (attachment?.spec.attacher !== driver.name) return done;
+      const work: Work = { seen: attachment, gate, signal };
+      if (attachment.metadata?.deletionTimestamp !== undefined) return detach(context, work);
+      return attachment.status?.attached === true ? done : attach(context, work);
     },
   });
 }
 
-async function attach(context: CsiContext, seen: VolumeAttachment, signal: AbortSignal): Promise<void> {
+interface Work {
+  readonly seen: VolumeAttachment;
+  readonly gate: RetryGate;
+  readonly signal: AbortSignal;
+}
+
+/** Has the driver do it, or waits as long as it is to be left alone after it failed to; the answer is for whoever goes on. */
+async function ask<T>(
+  { seen, gate }: Work,
+  what: string,
+  call: () => Promise<T>,
+): Promise<{ readonly afterMs: number } | { readonly answer: T }> {
+  const uid = seen.metadata?.uid ?? '';
+  const afterMs = gate.waitMs(uid, what);
+  if (afterMs > 0) return { afterMs };
+  try {
+    const answer = await call();
+    gate.clear(uid);
+    return { answer };
+  } catch (error) {
+    gate.fail(uid, what, { isFinal: false });
+    throw error;
+  }
+}
+
+async function attach(context: CsiContext, work: Work): Promise<KeyOutcome> {
   const { driver, client, informers } = context;
+  const { seen, signal } = work;
   const finalizer = attacherFinalizer(driver.name);
   if (!driver.capabilities.has('PUBLISH_UNPUBLISH_VOLUME')) {
     await putStatus(context, seen, { attached: true });
-    return;
+    return done;
   }
   try {
     const node = nodeIdOf(context, seen.spec.nodeName);
@@ -77,22 +107,25 @@ async function attach(context: CsiContext, seen: VolumeAttachment, signal: Abort
         });
     if (held !== seen) informers.for(volumeAttachments).observe(held);
     const { csi } = spec;
-    const { publish_context } = await driver.call(
-      'ControllerPublishVolume',
-      {
-        ...{ volume_id: csi.volumeHandle, node_id: node, volume_context: csi.volumeAttributes ?? {} },
-        volume_capability: renderCapability({
-          ...{ isBlock: spec.volumeMode === 'Block', fsType: csi.fsType, mountOptions: spec.mountOptions },
-          mode: modeOfAll(spec.accessModes ?? [], driver.capabilities.has('SINGLE_NODE_MULTI_WRITER')),
-        }),
-        readonly: driver.capabilities.has('PUBLISH_READONLY') && csi.readOnly === true,
-        secrets: await secretOf(context, csi.controllerPublishSecretRef),
-      },
-      signal,
+    const secrets = await secretOf(context, csi.controllerPublishSecretRef);
+    const request = {
+      ...{ volume_id: csi.volumeHandle, node_id: node, volume_context: csi.volumeAttributes ?? {} },
+      volume_capability: renderCapability({
+        ...{ isBlock: spec.volumeMode === 'Block', fsType: csi.fsType, mountOptions: spec.mountOptions },
+        mode: modeOfAll(spec.accessModes ?? [], driver.capabilities.has('SINGLE_NODE_MULTI_WRITER')),
+      }),
+      readonly: driver.capabilities.has('PUBLISH_READONLY') && csi.readOnly === true,
+      secrets,
+    };
+    const asked = await ask(work, `attach ${JSON.stringify({ ...request, secrets: undefined })}`, () =>
+      driver.call('ControllerPublishVolume', request, signal),
     );
+    if ('afterMs' in asked) return { kind: 'again', afterMs: asked.afterMs };
+    const { publish_context } = asked.answer;
     const metadataOf =
       Object.keys(publish_context).length === 0 ? {} : { attachmentMetadata: publish_context };
     await putStatus(context, held, { attached: true, ...metadataOf });
+    return done;
   } catch (error) {
     signal.throwIfAborted();
     await putError(context, seen, { attachError: describeError(error) });
@@ -100,11 +133,12 @@ async function attach(context: CsiContext, seen: VolumeAttachment, signal: Abort
   }
 }
 
-async function detach(context: CsiContext, seen: VolumeAttachment, signal: AbortSignal): Promise<void> {
+async function detach(context: CsiContext, work: Work): Promise<KeyOutcome> {
   const { driver, client } = context;
+  const { seen, signal } = work;
   const finalizer = attacherFinalizer(driver.name);
   const { metadata } = seen;
-  if (metadata?.finalizers?.includes(finalizer) !== true) return;
+  if (metadata?.finalizers?.includes(finalizer) !== true) return done;
   try {
     const name = seen.spec.source.persistentVolumeName ?? '';
     const volume = await findVolume(context, name);
@@ -113,11 +147,11 @@ async function detach(context: CsiContext, seen: VolumeAttachment, signal: Abort
       throw new PodwrightError('E_NOT_FOUND', `persistentvolume ${JSON.stringify(name)} not found`);
     const node = metadata.annotations?.[nodeIdAnnotation] ?? nodeIdOf(context, seen.spec.nodeName);
     const secrets = await secretOf(context, csi.controllerPublishSecretRef);
-    await driver.call(
-      'ControllerUnpublishVolume',
-      { volume_id: csi.volumeHandle, node_id: node, secrets },
-      signal,
+    const request = { volume_id: csi.volumeHandle, node_id: node, secrets };
+    const asked = await ask(work, `detach ${csi.volumeHandle} of ${node}`, () =>
+      driver.call('ControllerUnpublishVolume', request, signal),
     );
+    if ('afterMs' in asked) return { kind: 'again', afterMs: asked.afterMs };
   } catch (error) {
     signal.throwIfAborted();
     await putError(context, seen, { detachError: describeError(error) });
@@ -129,6 +163,7 @@ async function detach(context: CsiContext, seen: VolumeAttachment, signal: Abort
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
+  return done;
 }
 
 /** A volume that goes and is attached nowhere. */

@@ -7,7 +7,7 @@ import {
   type FieldError,
 } from '#api/errors/field-error.ts';
 import { goStruct } from '#api/errors/go-struct.ts';
-import { at, equalStored, listOf, objectOf, objectsOf, stringOf, typed } from '#api/wire/json.ts';
+import { at, equalStored, objectOf, objectsOf, stringOf, typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
@@ -27,14 +27,6 @@ import { claimSpecWarnings } from '#api/warnings/pod.ts';
 /** Rules of StatefulSets. */
 export const statefulSetRules: KindRules = {
   effect: acted('control-plane/controllers/statefulset/reconcile.ts'),
-  unactedParts: [
-    {
-      part: 'volumeClaimTemplates',
-      what: 'the claims are made, and no volume is bound to them',
-      find: (set) =>
-        listOf(at(set, 'spec.volumeClaimTemplates')).length > 0 ? ['spec.volumeClaimTemplates'] : [],
-    },
-  ],
   defaults: [
     ['spec.replicas', 1],
     ['spec.podManagementPolicy', 'OrderedReady'],

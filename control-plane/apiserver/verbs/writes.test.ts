@@ -504,10 +504,13 @@ describe('writes', () => {
   });
 
   it('a write of what nothing acts on is answered with a Warning, and done', async () => {
-    const path = '/apis/storage.k8s.io/v1/volumeattributesclasses';
-    const text =
-      '299 - "storage.k8s.io/v1 VolumeAttributesClass is stored, but podwright does not act on it yet: no volume is modified by it: drivers of CSI are not asked to (ControllerModifyVolume)"';
-    const body = { metadata: { name: 'deny' }, driverName: 'example.com', parameters: { a: 'b' } };
+    const path = '/api/v1/persistentvolumes';
+    const text = '299 - "spec.iscsi: stored, but podwright does not act on it yet: no node mounts it"';
+    const iscsi = { targetPortal: '192.0.2.1:3260', iqn: 'iqn.2001-04.com.example:a', lun: 0 };
+    const body = {
+      metadata: { name: 'deny' },
+      spec: { capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], iscsi },
+    };
     const made = await test.call('POST', path, { body });
     const put = await test.call('PUT', `${path}/deny`, { body });
     const patched = await test.call('PATCH', `${path}/deny`, {
