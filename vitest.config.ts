@@ -19,8 +19,11 @@ const shared = [
     'cni-plugins/{dhcp,host-local,portmap,skel}',
     'native/{neighbour,tun}',
     'test/{bench,ci,clients,docs,fuzz}',
-    // Who plays with the timers of a process, or sees its size or its end, has one of his own.
-  ].map((folder) => `${folder}/**/!(*.kernel|*.linux|clock|http2|keeper|kill|layers|supervisor).test.ts`),
+    // Who plays with the timers of a process, or sees its size, its end or what ran in it, has one of his own.
+  ].map(
+    (folder) =>
+      `${folder}/**/!(*.kernel|*.linux|clock|http2|keeper|kill|layers|queue-names|supervisor).test.ts`,
+  ),
   'agent/runtime/{id-ranges,runtime.fake,termination-message}.test.ts',
   'native/launch/{argument-limits,exec-failure,launcher.fake,log-line,protocol}.test.ts',
   'native/netlink/{address,bridge-encode,render}.test.ts',

@@ -1,6 +1,6 @@
 /**
- * Whole clusters of what few have, floods, and what builders of images do, tens of seconds each: `npm test` runs those of one of three days, CI another set each day. A change of what they are
- * about names them on its command line, which runs them on any day, as PODWRIGHT_ALL=1 does.
+ * Whole clusters of what few have, floods, campaigns of kills, and what builders of images do, tens of seconds each: `npm test` runs those of one of three
+ * days, CI another set each day. A change of what they are about names them on its command line, which runs them on any day, as PODWRIGHT_ALL=1 does.
  */
 const byDay: readonly (readonly string[])[] = [
   [
@@ -8,13 +8,23 @@ const byDay: readonly (readonly string[])[] = [
     'test/cluster/trace.test.ts',
     'test/cluster/devices.test.ts',
     'test/cluster/csi.test.ts',
+    'test/cluster/join.test.ts',
+    'test/cluster/cloud-controller.test.ts',
+    'test/cluster/refusals.test.ts',
     'test/attack/bounds.test.ts',
+    'test/attack/kill-campaign.test.ts',
+    'test/attack/lane.test.ts',
   ],
   [
     'test/cluster/outside.test.ts',
     'test/cluster/proxy-modes.test.ts',
     'test/cluster/device-claims.test.ts',
+    'test/cluster/autoscaler.test.ts',
+    'test/cluster/hostile.test.ts',
+    'bin/oci/runtime.kernel.test.ts',
     'agent/runtime/images/quirks/layer-quirks.test.ts',
+    'test/attack/shared-campaign.test.ts',
+    'bin/install/install.test.ts',
   ],
   [
     'test/cluster/fabric.test.ts',
@@ -22,6 +32,12 @@ const byDay: readonly (readonly string[])[] = [
     'test/cluster/load-balancer.test.ts',
     'test/cluster/fast-path.test.ts',
     'test/cluster/images.test.ts',
+    'test/cluster/pod-fields.test.ts',
+    'test/cluster/way-out.test.ts',
+    'test/cluster/runtime-class.test.ts',
+    'agent/runtime/handlers/handlers.kernel.test.ts',
+    'test/package/kill-campaign.test.ts',
+    'bin/setup/entry.test.ts',
   ],
 ];
 
