@@ -3,7 +3,7 @@ import { equalJson } from '#api/wire/json.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import { controllerRevisions, daemonSets, nodes } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
-import type { DaemonSet, Node, ObjectMeta, Pod } from '#api/generated/objects.ts';
+import type { DaemonSet, Node, Pod } from '#api/generated/objects.ts';
 import { labelSelectorFromObject } from '#api/meta/selector.ts';
 import { onlySynced, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
@@ -13,7 +13,14 @@ import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-templa
 import { PodOwner, type PodOwnerOptions } from '#control-plane/controllers/pods/pod-owner.ts';
 import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
 import { FailedPods } from './failed-pods.ts';
-import { computeDaemonStatus, nodeNameOf, placementsOf, planDaemons, podSpecOf } from './plan.ts';
+import {
+  computeDaemonStatus,
+  nodeNameOf,
+  placementsOf,
+  planDaemons,
+  podSpecOf,
+  type Placement,
+} from './plan.ts';
 import { revisionHashLabel } from './plan-update.ts';
 
 /** Deletes a pod. One that ended is replaced, whatever its end was: it was to run. */
@@ -42,16 +49,7 @@ export function runDaemonSets(context: ControllerContext): Controller {
   const revisions = informers.for(controllerRevisions, { indexes: { controller: byController } });
 
   const failed = new FailedPods();
-  const placements = new Map<string, Placements>();
-  const placementFor = (daemonSet: DaemonSet, key: string): Placements['of'] => {
-    const { uid, generation } = daemonSet.metadata ?? {};
-    const known = placements.get(key);
-    if (known !== undefined && known.uid === uid && known.generation === generation) return known.of;
-    if (known !== undefined) failed.forget(generationOf(known));
-    const of = placementsOf(daemonSet);
-    placements.set(key, { uid, generation, of });
-    return of;
-  };
+  const placements = new Placements((generation) => failed.forget(generation));
 
   const reconcile = async (daemonSet: DaemonSet, key: string): Promise<KeyOutcome | void> => {
     if (daemonSet.metadata?.deletionTimestamp !== undefined) return;
@@ -68,8 +66,8 @@ export function runDaemonSets(context: ControllerContext): Controller {
       usedHashes: new Set(pods.map(({ metadata }) => metadata?.labels?.[revisionHashLabel] ?? '')),
     });
     const deletedUids = new Set(daemons.deletedAmong(key, owned).keys());
-    const more = { nodes: nodeInformer.list(), hash, deletedUids, placement: placementFor(daemonSet, key) };
-    const whose = generationOf(daemonSet.metadata ?? {});
+    const more = { nodes: nodeInformer.list(), hash, deletedUids, placement: placements.of(daemonSet, key) };
+    const whose = generationOf(daemonSet);
     const failedWaitMs = (node: string): number => failed.waitMs(whose, node, clock.monotonic());
     const plan = planDaemons({ daemonSet, pods, ...more, nowMs: clock.now(), failedWaitMs });
     for (const pod of plan.deletePods) {
@@ -88,7 +86,7 @@ export function runDaemonSets(context: ControllerContext): Controller {
         pods: now.list(),
         ...more,
         nodes: nodeInformer.list(),
-        placement: placementFor(latest, key),
+        placement: placements.of(latest, key),
         nowMs,
       }),
     }));
@@ -97,10 +95,7 @@ export function runDaemonSets(context: ControllerContext): Controller {
     return sooner(available, plan.againInMs);
   };
   const forget = async (daemonSet: DaemonSet | undefined, key: string): Promise<void> => {
-    if (daemonSet !== undefined) return;
-    const known = placements.get(key);
-    if (known !== undefined) failed.forget(generationOf(known));
-    placements.delete(key);
+    if (daemonSet === undefined) placements.forget(key);
   };
   const sources = [
     source(nodeInformer, ({ old, current }) =>
@@ -111,16 +106,38 @@ export function runDaemonSets(context: ControllerContext): Controller {
   return daemons.run(reconcile, sources, forget);
 }
 
-/** Where the pods of a DaemonSet of one generation are to be. */
-interface Placements {
-  readonly uid: string | undefined;
-  readonly generation: number | undefined;
-  readonly of: ReturnType<typeof placementsOf>;
+/** Where the pods of each DaemonSet are to be, as long as it is of one generation. */
+class Placements {
+  readonly #known = new Map<
+    string,
+    { readonly generation: string; readonly of: (node: Node) => Placement }
+  >();
+  readonly #onForgotten: (generation: string) => void;
+
+  constructor(onForgotten: (generation: string) => void) {
+    this.#onForgotten = onForgotten;
+  }
+
+  of(daemonSet: DaemonSet, key: string): (node: Node) => Placement {
+    const generation = generationOf(daemonSet);
+    const known = this.#known.get(key);
+    if (known?.generation === generation) return known.of;
+    this.forget(key);
+    const of = placementsOf(daemonSet);
+    this.#known.set(key, { generation, of });
+    return of;
+  }
+
+  forget(key: string): void {
+    const known = this.#known.get(key);
+    if (known !== undefined) this.#onForgotten(known.generation);
+    this.#known.delete(key);
+  }
 }
 
 /** A DaemonSet as it is asked for. */
-function generationOf({ uid, generation }: Pick<ObjectMeta, 'uid' | 'generation'> | Placements): string {
-  return `${uid} ${generation}`;
+function generationOf({ metadata }: DaemonSet): string {
+  return `${metadata?.uid} ${metadata?.generation}`;
 }
 
 function sooner(outcome: KeyOutcome | undefined, againInMs: number | undefined): KeyOutcome | undefined {
