@@ -156,7 +156,7 @@ function serverOptions(command: Command): Command {
     .requiredOption('--advertise-address <ip>', 'where nodes and pods reach the API server')
     .option(
       '--virtual-address <ip>',
-      'an address of the link that all servers have in common, and one of them answers for: in kubeconfigs and for nodes; one of each family (default: none)',
+      'an address of the link that all servers have in common, and one of them answers for: in kubeconfigs and for nodes, of the family of --advertise-address (default: none)',
       collectAll,
       [],
     )
