@@ -63,12 +63,10 @@ export function planSurge(
   const inTurn: string[] = [];
   let surged = 0;
   for (const [node, here] of pods) {
-    const active = here.filter(isActive);
-    const old = active.find((pod) => !isOfTemplate(pod, hash));
+    const old = here.find((pod) => isActive(pod) && !isOfTemplate(pod, hash));
     if (old === undefined) continue;
-    // One that ended, and waits for its turn to be replaced, is in the way of no other.
-    if (active.some((pod) => isOfTemplate(pod, hash))) surged++;
-    else if (here.some((pod) => isOfTemplate(pod, hash))) continue;
+    // One that failed counts, too: a template that cannot run gets no further than its surge.
+    if (here.some((pod) => isOfTemplate(pod, hash))) surged++;
     else if (isPodAvailable(old, minReadySeconds, nowMs)) inTurn.push(node);
     else atOnce.push(node);
   }

@@ -153,11 +153,10 @@ describe('planDaemons()', () => {
       want: '-p',
     },
     {
-      name: 'puts no other new pod beside an old one while one that failed waits there',
+      name: 'surges no further while a new pod that failed waits to be replaced',
       given: {
         daemonSet: surging(1),
-        nodes: [node('a')],
-        pods: [pod('n', 'a', failed), pod('p', 'a', old('p'))],
+        pods: [pod('n', 'a', failed), pod('p', 'a', old('p')), pod('q', 'b', old('q'))],
         failedWaitMs: () => 500,
       },
       want: 'again in 500',
