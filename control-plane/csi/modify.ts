@@ -13,6 +13,7 @@ import { changeClaimStatus } from './claim-status.ts';
 import { secretOf, type CsiContext } from './csi-context.ts';
 import { modifiedStatus, planModify, unfitAttributes, type ModifyNews } from './plan-modify.ts';
 import { annotatedSecret } from './plan-volume.ts';
+import { claimKeysOf, isBoundBy } from './bound-claim.ts';
 import { createRetryGate, isUnsure, type RetryGate } from './retry-gate.ts';
 
 /** How long a class that a driver took for wrong is not asked for again. */
@@ -30,10 +31,7 @@ export function runModifier(context: CsiContext): Controller {
     ...{ clock, logger },
     sources: [
       source(claims, ({ key }) => [key]),
-      source(volumes, ({ current }) => {
-        const { namespace, name } = current?.spec?.claimRef ?? {};
-        return name === undefined ? [] : [`${namespace ?? ''}/${name}`];
-      }),
+      source(volumes, ({ current }) => claimKeysOf(current)),
       // Claims may name a class before it is there.
       source(informers.for(volumeAttributesClasses), ({ key }) =>
         claims.byIndex('wantedAttributes', key).map((claim) => objectKey(claim)),
@@ -42,9 +40,7 @@ export function runModifier(context: CsiContext): Controller {
     reconcile: async (key, signal) => {
       const claim = claims.get(key);
       const volume = volumes.get(claim?.spec?.volumeName ?? '');
-      if (claim?.status?.phase !== 'Bound' || claim.metadata?.deletionTimestamp !== undefined) return;
-      if (volume?.spec?.csi?.driver !== driver.name) return;
-      if (volume.spec.claimRef?.uid !== claim.metadata?.uid) return;
+      if (claim === undefined || volume === undefined || !isBoundBy(driver.name, claim, volume)) return;
       return modify(context, { claim, volume, gate }, signal);
     },
   });

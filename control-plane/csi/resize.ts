@@ -13,6 +13,7 @@ import { statusNameOf } from '#proto/status.ts';
 import { changeClaimStatus } from './claim-status.ts';
 import { secretOf, type CsiContext } from './csi-context.ts';
 import { binarySize, bytesOf } from './plan-volume.ts';
+import { claimKeysOf, isBoundBy } from './bound-claim.ts';
 import { createRetryGate, isUnsure, type RetryGate } from './retry-gate.ts';
 
 /** Makes volumes larger whose claims ask for more, and tells nodes of their part (external-resizer). */
@@ -24,13 +25,7 @@ export function runResizer(context: CsiContext): Controller {
   return runController({
     name: 'csi-resizer',
     ...{ clock, logger },
-    sources: [
-      source(claims, ({ key }) => [key]),
-      source(volumes, ({ current }) => {
-        const { namespace, name } = current?.spec?.claimRef ?? {};
-        return name === undefined ? [] : [`${namespace ?? ''}/${name}`];
-      }),
-    ],
+    sources: [source(claims, ({ key }) => [key]), source(volumes, ({ current }) => claimKeysOf(current))],
     reconcile: async (key, signal) => {
       const claim = claims.get(key);
       const volume = volumes.get(claim?.spec?.volumeName ?? '');
@@ -49,10 +44,7 @@ export function runResizer(context: CsiContext): Controller {
 }
 
 function isDue({ driver }: CsiContext, claim: PersistentVolumeClaim, volume: PersistentVolume): boolean {
-  if (volume.spec?.csi?.driver !== driver.name || volume.spec.claimRef?.uid !== claim.metadata?.uid)
-    return false;
-  if (claim.status?.phase !== 'Bound' || claim.metadata?.deletionTimestamp !== undefined) return false;
-  return requestedSize(claim) > volumeSize(volume);
+  return isBoundBy(driver.name, claim, volume) && requestedSize(claim) > volumeSize(volume);
 }
 
 /**
