@@ -3,8 +3,7 @@ import { livePodGroupKeys, podGroupFinalizer } from '#api/pod/scheduling-group.t
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';
 import { listAll } from '#client/list-all.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
-import { planProtection } from './plan.ts';
-import { write } from './reconcile.ts';
+import { protect } from './protect.ts';
 
 /** Keeps PodGroups while pods of theirs have not ended (podgroup-protection-controller of kube-controller-manager 1.36). */
 export function runPodGroupProtection(context: ControllerContext): Controller {
@@ -28,13 +27,17 @@ export function runPodGroupProtection(context: ControllerContext): Controller {
       const group = groupInformer.get(key);
       if (group === undefined) return;
       const isSeenUsed = podInformer.byIndex('livePodGroup', key).length > 0;
-      const step = planProtection(group, podGroupFinalizer, () => isSeenUsed);
-      if (step === 'none' || (step === 'add' && !isSeenUsed)) return;
+      // One without pods has nothing to be kept for.
+      if (group.metadata?.deletionTimestamp === undefined && !isSeenUsed) return;
       const namespace = group.metadata?.namespace;
-      const isUsed = async (): Promise<boolean> =>
-        (await listAll(client, pods, { namespace })).items.some((pod) => livePodGroupKeys(pod).includes(key));
-      if (step === 'add' || !(await isUsed()))
-        await write(context, { kind: podGroups, object: group, finalizer: podGroupFinalizer, step });
+      await protect(context, {
+        ...{ kind: podGroups, object: group, finalizer: podGroupFinalizer },
+        isSeenUsed: () => isSeenUsed,
+        isUsed: async () =>
+          (await listAll(client, pods, { namespace })).items.some((pod) =>
+            livePodGroupKeys(pod).includes(key),
+          ),
+      });
     },
   });
 }

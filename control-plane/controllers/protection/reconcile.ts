@@ -5,13 +5,10 @@ import {
   pods,
   serviceCidrs,
   volumeAttributesClasses,
-  type KindRef,
 } from '#api/schema/kind-ref.ts';
 import type { PersistentVolume, ServiceCIDR } from '#api/generated/objects.ts';
 import { findCondition } from '#api/meta/condition.ts';
-import type { KubeObject } from '#api/meta/object.ts';
 import { formatTime } from '#api/meta/time.ts';
-import { isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';
 import { listAll } from '#client/list-all.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
@@ -25,6 +22,7 @@ import {
   planProtection,
   volumeFinalizer,
 } from './plan.ts';
+import { protect, write } from './protect.ts';
 
 /** Keeps claims while pods use them, and lets go those that are deleted and unused. */
 export function runClaimProtection(context: ControllerContext): Controller {
@@ -45,20 +43,13 @@ export function runClaimProtection(context: ControllerContext): Controller {
     reconcile: async (key) => {
       const claim = claimInformer.get(key);
       if (claim === undefined) return;
-      const step = planProtection(claim, claimFinalizer, () => podInformer.byIndex('claim', key).length > 0);
-      if (step === 'none') return;
-      // A pod may be newer than the cache: what is let go here is gone.
       const namespace = claim.metadata?.namespace;
-      const isUsed = async (): Promise<boolean> =>
-        (await listAll(client, pods, { namespace })).items.some((pod) => claimsOf(pod).includes(key));
-      if (step === 'add' || !(await isUsed())) {
-        await write(context, {
-          kind: persistentVolumeClaims,
-          object: claim,
-          finalizer: claimFinalizer,
-          step,
-        });
-      }
+      await protect(context, {
+        ...{ kind: persistentVolumeClaims, object: claim, finalizer: claimFinalizer },
+        isSeenUsed: () => podInformer.byIndex('claim', key).length > 0,
+        isUsed: async () =>
+          (await listAll(client, pods, { namespace })).items.some((pod) => claimsOf(pod).includes(key)),
+      });
     },
   });
 }
@@ -109,22 +100,15 @@ export function runAttributesProtection(context: ControllerContext): Controller 
     reconcile: async (key) => {
       const object = classInformer.get(key);
       if (object === undefined) return;
-      const isUsed = (): boolean =>
-        [claimInformer, volumeInformer].some((one) => one.byIndex('attributesClass', key).length > 0);
-      const step = planProtection(object, attributesFinalizer, isUsed);
-      if (step === 'none') return;
-      // Whoever names it may be newer than the caches: what is let go here is gone.
-      const isNamed = async (): Promise<boolean> =>
-        (await listAll(client, persistentVolumeClaims)).items.some((one) =>
-          attributesClassesOf(one).includes(key),
-        ) || (await listAll(client, persistentVolumes)).items.some((one) => classOf(one).includes(key));
-      if (step === 'add' || !(await isNamed()))
-        await write(context, {
-          kind: volumeAttributesClasses,
-          object,
-          finalizer: attributesFinalizer,
-          step,
-        });
+      await protect(context, {
+        ...{ kind: volumeAttributesClasses, object, finalizer: attributesFinalizer },
+        isSeenUsed: () =>
+          [claimInformer, volumeInformer].some((one) => one.byIndex('attributesClass', key).length > 0),
+        isUsed: async () =>
+          (await listAll(client, persistentVolumeClaims)).items.some((one) =>
+            attributesClassesOf(one).includes(key),
+          ) || (await listAll(client, persistentVolumes)).items.some((one) => classOf(one).includes(key)),
+      });
     },
   });
 }
@@ -197,26 +181,4 @@ async function tellReady(
   const ready = { type: 'Ready', lastTransitionTime: formatTime(clock.now()), ...told };
   const next = { ...cidr, status: { conditions: [ready] } };
   informers.for(serviceCidrs).observe(await client.update(serviceCidrs, next, { subresource: 'status' }));
-}
-
-interface Write<T> {
-  readonly kind: KindRef<T>;
-  readonly object: T;
-  readonly finalizer: string;
-  readonly step: 'add' | 'remove';
-}
-
-/** Only of the revision that was looked at: whoever wrote since may use it. */
-export async function write<T extends KubeObject>(
-  { client, informers }: ControllerContext,
-  { kind, object, finalizer, step }: Write<T>,
-): Promise<void> {
-  const kept = (object.metadata?.finalizers ?? []).filter((one) => one !== finalizer);
-  const finalizers = step === 'add' ? [...kept, finalizer] : kept;
-  const next = { ...object, metadata: { ...object.metadata, finalizers } };
-  try {
-    informers.for(kind).observe(await client.update(kind, next));
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
 }
