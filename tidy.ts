@@ -63,7 +63,8 @@ const bannedNames = new Set([
 const removers = new Set([
   'agent/runtime/images/unpack/layer-writer.ts', // The layer that this thread is unpacking.
   'agent/volume/mounter.fake.ts',
-  'bin/package/emit.ts', // What it has written.
+  'bin/bundle/write-bundle.ts', // What it has written.
+  'bin/package/emit.ts', // The same.
   'bin/setup/bring-busybox.ts',
   'control-plane/store/salvage.ts',
   'native/launch/prebuild.ts',

@@ -32,6 +32,11 @@ export function programCommand(role: Role, inherited: readonly string[]): readon
   return [process.execPath, ...inherited, ...nodeOptions[role], program, role];
 }
 
+/** Each once. */
+export function nodeOptionSets(): readonly (readonly string[])[] {
+  return [...new Map(Object.values(nodeOptions).map((options) => [options.join(' '), options])).values()];
+}
+
 /** What is set in the role's environment besides that of whoever starts it. */
 export function programEnvironment(role: Role): Readonly<Record<string, string>> {
   return environments[role];

@@ -20,7 +20,7 @@ const commands = ['bin/install/install.ts', 'bin/join/join.ts', 'bin/token.ts'];
 const loadAtGuestPath = `mount -t tmpfs none /opt
 mkdir ${guestRoot}
 mount --rbind "$1" ${guestRoot}
-"$2" ${guestRoot}/bin/podwright.ts load
+"$2" ${guestRoot}/bin/podwright.ts load --programs
 exec "$2" --input-type=module --eval "$3"`;
 
 /** Loads what the guest's programs load, the job's with them, and keeps in `directory`, which is made anew, what Node makes of it. As root, or where users may have namespaces. */

@@ -21,6 +21,7 @@ import {
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
+import { packagesFile } from '#bin/bundle/bundle.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { runCommand } from './command.ts';
 import { PackageSource } from './packages.ts';
@@ -126,6 +127,7 @@ async function addNodeModules(tree: string, lock: string): Promise<void> {
   const { packages } = JSON.parse(lock) as {
     readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;
   };
+  await cp(join(repositoryRoot, packagesFile), join(tree, guestRoot, packagesFile)); // By which the bundle is known to fit.
   for (const path of productionPackages(packages)) {
     const from = join(repositoryRoot, path);
     if (!existsSync(from)) continue; // Of another architecture.

@@ -2,6 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
 import { ensureSupervisor } from '#native/launch/build.ts';
+import { bundlesDirectory, fileOfBundle } from '#bin/bundle/bundle.ts';
+import { writeBundle } from '#bin/bundle/write-bundle.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { runCommand } from './command.ts';
 import { fillCompileCache, nameCompileCache } from './compile-cache.ts';
@@ -22,11 +24,12 @@ const sources = [
   'test/vm',
 ];
 
-/** Packs the repository, the supervisor (so that the guest needs no compiler), what Node makes of them, and a shell script into a tar for `runVm`. */
+/** Packs the repository, the supervisor and the bundle (so that the guest needs no compiler), what Node makes of them, and a shell script into a tar for `runVm`. */
 export async function packJob(directory: string, program: string): Promise<string> {
   const supervisor = relative(repositoryRoot, await ensureSupervisor());
   const target = join(directory, 'job.tar');
   await mkdir(directory, { recursive: true });
+  if (fileOfBundle(repositoryRoot, 'main') === undefined) await writeBundle(repositoryRoot);
   await fillCompileCache(join(directory, 'build/compile-cache'), program);
   const cache = `${guestRoot}/build/compile-cache`;
   const script = [
@@ -46,6 +49,7 @@ export async function packJob(directory: string, program: string): Promise<strin
     `--directory=${repositoryRoot}`,
     ...sources,
     ...(supervisor.startsWith('build/') ? [supervisor] : []), // Else it is in native/.
+    bundlesDirectory,
     `--directory=${directory}`,
     'build/compile-cache',
     'job.sh',
