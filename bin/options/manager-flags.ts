@@ -115,7 +115,7 @@ export function addManagerFlags(command: Command): Command {
   return command
     .option(
       '--node-monitor-grace-period <duration>',
-      'a node that says nothing for so long is marked as silent (default: 40s)',
+      'a node that says nothing for so long is marked as silent (default: 50s)',
     )
     .option(
       '--terminated-pod-gc-threshold <n>',

@@ -412,7 +412,7 @@ it('a silent node is marked, tainted and emptied; pods move to the other', async
     };
     await client.create(kinds.leases, lease).catch(() => client.update(kinds.leases, lease));
   };
-  for (let passed = 0; passed < 60_000; passed += 10_000) {
+  for (let passed = 0; passed < 70_000; passed += 10_000) {
     await beat();
     await cluster.settle(10_000);
   }
@@ -450,7 +450,7 @@ it('an absence of our own is not that of the nodes', async () => {
     await cluster.settle(30_000);
     expect(await ready()).toEqual(['True', 'True']);
   }
-  await cluster.settle(15_000);
+  await cluster.settle(25_000);
   expect(await ready()).toEqual(['Unknown', 'Unknown']);
   // Nobody at all is heard: that is no reason to empty the cluster.
   await cluster.settle(60_000);

@@ -161,6 +161,14 @@ async function costsWith(pods: number): Promise<Record<string, Cost>> {
     const node = await client.get(kinds.nodes, { name: 'n-4' });
     return client.update(kinds.nodes, { ...node, metadata: { ...node.metadata, annotations: { a: 'b' } } });
   });
+  await cost('a pod of a silent node', () => {
+    const unheard: Node = readyNode('silent');
+    const taints = [{ key: 'node.kubernetes.io/unreachable', effect: 'NoExecute' }] as const;
+    const status = { ...unheard.status, conditions: [{ type: 'Ready', status: 'Unknown' }] };
+    client.seed(kinds.nodes, { ...unheard, spec: { taints, podCIDR: '10.255.0.0/24' }, status });
+    const spec = { nodeName: 'silent', containers: [{ name: 'c', image: 'i' }] };
+    return client.create(kinds.pods, { metadata: { namespace: 'ns-0', name: 'unheard' }, spec });
+  });
   await scheduler[Symbol.asyncDispose]();
   await controllers[Symbol.asyncDispose]();
   await real[Symbol.asyncDispose]();

@@ -137,7 +137,7 @@ it('nothing is written while nothing happens', async () => {
   await using cluster = await startCluster();
   await makeAll(cluster);
   const isOfThem = (write: string): boolean => !write.includes('events') && !write.includes('leases');
-  // What follows from being made is over by then: nodes of the test renew nothing, and fall silent after 40 s.
+  // What follows from being made is over by then: nodes of the test renew nothing, and fall silent after 50 s.
   await cluster.settle(8_000);
   const before = cluster.client.writes.filter(isOfThem).length;
   await cluster.settle(10_000);

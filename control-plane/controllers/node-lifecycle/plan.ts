@@ -4,8 +4,8 @@ import type { Node, NodeCondition, Pod, Taint } from '#api/generated/objects.ts'
 import { toleratesTaint } from '#api/pod/tolerations.ts';
 import { formatTime } from '#api/meta/time.ts';
 
-/** kube-controller-manager's node-monitor-grace-period where nobody said it: four missed renewals of the lease. */
-export const gracePeriodMs = 40_000;
+/** kube-controller-manager's node-monitor-grace-period where nobody said it, since 1.32. */
+export const gracePeriodMs = 50_000;
 
 const notReady = 'node.kubernetes.io/not-ready';
 const unreachable = 'node.kubernetes.io/unreachable';

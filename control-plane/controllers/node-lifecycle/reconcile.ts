@@ -21,13 +21,14 @@ import {
   withoutOwnEviction,
 } from './plan.ts';
 import {
-  isSilence,
   planZones,
+  ZoneCounts,
   ZonePace,
   zoneDefaults,
   zoneKey,
   type Zones,
   type ZoneSettings,
+  type ZoneState,
 } from './zones.ts';
 
 const leaseNamespace = 'kube-node-lease';
@@ -39,25 +40,41 @@ interface Heartbeat {
   readonly atMs: number; // monotonic
 }
 
-/** How zones are is found anew after so long: each look is one at all nodes. */
-const zonesKnownMs = 1_000;
+/** How soon a node is looked at again while nobody at all is heard. */
+const nobodyHeardMs = 1_000;
+
+/** Counts nodes as they change; before any other source, so that who looks because of a change sees it counted. */
+function countingZones(nodeInformer: Informer<Node>, counts: ZoneCounts): Source {
+  return source(nodeInformer, ({ key, current }) => {
+    counts.put(key, current);
+    return [];
+  });
+}
 
 /** How nodes of a zone may lose their pods now. */
+interface ZoneWatch {
+  readonly counting: Source;
+  readonly zones: () => Zones;
+  readonly waitMs: (node: Node) => number;
+}
+
 function createZoneWatch(
   { clock, logger }: ControllerContext,
   nodeInformer: Informer<Node>,
   settings: ZoneSettings,
-): { readonly zones: () => Zones; readonly waitMs: (node: Node) => number } {
+): ZoneWatch {
+  const counts = new ZoneCounts();
   const pace = new ZonePace();
-  let known: { readonly zones: Zones; readonly untilMs: number } | undefined;
+  const told = new Map<string, ZoneState>();
   const zones = (): Zones => {
-    if (known !== undefined && known.untilMs > clock.monotonic()) return known.zones;
-    const now = planZones(nodeInformer.list(), settings);
-    for (const [zone, { state }] of now.zones)
-      if ((known?.zones.zones.get(zone)?.state ?? 'Normal') !== state)
+    const now = planZones(counts, settings);
+    for (const [zone, { state }] of now.zones) {
+      if ((told.get(zone) ?? 'Normal') !== state)
         logger.info({ zone, state }, 'a zone of nodes is in another state');
+      told.set(zone, state);
+    }
+    for (const zone of told.keys()) if (!now.zones.has(zone)) told.delete(zone);
     pace.forget(now.zones);
-    known = { zones: now, untilMs: clock.monotonic() + zonesKnownMs };
     return now;
   };
   const waitMs = (node: Node): number => {
@@ -65,7 +82,7 @@ function createZoneWatch(
     const zone = zones().zones.get(key) ?? { perSecond: settings.nodeEvictionRate };
     return pace.take(key, zone, clock.monotonic());
   };
-  return { zones, waitMs };
+  return { counting: countingZones(nodeInformer, counts), zones, waitMs };
 }
 
 /** Marks nodes that fell silent, taints nodes by their conditions, takes their pods out of Services. */
@@ -80,7 +97,6 @@ export function runNodeLifecycle(
   const heartbeats = new Map<string, Heartbeat>();
   const recorder = context.recorder('node-controller');
   const wanted = { ...zoneDefaults, ...settings };
-  const { graceMs } = wanted;
   const watch = createZoneWatch(context, nodeInformer, wanted);
 
   const reconcile = async (name: string): Promise<KeyOutcome | void> => {
@@ -96,7 +112,7 @@ export function runNodeLifecycle(
     const times = { lastSignMs: beat.atMs, presentSinceMs: presence.sinceMs() };
     const silentMs = silenceMs(times, clock.monotonic());
     let latest = node;
-    const conditions = silentMs >= graceMs ? silentConditions(node, clock.now()) : undefined;
+    const conditions = silentMs >= wanted.graceMs ? silentConditions(node, clock.now()) : undefined;
     if (conditions !== undefined) {
       latest = await markSilent(context, node, conditions);
       nodeInformer.observe(latest);
@@ -111,7 +127,7 @@ export function runNodeLifecycle(
     if (findCondition(latest.status?.conditions, 'Ready')?.status === 'Unknown') {
       await markPodsNotReady(context, recorder, podInformer.byIndex('node', name));
     }
-    const silentInMs = Math.max(1000, graceMs - silentMs);
+    const silentInMs = Math.max(1000, wanted.graceMs - silentMs);
     return { kind: 'again', afterMs: Math.min(silentInMs, againMs ?? silentInMs) };
   };
   return runController({
@@ -119,6 +135,7 @@ export function runNodeLifecycle(
     clock,
     logger,
     sources: [
+      watch.counting,
       tellingNodes(nodeInformer, recorder),
       source(nodeInformer, ({ key, old, current }) =>
         old !== undefined && current !== undefined && isSameToUs(old, current) ? [] : [key],
@@ -173,12 +190,12 @@ function tellNotReady(recorder: EventRecorder, node: Node): void {
 function taintsInPace(
   node: Node,
   nowMs: number,
-  { zones, waitMs }: ReturnType<typeof createZoneWatch>,
+  { zones, waitMs }: ZoneWatch,
 ): { readonly taints: readonly Taint[] | undefined; readonly againMs?: number } {
   const taints = planTaints(node, nowMs);
   const next = taints ?? node.spec?.taints ?? [];
   if (!next.some(isOwnEviction)) return { taints };
-  if (zones().isNobodyHeard) return { taints: withoutOwnEviction(next), againMs: zonesKnownMs };
+  if (zones().isNobodyHeard) return { taints: withoutOwnEviction(next), againMs: nobodyHeardMs };
   if (!startsEvicting(node, next)) return { taints };
   const againMs = countingLeftMs(node, nowMs) || waitMs(node);
   return againMs === 0 ? { taints } : { taints: withoutOwnEviction(next), againMs };
@@ -193,10 +210,11 @@ export function runTaintEviction(
   const nodeInformer = informers.for(nodes);
   const podInformer = informers.for(pods, { indexes: { node: byNode } });
   const recorder = context.recorder('taint-eviction-controller');
+  const counts = new ZoneCounts();
   /** How long evictions for silence wait: what says that a node is silent may be older than our own absence. */
   const holdMs = (node: Node): number => {
     if (node.spec?.taints?.some(isOwnEviction) !== true) return 0;
-    if (isSilence(nodeInformer.list())) return graceMs;
+    if (counts.isNobodyHeard) return graceMs;
     return Math.max(0, presence.sinceMs() + graceMs - clock.monotonic());
   };
   /** Pods whose end was planned. */
@@ -211,6 +229,7 @@ export function runTaintEviction(
     clock,
     logger,
     sources: [
+      countingZones(nodeInformer, counts),
       ownKey(podInformer),
       source(nodeInformer, ({ key, old, current }) =>
         equalJson(old?.spec?.taints, current?.spec?.taints)

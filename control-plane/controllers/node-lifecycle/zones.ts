@@ -46,11 +46,6 @@ export interface Zones {
 /** So few nodes that are not ready are no disruption of a zone. */
 const fewMax = 2;
 
-/** Whether nothing is heard of any node: then it is likelier that something is between them and us than that all died. */
-export function isSilence(nodes: readonly Node[]): boolean {
-  return nodes.length > 0 && nodes.every(({ status }) => !isConditionTrue(status?.conditions, 'Ready'));
-}
-
 /** Region and zone of a node, as one key; of one that says neither the empty one. */
 export function zoneKey({ metadata }: Node): string {
   const { labels = {} } = metadata ?? {};
@@ -58,28 +53,60 @@ export function zoneKey({ metadata }: Node): string {
   return region === undefined && zone === undefined ? '' : `${region ?? ''}:${zone ?? ''}`;
 }
 
-/** Pure. */
-export function planZones(nodes: readonly Node[], settings: ZoneSettings): Zones {
-  const counts = new Map<string, { ready: number; silent: number }>();
-  for (const node of nodes) {
-    const key = zoneKey(node);
-    const count = counts.get(key) ?? { ready: 0, silent: 0 };
-    counts.set(key, count);
-    count[isConditionTrue(node.status?.conditions, 'Ready') ? 'ready' : 'silent']++;
-  }
-  const states = [...counts].map(([key, count]) => ({ key, count, state: stateOf(count, settings) }));
-  const isNobodyHeard = isSilence(nodes);
-  const zones = states.map(({ key, count, state }): readonly [string, Zone] => {
-    const size = count.ready + count.silent;
-    return [key, { state, perSecond: isNobodyHeard ? 0 : rateOf(state, size, settings) }];
-  });
-  return { zones: new Map(zones), isNobodyHeard };
+interface ZoneCount {
+  readonly ready: number;
+  readonly silent: number;
 }
 
-function stateOf(
-  { ready, silent }: { readonly ready: number; readonly silent: number },
-  { unhealthyZoneThreshold }: ZoneSettings,
-): ZoneState {
+/** How many nodes of each zone say that they are ready, and how many do not: kept as nodes change, so that nobody looks at all of them. */
+export class ZoneCounts {
+  readonly #places = new Map<string, { readonly zone: string; readonly isReady: boolean }>();
+  readonly #zones = new Map<string, ZoneCount>();
+  #ready = 0;
+
+  /** The node of that name is so now; undefined: it is gone. */
+  put(name: string, node: Node | undefined): void {
+    const before = this.#places.get(name);
+    if (before !== undefined) this.#add(before, -1);
+    this.#places.delete(name);
+    if (node === undefined) return;
+    const place = { zone: zoneKey(node), isReady: isConditionTrue(node.status?.conditions, 'Ready') };
+    this.#places.set(name, place);
+    this.#add(place, 1);
+  }
+
+  get zones(): ReadonlyMap<string, ZoneCount> {
+    return this.#zones;
+  }
+
+  /** Whether nothing is heard of any node: then it is likelier that something is between them and us than that all died. */
+  get isNobodyHeard(): boolean {
+    return this.#places.size > 0 && this.#ready === 0;
+  }
+
+  #add({ zone, isReady }: { readonly zone: string; readonly isReady: boolean }, count: 1 | -1): void {
+    const { ready, silent } = this.#zones.get(zone) ?? { ready: 0, silent: 0 };
+    const next = isReady ? { ready: ready + count, silent } : { ready, silent: silent + count };
+    if (next.ready + next.silent === 0) this.#zones.delete(zone);
+    else this.#zones.set(zone, next);
+    if (isReady) this.#ready += count;
+  }
+}
+
+/** Pure. */
+export function planZones(
+  { zones, isNobodyHeard }: Pick<ZoneCounts, 'zones' | 'isNobodyHeard'>,
+  settings: ZoneSettings,
+): Zones {
+  const states = [...zones].map(([key, count]): readonly [string, Zone] => {
+    const state = stateOf(count, settings);
+    const perSecond = isNobodyHeard ? 0 : rateOf(state, count.ready + count.silent, settings);
+    return [key, { state, perSecond }];
+  });
+  return { zones: new Map(states), isNobodyHeard };
+}
+
+function stateOf({ ready, silent }: ZoneCount, { unhealthyZoneThreshold }: ZoneSettings): ZoneState {
   if (ready === 0 && silent > 0) return 'FullDisruption';
   if (silent > fewMax && silent / (ready + silent) >= unhealthyZoneThreshold) return 'PartialDisruption';
   return 'Normal';

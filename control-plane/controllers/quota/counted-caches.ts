@@ -26,7 +26,7 @@ interface Cache {
 
 export function createCountedCaches(
   informers: Informers,
-  onChange: (change: Change<Counted>) => void,
+  onChange: (kind: CountedKind, change: Change<Counted>) => void,
 ): CountedCaches {
   const caches = new Map<string, Cache>();
   const end = async ({ kind, handler }: Cache): Promise<void> => {
@@ -46,7 +46,8 @@ export function createCountedCaches(
         isBuiltIn(kind) && isCountedOnly(kind) ? { metadataOnly: true, transform: identityOf } : {},
       );
       informer.ensureIndex('namespace', byNamespace);
-      caches.set(idOf(kind), { kind, informer, handler: informer.onChange(onChange) });
+      const handler = informer.onChange((change) => onChange(kind, change));
+      caches.set(idOf(kind), { kind, informer, handler });
       return informer;
     },
     keep: async (names) => {

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { JsonObject } from '#api/meta/object.ts';
 import { asToldOf, countedNames, planQuotaStatus } from './plan.ts';
+import { sumUsage } from './tally.ts';
 
 const pod = (requests: JsonObject = {}, more: JsonObject = {}): JsonObject => ({
   spec: { containers: [{ name: 'c', resources: { requests } }], ...more },
@@ -110,7 +111,7 @@ it.each<{ name: string; hard: Record<string, string>; more?: JsonObject; used: R
 ])('planQuotaStatus() counts $name', ({ hard, more = {}, used }) => {
   const quota = { spec: { hard, ...more } };
   const known = countedNames(quota).filter(({ resource }) => objects[resource] !== undefined);
-  const status = planQuotaStatus(quota, known, ({ resource }) => objects[resource] ?? []);
+  const status = planQuotaStatus(quota, known, (kind) => sumUsage(quota, kind, objects[kind.resource] ?? []));
   expect(status).toEqual({ hard, used });
 });
 

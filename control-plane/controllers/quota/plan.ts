@@ -1,8 +1,6 @@
-import type { JsonObject } from '#api/meta/object.ts';
 import type { ResourceQuota, ResourceQuotaStatus } from '#api/generated/objects.ts';
-import { addQuantity, formatQuantity, zeroQuantity } from '#api/meta/quantity.ts';
-import { isInScope } from '#api/quota/scope.ts';
-import { isCountedBy, kindOfQuotaResource, usageIn, usageOf, type KindName } from '#api/quota/usage.ts';
+import { formatQuantity } from '#api/meta/quantity.ts';
+import { isCountedBy, kindOfQuotaResource, usageIn, type KindName, type Usage } from '#api/quota/usage.ts';
 
 /** The names of the kinds whose objects a quota counts, each once. The server may not have them. */
 export function countedNames(quota: ResourceQuota): readonly KindName[] {
@@ -12,27 +10,20 @@ export function countedNames(quota: ResourceQuota): readonly KindName[] {
   return [...new Map(names.map((name) => [`${name.group}/${name.resource}`, name])).values()];
 }
 
-/** The limits as they are, and how much of each is used. `objectsOf` gives a kind's objects in the quota's namespace. */
+/** The limits as they are, and how much of each is used; `usedOf` gives how much a kind's objects take of it. */
 export function planQuotaStatus<K extends KindName>(
-  quota: ResourceQuota & JsonObject,
+  quota: ResourceQuota,
   kinds: readonly K[],
-  objectsOf: (kind: K) => readonly JsonObject[],
+  usedOf: (kind: K) => Usage,
 ): ResourceQuotaStatus {
   const hard = quota.spec?.hard ?? {};
-  const objects = kinds.map((kind) => ({
-    kind,
-    own: objectsOf(kind).filter((object) => isInScope(quota, kind, object)),
-  }));
-  const used = Object.keys(hard).flatMap((name) =>
-    objects.flatMap(({ kind, own }) => {
-      if (!isCountedBy(kind, name)) return [];
-      const total = own
-        .map((object) => usageIn(usageOf(kind, object), name))
-        .reduce(addQuantity, zeroQuantity);
-      return [[name, formatQuantity(total)] as const];
-    }),
+  const used = kinds.map((kind) => ({ kind, usage: usedOf(kind) }));
+  const told = Object.keys(hard).flatMap((name) =>
+    used.flatMap(({ kind, usage }) =>
+      isCountedBy(kind, name) ? [[name, formatQuantity(usageIn(usage, name))] as const] : [],
+    ),
   );
-  return { hard, used: Object.fromEntries(used) };
+  return { hard, used: Object.fromEntries(told) };
 }
 
 /** The status with what is used by objects of these kinds as it was told before, if it was. */

@@ -1,19 +1,19 @@
 import { done, type KeyOutcome } from '#base/keyed-queue.ts';
-import { at, equalJson, objectOf, objectsOf } from '#api/wire/json.ts';
+import { splitKey } from '#api/meta/object.ts';
+import { equalJson } from '#api/wire/json.ts';
 import { resourceQuotas } from '#api/schema/kind-ref.ts';
-import { isRunningOrWill } from '#api/quota/pod-usage.ts';
 import type { KindName } from '#api/quota/usage.ts';
 import type { ResourceQuota } from '#api/generated/objects.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
-import type { Change } from '#client/informer.ts';
 import { versionOf } from '#client/resource-version.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byNamespace } from '#control-plane/controllers/pods/owner-keys.ts';
-import { createCountedCaches, type Counted } from './counted-caches.ts';
+import { createCountedCaches } from './counted-caches.ts';
 import { createKindFinder, discoverEveryMs, isBuiltIn, isNamed } from './kind-finder.ts';
 import { createPatience } from './patience.ts';
 import { asToldOf, countedNames, planQuotaStatus } from './plan.ts';
+import { Tallies } from './tally.ts';
 
 /** The cache of a kind that no quota counted before is asked again after this. */
 const unsyncedRetryMs = 50;
@@ -29,12 +29,10 @@ export function runResourceQuotas(context: ControllerContext): Controller {
   const { informers, client, clock, logger } = context;
   const quotas = informers.for(resourceQuotas, { indexes: { namespace: byNamespace } });
   const finder = createKindFinder(client, clock);
-  const caches = createCountedCaches(informers, (change) => {
-    if (!mayChangeUsage(change)) return;
+  const tallies = new Tallies();
+  const caches = createCountedCaches(informers, (kind, change) => {
     const { namespace = '' } = (change.current ?? change.old)?.metadata ?? {};
-    for (const quota of quotas.byIndex('namespace', namespace)) {
-      controller.enqueue(`${namespace}/${quota.metadata?.name ?? ''}`);
-    }
+    for (const name of tallies.change(namespace, kind, change)) controller.enqueue(`${namespace}/${name}`);
   });
   /** Ends the caches that no quota needs any more. */
   const endOthers = (missing: readonly KindName[]): Promise<void> =>
@@ -49,18 +47,19 @@ export function runResourceQuotas(context: ControllerContext): Controller {
     const quota = quotas.get(key);
     if (quota === undefined) {
       behind.end(key);
+      const { namespace = '', name } = splitKey(key);
+      tallies.forget(namespace, name);
       return endOthers([]);
     }
     if (quota.metadata?.deletionTimestamp !== undefined) return undefined;
-    const namespace = quota.metadata?.namespace ?? '';
     const names = countedNames(quota);
     const kinds = await finder.find(names);
     const missing = names.filter((name) => !kinds.some((kind) => isNamed(kind, name)));
     if (missing.length > 0) await endOthers(missing);
     const isFull = kinds.map((kind) => caches.of(kind).hasSynced);
     if (isFull.includes(false)) return { kind: 'again', afterMs: unsyncedRetryMs };
-    const status = planQuotaStatus({ ...quota }, kinds, (kind) =>
-      caches.of(kind).byIndex('namespace', namespace),
+    const status = planQuotaStatus(quota, kinds, (kind) =>
+      tallies.used({ ...quota }, { kind, objects: caches.of(kind) }),
     );
     // A kind that is not always there may come or go, and nobody tells.
     const outcome: KeyOutcome = names.every(isBuiltIn) ? done : { kind: 'again', afterMs: discoverEveryMs };
@@ -98,25 +97,4 @@ async function tell({ informers, client }: ControllerContext, quota: ResourceQuo
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
-}
-
-/** Pods report all the time what costs nothing: only another spec, an end, and what a resize comes to matter. */
-function mayChangeUsage({ old, current }: Change<Counted>): boolean {
-  if (old === undefined || current === undefined) return true;
-  const { generation } = current.metadata ?? {};
-  const isSame = generation !== undefined && old.metadata?.generation === generation;
-  return (
-    !isSame ||
-    isRunningOrWill(old) !== isRunningOrWill(current) ||
-    !equalJson(resourcesOf(old), resourcesOf(current))
-  );
-}
-
-/** What a pod's status says of resources. */
-function resourcesOf({ status }: Counted): unknown {
-  const lists = ['containerStatuses', 'initContainerStatuses'].map((list) => objectsOf(at(status, list)));
-  return [objectOf(status), ...lists.flat()].map(({ allocatedResources, resources }) => [
-    allocatedResources,
-    resources,
-  ]);
 }

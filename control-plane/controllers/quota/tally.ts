@@ -1,0 +1,110 @@
+import type { ResourceQuota } from '#api/generated/objects.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { addQuantity, subtractQuantity, zeroQuantity, type Quantity } from '#api/meta/quantity.ts';
+import { isInScope } from '#api/quota/scope.ts';
+import { isCountedBy, usageIn, usageOf, type KindName, type Usage } from '#api/quota/usage.ts';
+import { equalJson } from '#api/wire/json.ts';
+
+/** What a quota says of what it counts. */
+export type Counts = ResourceQuota & JsonObject;
+
+/** An object as it was and as it is; undefined: absent. */
+export interface CountedChange {
+  readonly old: JsonObject | undefined;
+  readonly current: JsonObject | undefined;
+}
+
+/** How much the objects take of what the quota limits of their kind, by the names of its limits. Pure. */
+export function sumUsage(quota: Counts, kind: KindName, objects: readonly JsonObject[]): Usage {
+  return new Tally(quota, kind, objects).used;
+}
+
+/** The same sum, kept as objects come, change and go: a change costs what changed, however many there are. */
+export class Tally {
+  readonly #quota: Counts;
+  readonly #kind: KindName;
+  readonly #used: Map<string, Quantity>;
+
+  /** @param objects all of the kind in the quota's namespace; what the quota does not take in is left out */
+  constructor(quota: Counts, kind: KindName, objects: readonly JsonObject[]) {
+    this.#quota = quota;
+    this.#kind = kind;
+    const names = Object.keys(quota.spec?.hard ?? {}).filter((name) => isCountedBy(kind, name));
+    this.#used = new Map(names.map((name) => [name, zeroQuantity]));
+    for (const object of objects) this.#take(object, addQuantity);
+  }
+
+  get used(): Usage {
+    return this.#used;
+  }
+
+  /**
+   * Every change of an object must be told, once, in order: what is taken off is what `old` took.
+   * @returns whether the sum is another one
+   */
+  change({ old, current }: CountedChange): boolean {
+    const before = [...this.#used.values()];
+    if (old !== undefined) this.#take(old, subtractQuantity);
+    if (current !== undefined) this.#take(current, addQuantity);
+    return [...this.#used.values()].some(({ nanos }, index) => nanos !== before[index]?.nanos);
+  }
+
+  #take(object: JsonObject, by: (a: Quantity, b: Quantity) => Quantity): void {
+    if (!isInScope(this.#quota, this.#kind, object)) return;
+    const usage = usageOf(this.#kind, object);
+    for (const [name, used] of this.#used) this.#used.set(name, by(used, usageIn(usage, name)));
+  }
+}
+
+/** Where the objects of a kind are, and which of them are in a namespace. */
+export interface CountedObjects {
+  byIndex(index: 'namespace', namespace: string): readonly JsonObject[];
+}
+
+interface KnownTally {
+  readonly spec: ResourceQuota['spec'];
+  /** Of which cache: one that began anew is counted anew. */
+  readonly objects: CountedObjects;
+  readonly tally: Tally;
+}
+
+/** The tallies of quotas, each made when it is first asked for. */
+export class Tallies {
+  /** By namespace, name of the quota, and kind. */
+  readonly #known = new Map<string, Map<string, Map<string, KnownTally>>>();
+
+  /** How much objects of the kind take of the quota. */
+  used(quota: Counts, { kind, objects }: { kind: KindName; objects: CountedObjects }): Usage {
+    const { namespace = '', name = '' } = quota.metadata ?? {};
+    const ofNamespace = this.#known.get(namespace) ?? new Map<string, Map<string, KnownTally>>();
+    this.#known.set(namespace, ofNamespace);
+    const ofQuota = ofNamespace.get(name) ?? new Map<string, KnownTally>();
+    ofNamespace.set(name, ofQuota);
+    const found = ofQuota.get(idOf(kind));
+    if (found?.objects === objects && equalJson(found.spec, quota.spec)) return found.tally.used;
+    const tally = new Tally(quota, kind, objects.byIndex('namespace', namespace));
+    ofQuota.set(idOf(kind), { spec: quota.spec, objects, tally });
+    return tally.used;
+  }
+
+  /**
+   * Takes in that an object of the kind changed.
+   * @returns the names of the namespace's quotas of which something else is used now
+   */
+  change(namespace: string, kind: KindName, change: CountedChange): readonly string[] {
+    return [...(this.#known.get(namespace) ?? [])].flatMap(([name, ofQuota]) =>
+      ofQuota.get(idOf(kind))?.tally.change(change) === true ? [name] : [],
+    );
+  }
+
+  /** The quota is gone. */
+  forget(namespace: string, name: string): void {
+    const ofNamespace = this.#known.get(namespace);
+    ofNamespace?.delete(name);
+    if (ofNamespace?.size === 0) this.#known.delete(namespace);
+  }
+}
+
+function idOf({ group, resource }: KindName): string {
+  return `${group}/${resource}`;
+}
