@@ -272,6 +272,58 @@ const rows: readonly {
     ],
   },
   {
+    name: 'a Service that wants hints by zones, of nodes that say nothing of zones, and no more',
+    of: ['Service', 'svc'],
+    act: async ({ client, settle }) => {
+      const mode = 'service.kubernetes.io/topology-mode';
+      const annotations = { [mode]: 'Auto' };
+      await client.create(kinds.services, {
+        metadata: { ...metadata('svc'), annotations },
+        spec: { selector: labels, ports: [{ port: 80 }] },
+      });
+      await settle(2_000);
+      const where = { namespace: 'default', name: 'svc' };
+      for (const value of ['Auto', null]) {
+        const body = { metadata: { annotations: { [mode]: value, other: 'x' } } };
+        await client.patch(kinds.services, where, { kind: 'merge', body });
+        await settle(2_000);
+      }
+    },
+    want: [
+      'Warning TopologyAwareHintsDisabled (endpoint-slice-controller) Insufficient Node information: allocatable CPU or zone not specified on one or more nodes, addressType: IPv4',
+    ],
+  },
+  {
+    name: 'a Service that has hints by zones, and wants them no more',
+    of: ['Service', 'svc'],
+    act: async ({ client, settle }) => {
+      const mode = 'service.kubernetes.io/topology-mode';
+      for (const zone of ['a', 'b']) {
+        const of = readyNode(zone);
+        const zoned = { ...of.metadata?.labels, 'topology.kubernetes.io/zone': zone };
+        client.seed(kinds.nodes, { ...of, metadata: { ...of.metadata, labels: zoned } });
+        await client.create(kinds.pods, {
+          metadata: { ...metadata(zone), labels },
+          spec: { nodeName: zone, containers },
+        });
+      }
+      await client.delete(kinds.nodes, { name: 'node-1' });
+      await settle(2_000);
+      await client.create(kinds.services, {
+        metadata: { ...metadata('svc'), annotations: { [mode]: 'Auto' } },
+        spec: { selector: labels, ports: [{ port: 80 }] },
+      });
+      await settle(2_000);
+      const where = { namespace: 'default', name: 'svc' };
+      const body = { metadata: { annotations: { [mode]: 'Disabled' } } };
+      await client.patch(kinds.services, where, { kind: 'merge', body });
+    },
+    want: [
+      'Normal TopologyAwareHintsEnabled (endpoint-slice-controller) Topology Aware Hints has been enabled, addressType: IPv4',
+      'Warning TopologyAwareHintsDisabled (endpoint-slice-controller) Topology Aware Hints has been disabled, addressType: IPv4',
+    ],
+  },
+  {
     name: 'a budget without pods',
     of: ['PodDisruptionBudget', 'none'],
     act: ({ client }) =>

@@ -18,6 +18,7 @@ import { ownerReference } from '#api/meta/owner.ts';
 import { belongsInEndpoints, endpointReadiness } from '#api/pod/state.ts';
 import { zoneOf } from '#api/meta/zone.ts';
 import {
+  endpointKey,
   isSameSlice,
   managedByLabel,
   planGroups,
@@ -26,6 +27,8 @@ import {
   type SliceGroup,
   type SlicePlan,
 } from './slices.ts';
+import { planZoneHints, wantsZoneHints } from './zone-hints.ts';
+import type { ZoneShares } from './zone-shares.ts';
 
 export const managedByUs = 'endpointslice-controller.k8s.io';
 const headlessLabel = 'service.kubernetes.io/headless';
@@ -40,6 +43,13 @@ export interface Backends {
   readonly nodeOf: (name: string) => Node | undefined;
   /** What was made of each pod for this Service as it is; objects of a cache never change. */
   readonly made?: WeakMap<Pod, MadeOfPod>;
+  /** Where processors are, for Services that want to be spread by them. */
+  readonly shares?: ZoneShares | undefined;
+}
+
+/** What to write, and why there are no hints that the Service asks for, for each such family. */
+export interface ServicePlan extends SlicePlan {
+  readonly unhinted?: readonly string[];
 }
 
 /** What a pod is in the slices of a Service. */
@@ -54,12 +64,48 @@ export interface MadeOfPod {
 }
 
 /** What to write so that the slices hold exactly these backends. A Service without any has one empty slice, which says so. */
-export function planSlices(backends: Backends, existing: readonly EndpointSlice[]): SlicePlan {
+export function planSlices(backends: Backends, existing: readonly EndpointSlice[]): ServicePlan {
   const { service } = backends;
   const owner = { endpointsPerSliceMax, sliceOf: sliceOf.bind(undefined, service) };
-  const plan = planGroups(groupsOf(backends), existing, owner);
-  const isEmpty = existing.length - plan.delete.length + plan.create.length === 0;
-  return isEmpty ? planEmpty(service, existing) : plan;
+  const wantsZones = wantsZoneHints(service);
+  const groups = wantsZones ? withKnownHints(groupsOf(backends), existing) : groupsOf(backends);
+  const first = planGroups(groups, existing, owner);
+  const isEmpty = existing.length - first.delete.length + first.create.length === 0;
+  const plan = isEmpty ? planEmpty(service, existing) : first;
+  return wantsZones ? planHints(backends, plan, existing) : plan;
+}
+
+/** Family by family: one may have hints while another has none. */
+function planHints(
+  { service, shares }: Backends,
+  first: SlicePlan,
+  existing: readonly EndpointSlice[],
+): ServicePlan {
+  let plan = first;
+  const unhinted: string[] = [];
+  for (const addressType of addressTypesOf(service)) {
+    const hinted = planZoneHints(plan, existing, { addressType, shares });
+    plan = hinted.plan;
+    if (hinted.problem !== undefined) unhinted.push(`${hinted.problem}, addressType: ${addressType}`);
+  }
+  return { ...plan, unhinted };
+}
+
+/** Endpoints that are ready with the hints that they have, so that slices in which nothing else changes are the same. */
+function withKnownHints(
+  groups: readonly SliceGroup[],
+  existing: readonly EndpointSlice[],
+): readonly SliceGroup[] {
+  const known = new Map(
+    existing.flatMap(({ endpoints }) =>
+      (endpoints ?? []).map((endpoint) => [endpointKey(endpoint), endpoint.hints]),
+    ),
+  );
+  const withHints = (endpoint: Endpoint): Endpoint => {
+    const hints = known.get(endpointKey(endpoint));
+    return hints === undefined || endpoint.conditions?.ready !== true ? endpoint : { ...endpoint, hints };
+  };
+  return groups.map((group) => ({ ...group, endpoints: group.endpoints.map(withHints) }));
 }
 
 function planEmpty(service: Service, existing: readonly EndpointSlice[]): SlicePlan {
@@ -136,7 +182,7 @@ function hintsOf(
 ): EndpointHints | undefined {
   const distribution = service.spec?.trafficDistribution;
   const isNear = distribution !== undefined && nearDistributions.includes(distribution);
-  if (!isNear || isReady !== true) return undefined;
+  if (!isNear || isReady !== true || wantsZoneHints(service)) return undefined;
   const forZones = zone === undefined ? undefined : [{ name: zone }];
   const forNodes =
     nodeName === undefined || distribution !== 'PreferSameNode' ? undefined : [{ name: nodeName }];

@@ -1,7 +1,7 @@
 import { equalJson } from '#api/wire/json.ts';
 import { nodes, pods, services } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
-import type { Pod, Service } from '#api/generated/objects.ts';
+import type { Node, Pod, Service } from '#api/generated/objects.ts';
 import { labelSelectorFromMap, matchesLabels } from '#api/meta/selector.ts';
 import { zoneOf } from '#api/meta/zone.ts';
 import { describeRefusal, isConflict, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
@@ -11,15 +11,23 @@ import type { Change, WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byLabel, selectedIn } from '#control-plane/controllers/pods/by-label.ts';
 import { managedByUs, planSlices, type Backends, type MadeOfPod } from './plan.ts';
+import { createHintTeller } from './hint-teller.ts';
 import { createEndpointsWriter } from './write-endpoints.ts';
 import { hasSelector } from './slices.ts';
 import { informerOfSlices, slicesOf, sourceOfSlices, writeSlices } from './write-slices.ts';
+import { wantsZoneHints } from './zone-hints.ts';
+import { ZoneProcessors } from './zone-shares.ts';
 
 /** Index of Services by a label that they select by. */
 const bySelector = (service: Service): readonly string[] =>
   hasSelector(service)
     ? [selectedIn(service.metadata?.namespace, labelSelectorFromMap(service.spec?.selector))]
     : [];
+
+/** Index of Services that are spread by where processors are: all of them together. */
+const byZoneHints = (service: Service): readonly string[] => (wantsZoneHints(service) ? ['yes'] : []);
+
+const serviceIndexes = { selector: bySelector, zoneHints: byZoneHints };
 
 /** Whose the two kinds of objects are; of one that is not given nothing is written. */
 export interface EndpointWriters {
@@ -33,12 +41,14 @@ export interface EndpointWriters {
  */
 export function runEndpoints(context: ControllerContext, writers: EndpointWriters): Controller {
   const { informers, clock, logger } = context;
-  const serviceInformer = informers.for(services, { indexes: { selector: bySelector } });
+  const serviceInformer = informers.for(services, { indexes: serviceIndexes });
   const podInformer = informers.for(pods, { indexes: { label: byLabel } });
   const nodeInformer = informers.for(nodes);
   const sliceInformer = informerOfSlices(informers);
   const own = writers.endpoints === undefined ? undefined : createEndpointsWriter(writers.endpoints);
   const madeFor = new WeakMap<Service, WeakMap<Pod, MadeOfPod>>();
+  const processors = new ZoneProcessors();
+  const hints = writers.slices === undefined ? undefined : createHintTeller(writers.slices);
 
   const reconcile = async (key: string): Promise<void> => {
     const service = serviceInformer.get(key);
@@ -47,6 +57,7 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
       const none = { create: [], update: [], delete: slices };
       if (writers.slices !== undefined) await writeSlices(writers.slices, sliceInformer, none);
       await own?.remove(key);
+      hints?.forget(key);
       return;
     }
     if (!hasSelector(service) || service.spec?.type === 'ExternalName') return;
@@ -57,14 +68,19 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
       .filter(({ metadata }) => matchesLabels(matcher, metadata?.labels));
     const made = madeFor.get(service) ?? new WeakMap<Pod, MadeOfPod>();
     madeFor.set(service, made);
-    const backends: Backends = { service, pods: selected, nodeOf: (name) => nodeInformer.get(name), made };
-    if (writers.slices !== undefined)
-      await writeSlices(writers.slices, sliceInformer, planSlices(backends, slices)).catch(
+    const nodeOf = (name: string): Node | undefined => nodeInformer.get(name);
+    const shares = wantsZoneHints(service) ? processors.shares : undefined;
+    const backends: Backends = { service, pods: selected, nodeOf, made, shares };
+    if (writers.slices !== undefined) {
+      const plan = planSlices(backends, slices);
+      await writeSlices(writers.slices, sliceInformer, plan).catch(
         tellFailure(writers.slices.recorder('endpoint-slice-controller'), service, {
           reason: 'FailedToUpdateEndpointSlices',
           message: `Error updating Endpoint Slices for Service ${key}`,
         }),
       );
+      hints?.tell(key, service, plan);
+    }
     if (writers.endpoints !== undefined && own !== undefined)
       await own.write(key, backends).catch(
         tellFailure(writers.endpoints.recorder('endpoint-controller'), service, {
@@ -83,9 +99,11 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
       source(podInformer, (change) => servicesOfPod(serviceInformer, change)),
       sourceOfSlices(sliceInformer),
       // Endpoints say their zone: all of a node that moved have another one. Most changes of a node do not matter.
-      source(nodeInformer, ({ old, current }) =>
-        zoneOf(old) === zoneOf(current) ? [] : serviceInformer.list().map(objectKey),
-      ),
+      source(nodeInformer, ({ key, old, current }) => {
+        const isSpreadOtherwise = processors.put(key, current);
+        if (zoneOf(old) !== zoneOf(current)) return serviceInformer.list().map(objectKey);
+        return isSpreadOtherwise ? serviceInformer.byIndex('zoneHints', 'yes').map(objectKey) : [];
+      }),
       ...(own === undefined ? [] : [own.source]),
     ],
     reconcile,

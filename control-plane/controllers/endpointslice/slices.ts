@@ -84,7 +84,8 @@ function fillSlices(
   return { slices: filled, rest };
 }
 
-function endpointKey({ addresses, targetRef }: Endpoint): string {
+/** What tells an endpoint from others of its Service. */
+export function endpointKey({ addresses, targetRef }: Endpoint): string {
   return `${targetRef?.uid ?? ''}/${addresses.join(',')}`;
 }
 
