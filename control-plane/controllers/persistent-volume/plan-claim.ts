@@ -19,7 +19,7 @@ import {
 import { localProvisioner } from '#api/volume/local-volumes.ts';
 import { findVolume, mismatch } from '#api/volume/match.ts';
 import { planExpansion } from './plan-expansion.ts';
-import { planLocalVolume } from './plan-local-volume.ts';
+import { planLocalVolume, provisioningFailed, whyNotOn } from './plan-local-volume.ts';
 import { event, type ClaimStep } from './step.ts';
 
 /** All that is looked at for one claim. */
@@ -32,8 +32,8 @@ export interface ClaimInput {
   /** The class that it names. */
   readonly storageClass: StorageClass | undefined;
   readonly defaultClass: StorageClass | undefined;
-  /** The node that was chosen for it. */
-  readonly node: Node | undefined;
+  /** By name: that which was chosen for it, and those that its pods are on, as far as they are there. */
+  readonly nodes: ReadonlyMap<string, Node>;
   /** Pods that use it. */
   readonly consumers: readonly Pod[];
   /** Whether claims that ask for more get it here; default: yes. */
@@ -109,12 +109,16 @@ function planFree(input: ClaimInput): readonly ClaimStep[] {
 
 /**
  * A claim that waits for a pod. One whose pod names its node itself would wait for ever, as no scheduler sees the pod: that node is the
- * chosen one (upstream leaves it waiting).
+ * chosen one (upstream leaves it waiting), unless whoever makes the volume would only give it back.
  */
-function planWaiting({ consumers }: ClaimInput): readonly ClaimStep[] {
+function planWaiting({ consumers, nodes, storageClass }: ClaimInput): readonly ClaimStep[] {
   const active = consumers.filter((pod) => !isTerminal(pod) && pod.metadata?.deletionTimestamp === undefined);
   const placed = active.map(({ spec }) => spec?.nodeName ?? '').find((name) => name !== '');
-  if (placed !== undefined) return [{ kind: 'annotate', annotations: { [selectedNodeAnnotation]: placed } }];
+  if (placed !== undefined && storageClass !== undefined) {
+    const why = whyNotOn(placed, { nodes, storageClass });
+    if (why !== undefined) return [provisioningFailed(storageClass, why)];
+    return [{ kind: 'annotate', annotations: { [selectedNodeAnnotation]: placed } }];
+  }
   const names = active.map(({ metadata }) => metadata?.name ?? '').toSorted();
   if (names.length === 0) {
     const message = 'waiting for first consumer to be created before binding';

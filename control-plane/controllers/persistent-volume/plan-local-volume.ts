@@ -9,34 +9,31 @@ import {
   volumeSizesAnnotation,
 } from '#api/volume/local-volumes.ts';
 import { modeOf } from '#api/volume/match.ts';
-import { event, type ClaimStep } from './step.ts';
+import { event, type ClaimStep, type EventStep } from './step.ts';
 
 export interface LocalVolumeInput {
   readonly claim: PersistentVolumeClaim;
   readonly storageClass: StorageClass;
-  /** The node that was chosen; undefined: it is not there (any more). */
-  readonly node: Node | undefined;
+  /** By name, as far as they are there. */
+  readonly nodes: ReadonlyMap<string, Node>;
 }
 
 const modes: ReadonlySet<string> = new Set(['ReadWriteOnce', 'ReadWriteOncePod']);
 
 /** The volume that a node is to make for a claim, or why it does not. A node that cannot is given up: another may be chosen. Pure. */
 export function planLocalVolume(input: LocalVolumeInput): readonly ClaimStep[] {
-  const { claim, storageClass, node } = input;
-  const fail = (why: string): ClaimStep =>
-    event(
-      'Warning',
-      'ProvisioningFailed',
-      `failed to provision volume with StorageClass ${JSON.stringify(storageClass.metadata?.name ?? '')}: ${why}`,
-    );
+  const { claim, storageClass, nodes } = input;
   const refusal = refusalOf(claim, storageClass);
-  if (refusal !== undefined) return [fail(refusal)];
+  if (refusal !== undefined) return [provisioningFailed(storageClass, refusal)];
   const chosen = claim.metadata?.annotations?.[selectedNodeAnnotation] ?? '';
+  const node = nodes.get(chosen);
   const directory = node === undefined ? undefined : volumesDirectoryOf(node);
   if (node === undefined || directory === undefined) {
-    const why =
-      node === undefined ? `node ${JSON.stringify(chosen)} not found` : `node ${chosen} makes no volumes`;
-    return [fail(why), { kind: 'annotate', annotations: { [selectedNodeAnnotation]: undefined } }];
+    const why = whyNotOn(chosen, input) ?? '';
+    return [
+      provisioningFailed(storageClass, why),
+      { kind: 'annotate', annotations: { [selectedNodeAnnotation]: undefined } },
+    ];
   }
   const volume = renderVolume(input, node, directory);
   return [
@@ -47,6 +44,27 @@ export function planLocalVolume(input: LocalVolumeInput): readonly ClaimStep[] {
       `Successfully provisioned volume ${volume.metadata?.name ?? ''}`,
     ),
   ];
+}
+
+/** Why a node is not one to make a volume of the class; undefined: it may be, or others decide. Pure. */
+export function whyNotOn(
+  name: string,
+  { nodes, storageClass }: Pick<LocalVolumeInput, 'nodes' | 'storageClass'>,
+): string | undefined {
+  const node = nodes.get(name);
+  if (node === undefined) return `node ${JSON.stringify(name)} not found`;
+  const isLocal = storageClass.provisioner === localProvisioner;
+  return isLocal && volumesDirectoryOf(node) === undefined ? `node ${name} makes no volumes` : undefined;
+}
+
+/** That, and why, there is no volume for a claim of the class. */
+export function provisioningFailed({ metadata }: StorageClass, why: string): EventStep {
+  const name = JSON.stringify(metadata?.name ?? '');
+  return event(
+    'Warning',
+    'ProvisioningFailed',
+    `failed to provision volume with StorageClass ${name}: ${why}`,
+  );
 }
 
 /** What no node can do for a claim, whichever is chosen. */

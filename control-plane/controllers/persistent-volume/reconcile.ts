@@ -1,6 +1,12 @@
 import { unreachable } from '#base/unreachable.ts';
 import { done, type KeyOutcome } from '#base/keyed-queue.ts';
-import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '#api/generated/objects.ts';
+import type {
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  StorageClass,
+} from '#api/generated/objects.ts';
 import {
   nodes,
   persistentVolumeClaims,
@@ -20,7 +26,12 @@ import {
   selectedNodeAnnotation,
   volumeClass,
 } from '#api/volume/claim.ts';
-import { localVolumeFinalizer, localVolumeNode } from '#api/volume/local-volumes.ts';
+import {
+  localProvisioner,
+  localVolumeFinalizer,
+  localVolumeNode,
+  volumesDirectoryOf,
+} from '#api/volume/local-volumes.ts';
 import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
 import { onlySynced, runController, source, type Controller } from '#client/controller.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
@@ -79,7 +90,7 @@ class Binder {
 
   run(): Controller {
     const { informers, clock, logger } = this.#context;
-    const podInformer = informers.for(pods, { indexes: { claimKey: claimKeysOf } });
+    const podInformer = informers.for(pods, { indexes: { claimKey: claimKeysOf, nodeWithClaims } });
     return runController({
       name: 'persistentvolume-controller',
       clock,
@@ -112,10 +123,13 @@ class Binder {
           return current !== undefined && isPlaced ? claimKeysOf(current).map(claimKey) : [];
         }),
         source(informers.for(nodes), ({ key, old, current }) =>
-          old !== undefined && current !== undefined
+          old !== undefined &&
+          current !== undefined &&
+          volumesDirectoryOf(old) === volumesDirectoryOf(current)
             ? []
             : [
                 ...this.#claims.byIndex('selectedNode', key).map((claim) => claimKey(objectKey(claim))),
+                ...podInformer.byIndex('nodeWithClaims', key).flatMap(claimKeysOf).map(claimKey),
                 ...this.#volumes
                   .byIndex('madeBy', key)
                   .map(({ metadata }) => volumeKey(metadata?.name ?? '')),
@@ -142,6 +156,7 @@ class Binder {
   }
 
   async #syncClaim(key: string): Promise<KeyOutcome> {
+    const namedNodes = await this.#nodesOf(key);
     const claim = this.#claims.get(key);
     if (claim === undefined) return done;
     const { informers } = this.#context;
@@ -156,7 +171,7 @@ class Binder {
       named: this.#volumes.get(claim.spec?.volumeName ?? ''),
       storageClass: this.#classes.get(name),
       defaultClass: defaultClassOf(this.#classes.list()),
-      node: informers.for(nodes).get(claim.metadata?.annotations?.[selectedNodeAnnotation] ?? ''),
+      nodes: namedNodes,
       consumers: informers.for(pods).byIndex('claimKey', key),
       isTaken: ({ metadata }) => {
         const uid = this.#taken.get(metadata?.name ?? '');
@@ -165,6 +180,36 @@ class Binder {
     });
     for (const step of steps) await this.#doForClaim(step, key);
     return done;
+  }
+
+  /**
+   * The nodes that the claim is about. One that the cache does not have, or not as one that makes volumes, is asked for: whoever chose it may
+   * have seen it before, and a choice that is given back for nothing is perhaps nobody's to make again.
+   */
+  async #nodesOf(key: string): Promise<ReadonlyMap<string, Node>> {
+    const { informers } = this.#context;
+    const claim = this.#claims.get(key);
+    if (claim === undefined || isFullyBound(claim)) return new Map();
+    const chosen = claim.metadata?.annotations?.[selectedNodeAnnotation];
+    const consumers = informers.for(pods).byIndex('claimKey', key);
+    const names = new Set([chosen ?? '', ...consumers.map(({ spec }) => spec?.nodeName ?? '')]);
+    names.delete('');
+    const isLocal = this.#classes.get(claimClass(claim) ?? '')?.provisioner === localProvisioner;
+    const found = await Promise.all(
+      [...names].map(async (name) => {
+        const cached = informers.for(nodes).get(name);
+        const isGood = cached !== undefined && (!isLocal || volumesDirectoryOf(cached) !== undefined);
+        return isGood ? cached : await this.#askForNode(name);
+      }),
+    );
+    return new Map(found.flatMap((node) => (node === undefined ? [] : [[node.metadata?.name ?? '', node]])));
+  }
+
+  /** As the caches do: the binder itself may not read Nodes. */
+  async #askForNode(name: string): Promise<Node | undefined> {
+    const { client } = this.#context.informers;
+    const { items } = await client.list(nodes, { fieldSelector: `metadata.name=${name}` });
+    return items[0];
   }
 
   async #doForClaim(step: ClaimStep, key: string): Promise<void> {
@@ -298,6 +343,12 @@ class Binder {
     if (from === to || equalJson(from, to)) return;
     this.#volumes.observe(await this.#context.client.update(persistentVolumes, to, { subresource }));
   }
+}
+
+/** The node of a pod that uses claims. An index. */
+function nodeWithClaims(pod: Pod): readonly string[] {
+  const name = pod.spec?.nodeName ?? '';
+  return name === '' || claimKeysOf(pod).length === 0 ? [] : [name];
 }
 
 /** In the index of classes: claims that name none. No class is called so. */
