@@ -65,6 +65,8 @@ export interface MountedVolume {
   readonly isImage?: boolean;
   /** Just now the claim was told of a larger size. */
   readonly isGrown?: boolean;
+  /** The driver has not enlarged it as it should; with a message, it was just asked to. */
+  readonly notGrown?: { readonly message?: string };
   /** When the content has to be made again (tokens). */
   readonly refreshAtMs?: number | undefined;
 }
@@ -88,6 +90,8 @@ export interface VolumeObjects {
   podsUsing(claimUid: string): Promise<readonly { readonly podUid: string; readonly hasIt: boolean }[]>;
   /** The claim's volume is the pod's: what the claim says of its size may be old, and is told then. Whether it was. */
   noteMounted(claim: PersistentVolumeClaim, volume: PersistentVolume): Promise<boolean>;
+  /** Writes the claim's status, if it is still of that revision; the claim as it is then. */
+  tellClaim(claim: PersistentVolumeClaim): Promise<PersistentVolumeClaim>;
   /** Those that the node makes itself. */
   readonly localVolumes: LocalVolumes;
   /** Those of drivers; undefined: this node has none. */
@@ -160,4 +164,15 @@ export interface ClaimWish {
   readonly volume: PersistentVolume;
   readonly claim: PersistentVolumeClaim;
   readonly isReadOnly: boolean;
+  /** Undefined: it is as large as it is to be, as far as the node has to do with it. */
+  readonly expansion?: Expansion | undefined;
+}
+
+/** The driver's part on the node of a volume that was enlarged, and what the claim is told of it. */
+export interface Expansion {
+  readonly bytes: number;
+  /** Before the driver is asked. */
+  begin(): Promise<void>;
+  /** What it said against it. Whether the pod is to have the volume as it is; else the mount has failed. */
+  fail(error: unknown): Promise<boolean>;
 }

@@ -8,13 +8,14 @@ import type {
 } from '#api/generated/objects.ts';
 import { objectKey } from '#api/meta/object.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
+import { isUnsure } from '#proto/csi/answers.ts';
 import { statusNameOf } from '#proto/status.ts';
 import { changeClaimStatus } from './claim-status.ts';
 import { secretOf, type CsiContext } from './csi-context.ts';
 import { modifiedStatus, planModify, unfitAttributes, type ModifyNews } from './plan-modify.ts';
 import { annotatedSecret } from './plan-volume.ts';
 import { claimKeysOf, isBoundBy } from './bound-claim.ts';
-import { createRetryGate, isUnsure, type RetryGate } from './retry-gate.ts';
+import { createRetryGate, type RetryGate } from './retry-gate.ts';
 
 /** How long a class that a driver took for wrong is not asked for again. */
 const infeasibleMs = 300_000;

@@ -2,19 +2,20 @@ import { describeError, isPodwrightError } from '#base/errors.ts';
 import { persistentVolumeClaims, persistentVolumes } from '#api/schema/kind-ref.ts';
 import type { PersistentVolume, PersistentVolumeClaim } from '#api/generated/objects.ts';
 import { done, type KeyOutcome } from '#base/keyed-queue.ts';
-import { withCondition } from '#api/meta/condition.ts';
+import { findCondition, withCondition } from '#api/meta/condition.ts';
 import { objectKey } from '#api/meta/object.ts';
 import { compareQuantity, parseQuantity } from '#api/meta/quantity.ts';
 import { requestedSize, volumeSize } from '#api/volume/claim.ts';
 import { modeOf } from '#api/volume/match.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
+import { isInfeasible, isUnsure } from '#proto/csi/answers.ts';
 import { accessMode, renderCapability } from '#proto/csi/capability.ts';
 import { statusNameOf } from '#proto/status.ts';
 import { changeClaimStatus } from './claim-status.ts';
 import { secretOf, type CsiContext } from './csi-context.ts';
 import { binarySize, bytesOf } from './plan-volume.ts';
 import { claimKeysOf, isBoundBy } from './bound-claim.ts';
-import { createRetryGate, isUnsure, type RetryGate } from './retry-gate.ts';
+import { createRetryGate, type RetryGate } from './retry-gate.ts';
 
 /** Makes volumes larger whose claims ask for more, and tells nodes of their part (external-resizer). */
 export function runResizer(context: CsiContext): Controller {
@@ -31,32 +32,64 @@ export function runResizer(context: CsiContext): Controller {
       const volume = volumes.get(claim?.spec?.volumeName ?? '');
       if (claim === undefined || volume === undefined) return;
       const uid = claim.metadata?.uid ?? '';
-      if (!isDue(context, claim, volume)) {
+      const canExpand = context.driver.capabilities.has('EXPAND_VOLUME');
+      const step = isBoundBy(context.driver.name, claim, volume)
+        ? planResize(claim, volume, { refused: gate.refused(uid), canExpand })
+        : undefined;
+      if (step === undefined) {
         gate.clear(uid);
         return;
       }
-      const size = planSize(claim, gate.refused(uid));
-      const afterMs = gate.waitMs(uid, size);
+      const { size, notBeforeMs } = step;
+      const afterMs = Math.max(gate.waitMs(uid, size), notBeforeMs - clock.now());
       if (afterMs > 0) return { kind: 'again', afterMs };
       return resize(context, { claim, volume, size, gate }, signal);
     },
   });
 }
 
-function isDue({ driver }: CsiContext, claim: PersistentVolumeClaim, volume: PersistentVolume): boolean {
-  return isBoundBy(driver.name, claim, volume) && requestedSize(claim) > volumeSize(volume);
+export interface ResizeFacts {
+  /** The size that the driver has finally refused, as far as this process knows. */
+  readonly refused: string | undefined;
+  /** The driver makes volumes larger itself; else its nodes do all of it. */
+  readonly canExpand: boolean;
+}
+
+export interface ResizeStep {
+  readonly size: string;
+  /** 0: at once. */
+  readonly notBeforeMs: number;
 }
 
 /**
- * How large it is to be: what the claim asks for; but what may have begun goes on where that is more, until the driver has done it or said
- * finally that it does not (KEP-1790). `refused`: what it said so of, as far as this process knows. Pure.
+ * How large the volume is to be made; undefined: nothing is due here (KEP-1790, external-resizer's expandAndRecover). What the claim asks
+ * for; but what may have begun goes on where that is more, until the driver has done it or said finally that it does not; what the nodes
+ * have to do comes before the next; and what a node cannot do is tried once more from the beginning, at once where another size is asked
+ * for that only nodes have to do with, else after a while. Pure.
  */
-export function planSize({ spec, status }: PersistentVolumeClaim, refused: string | undefined): string {
+export function planResize(
+  claim: PersistentVolumeClaim,
+  volume: PersistentVolume,
+  { refused, canExpand }: ResizeFacts,
+): ResizeStep | undefined {
+  const { spec, status } = claim;
   const asked = spec?.resources?.requests?.['storage'] ?? '0';
   const begun = status?.allocatedResources?.['storage'];
-  const mayGoOn = status?.allocatedResourceStatuses?.['storage'] === 'ControllerResizeInProgress';
-  if (begun === undefined || !mayGoOn || begun === refused) return asked;
-  return compareQuantity(parseQuantity(begun), parseQuantity(asked)) > 0 ? begun : asked;
+  const state = status?.allocatedResourceStatuses?.['storage'];
+  const isLarger = requestedSize(claim) > volumeSize(volume);
+  const at = (size: string, notBeforeMs = 0): ResizeStep => ({ size, notBeforeMs });
+  if (begun !== undefined && (state === 'NodeResizePending' || state === 'NodeResizeInProgress'))
+    return parseQuantity(begun).nanos > volumeSize(volume) ? at(begun) : undefined;
+  if (begun !== undefined && state === 'NodeResizeInfeasible') {
+    const size = canExpand ? begun : asked;
+    if (size !== begun) return at(size);
+    const since = findCondition(status?.conditions, 'NodeResizeError')?.lastTransitionTime;
+    return at(size, since === undefined ? 0 : Date.parse(since) + infeasibleMs);
+  }
+  if (!isLarger) return undefined;
+  const mayGoOn = state === 'ControllerResizeInProgress' && begun !== refused;
+  if (begun === undefined || !mayGoOn) return at(asked);
+  return at(compareQuantity(parseQuantity(begun), parseQuantity(asked)) > 0 ? begun : asked);
 }
 
 interface Work {
@@ -68,7 +101,6 @@ interface Work {
 
 /** How long a size that a driver took for wrong is not asked for again. */
 const infeasibleMs = 300_000;
-const infeasible: ReadonlySet<string> = new Set(['INVALID_ARGUMENT', 'OUT_OF_RANGE', 'NOT_FOUND']);
 
 /** Announced on the claim, done by the driver, told on the volume, then the node's part on the claim: safe to repeat from any cut. */
 async function resize(context: CsiContext, work: Work, signal: AbortSignal): Promise<KeyOutcome> {
@@ -114,12 +146,12 @@ async function giveUp(
   const { driver, recorder, logger } = context;
   const uid = claim.metadata?.uid ?? '';
   const status = isPodwrightError(error) ? statusNameOf(error) : 'UNKNOWN';
-  const isInfeasible = infeasible.has(status);
-  gate.fail(uid, size, { isFinal: !isUnsure(status), minMs: isInfeasible ? infeasibleMs : 0 });
+  const isWrong = isInfeasible(status);
+  gate.fail(uid, size, { isFinal: !isUnsure(status), minMs: isWrong ? infeasibleMs : 0 });
   const message = `resize volume ${JSON.stringify(volume.metadata?.name ?? '')} by resizer ${JSON.stringify(driver.name)} failed: ${describeError(error)}`;
   recorder.record({ kind: persistentVolumeClaims, object: claim }, 'Warning', 'VolumeResizeFailed', message);
   await putClaim(context, claim, {
-    ...{ storage: size, state: isInfeasible ? 'ControllerResizeInfeasible' : 'ControllerResizeInProgress' },
+    ...{ storage: size, state: isWrong ? 'ControllerResizeInfeasible' : 'ControllerResizeInProgress' },
     ...{ condition: 'Resizing', error: describeError(error) },
   });
   logger.warn({ driver: driver.name, claim: objectKey(claim), error: describeError(error) }, 'resize');
@@ -164,7 +196,7 @@ interface ClaimChange {
 }
 
 const ownConditions: ReadonlySet<string> = new Set([
-  ...['Resizing', 'FileSystemResizePending', 'ControllerResizeError'],
+  ...['Resizing', 'FileSystemResizePending', 'ControllerResizeError', 'NodeResizeError'],
 ]);
 
 async function putClaim(

@@ -19,13 +19,6 @@ interface Failure {
   readonly dueMs: number;
 }
 
-/** Answers after which a driver may still be at it. */
-const unsure: ReadonlySet<string> = new Set(['CANCELLED', 'DEADLINE_EXCEEDED', 'UNAVAILABLE', 'ABORTED']);
-
-export function isUnsure(status: string): boolean {
-  return unsure.has(status);
-}
-
 /** Objects that fail at once, at most: the oldest is then asked sooner. */
 const failuresMax = 10_000;
 /** As external-resizer: --retry-interval-start and -max. */

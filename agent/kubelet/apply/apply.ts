@@ -96,7 +96,8 @@ async function mountVolumes(
       volumes.mount({ pod, downward, now: atMs, signal }),
       Promise.all(directories.map((directory) => disk.makeDirectory(directory))),
     ]);
-    for (const [name, { isGrown }] of mounted.byName) {
+    for (const [name, { isGrown, notGrown }] of mounted.byName) {
+      if (notGrown?.message !== undefined) events.warning(pod, 'VolumeResizeFailed', notGrown.message);
       if (isGrown === true)
         events.normal(
           pod,

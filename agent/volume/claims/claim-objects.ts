@@ -1,12 +1,10 @@
 import { nodes, persistentVolumeClaims, persistentVolumes, type KindRef } from '#api/schema/kind-ref.ts';
-import type { PersistentVolume, PersistentVolumeClaim } from '#api/generated/objects.ts';
-import { volumeSize } from '#api/volume/claim.ts';
-import { localVolumeNode } from '#api/volume/local-volumes.ts';
-import { tryParseQuantity } from '#api/meta/quantity.ts';
+import type { PersistentVolumeClaim } from '#api/generated/objects.ts';
 import { isNotFound } from '#client/api-error.ts';
 import type { ApiClient, ObjectRef } from '#client/client.ts';
 import type { VolumeObjects } from '#agent/volume/volume.ts';
 import type { LocalVolumes } from './local-volumes.ts';
+import { grownClaim } from './expansion.ts';
 import { readRecords } from './records.ts';
 
 export interface ClaimObjectsOptions {
@@ -19,7 +17,7 @@ export interface ClaimObjectsOptions {
 
 export type ClaimObjects = Pick<
   VolumeObjects,
-  'claim' | 'persistentVolume' | 'node' | 'podsUsing' | 'noteMounted' | 'localVolumes'
+  'claim' | 'persistentVolume' | 'node' | 'podsUsing' | 'noteMounted' | 'tellClaim' | 'localVolumes'
 >;
 
 /** Claims and volumes, asked of the API each time: what a node may read of them are single objects that its pods name. */
@@ -37,6 +35,8 @@ export function createClaimObjects({
       throw error;
     }
   };
+  const tellClaim = (claim: PersistentVolumeClaim): Promise<PersistentVolumeClaim> =>
+    client.update(persistentVolumeClaims, claim, { subresource: 'status' });
   return {
     localVolumes,
     claim: (namespace, name) => find(persistentVolumeClaims, { namespace, name }),
@@ -49,33 +49,10 @@ export function createClaimObjects({
     noteMounted: async (claim, volume) => {
       const grown = grownClaim(claim, volume);
       if (grown === undefined) return false;
-      await client.update(persistentVolumeClaims, grown, { subresource: 'status' });
+      await tellClaim(grown);
       return true;
     },
-  };
-}
-
-/** Conditions and states of growth that are over when the node has done its part. */
-const growing: ReadonlySet<string> = new Set(['FileSystemResizePending', 'Resizing']);
-
-/** The claim as it is with the size that its volume has by now; undefined: it says so, or the volume is others' to grow. Pure. */
-export function grownClaim(
-  claim: PersistentVolumeClaim,
-  volume: PersistentVolume,
-): PersistentVolumeClaim | undefined {
-  if (localVolumeNode(volume) === undefined && volume.spec?.csi === undefined) return undefined;
-  const told = tryParseQuantity(claim.status?.capacity?.['storage'])?.nanos ?? 0n;
-  if (told >= volumeSize(volume)) return undefined;
-  const { conditions = [], allocatedResourceStatuses, ...status } = claim.status ?? {};
-  const { storage: _state, ...states } = allocatedResourceStatuses ?? {};
-  return {
-    ...claim,
-    status: {
-      ...status,
-      capacity: { ...status.capacity, ...volume.spec?.capacity },
-      conditions: conditions.filter(({ type }) => !growing.has(type)),
-      ...(Object.keys(states).length === 0 ? {} : { allocatedResourceStatuses: states }),
-    },
+    tellClaim,
   };
 }
 

@@ -1,5 +1,5 @@
 import { lstat, mkdir } from 'node:fs/promises';
-import { PodwrightError } from '#base/errors.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
 import type {
   PersistentVolume,
   PersistentVolumeClaim,
@@ -11,11 +11,14 @@ import { parseQuantity, quantityToInteger } from '#api/meta/quantity.ts';
 import { localVolumeNode } from '#api/volume/local-volumes.ts';
 import { isOnNode, modeOf } from '#api/volume/match.ts';
 import { giveGroup } from '#native/fs/give-group.ts';
+import { isInfeasible, isUnsure } from '#proto/csi/answers.ts';
+import { statusNameOf } from '#proto/status.ts';
 import { hostPath } from '#agent/volume/host-path.ts';
-import type { ClaimWish, MountedVolume, VolumeContext, VolumeKind } from '#agent/volume/volume.ts';
+import type { ClaimWish, Expansion, MountedVolume, VolumeContext, VolumeKind } from '#agent/volume/volume.ts';
 import { deviceAt, statIfThere } from './device-at.ts';
 import { mountShareOfClaim } from '#agent/volume/nfs/nfs.ts';
 import { driversOf } from '#agent/volume/csi/inline-volume.ts';
+import { begunClaim, failedClaim, growthOf } from './expansion.ts';
 import { readRecord, writeRecord, type ClaimRecord } from './records.ts';
 
 /** The volume of a claim that the pod names. */
@@ -53,7 +56,9 @@ async function mountClaim(context: VolumeContext, isReadOnly: boolean): Promise<
   const volume = await objects.persistentVolume(name);
   if (volume === undefined) throw fault('E_NOT_FOUND', `persistentvolumes ${JSON.stringify(name)} not found`);
   await checkVolume(context, { volume, claim, isKnown: before?.path !== undefined });
-  const mounted = await sourceOf({ volume, claim, isReadOnly }, context);
+  const latest = { claim };
+  const expansion = expansionOf(latest, volume, context);
+  const mounted = await sourceOf({ volume, claim, isReadOnly, expansion }, context);
   const group = await ensureGroup({ volume, path: mounted.path, before, isReadOnly }, context);
   await writeRecord(directory, {
     ...own,
@@ -63,11 +68,36 @@ async function mountClaim(context: VolumeContext, isReadOnly: boolean): Promise<
     ...(localVolumeNode(volume) === undefined ? {} : { sizeBytes: sizeOf(volume) }),
     ...(mounted.isRemote === true ? { isRemote: true } : {}),
   });
-  const isGrown = await objects.noteMounted(claim, volume);
+  const isGrown = mounted.notGrown === undefined && (await objects.noteMounted(latest.claim, volume));
   return {
     ...mounted,
     isReadOnly: isReadOnly || mounted.isReadOnly === true,
     ...(isGrown ? { isGrown } : {}),
+  };
+}
+
+/** What the claim is told of the node's part in enlarging its volume; `latest` is the claim as it is then. */
+function expansionOf(
+  latest: { claim: PersistentVolumeClaim },
+  volume: PersistentVolume,
+  { objects, now }: VolumeContext,
+): Expansion | undefined {
+  const bytes = growthOf(latest.claim, volume);
+  if (bytes === undefined) return undefined;
+  return {
+    bytes,
+    begin: async () => {
+      const begun = begunClaim(latest.claim);
+      if (begun !== undefined) latest.claim = await objects.tellClaim(begun);
+    },
+    fail: async (error) => {
+      const status = statusNameOf(error);
+      if (isUnsure(status)) return false;
+      const failure = { message: describeError(error), isInfeasible: isInfeasible(status), now };
+      latest.claim = await objects.tellClaim(failedClaim(latest.claim, volume, failure));
+      // One that cannot be enlarged while it is in use is no less useful for that (kubernetes#92931).
+      return isInfeasible(status) || status === 'FAILED_PRECONDITION';
+    },
   };
 }
 

@@ -26,7 +26,7 @@ import { localProvisioner, localVolumeFinalizer, volumeNodeLabel } from '#api/vo
 import { createFakeMounter, type FakeMounter } from '#agent/volume/mounter.fake.ts';
 import { readVolumeStats } from '#agent/kubelet/stats/volume-stats.ts';
 import { createPodVolumes, type PodVolumes } from '#agent/volume/pod-volumes.ts';
-import { grownClaim } from './claim-objects.ts';
+import { failedClaim, grownClaim, growthOf } from './expansion.ts';
 import { planKeeping } from './keep-local-volumes.ts';
 import { createLocalVolumes, type LocalVolumes } from './local-volumes.ts';
 import { readRecords } from './records.ts';
@@ -66,6 +66,7 @@ beforeEach(() => {
           .filter((record) => record.claimUid === uid)
           .map(({ podUid, path: where }) => ({ podUid, hasIt: where !== undefined })),
       noteMounted: async () => false,
+      tellClaim: async (told) => told,
       localVolumes: local,
     }),
   });
@@ -394,9 +395,69 @@ describe('grownClaim()', () => {
     });
   });
   it('says nothing of what is known, and of volumes of others', () => {
-    expect([grownClaim(told('1Gi'), made()), grownClaim(told('1Mi'), given({}))]).toEqual([
+    const { allocatedResourceStatuses: _state, ...status } = told('1Gi').status ?? {};
+    expect([grownClaim(claim({ status }), made()), grownClaim(told('1Mi'), given({}))]).toEqual([
       undefined,
       undefined,
     ]);
+  });
+  it('ends what is said to be pending of a size that it has', () => {
+    expect(grownClaim(told('1Gi'), made())?.status).toEqual({
+      ...{ phase: 'Bound', capacity: { storage: '1Gi' } },
+      conditions: [{ type: 'Other', status: 'True' }],
+      allocatedResources: { storage: '1Gi' },
+    });
+    const more = { ...told('1Gi').status, allocatedResources: { storage: '2Gi' } };
+    expect(grownClaim(claim({ status: more }), made())).toBeUndefined();
+  });
+});
+
+describe('growthOf()', () => {
+  const volume = given({ capacity: { storage: '2Gi' }, csi: { driver: 'd', volumeHandle: 'v' } });
+  it.each<[string | undefined, string, number | undefined]>([
+    [undefined, '1Gi', 2 ** 31],
+    ['NodeResizePending', '1Gi', 2 ** 31],
+    ['NodeResizeInProgress', '1Gi', 2 ** 31],
+    ['NodeResizeInfeasible', '1Gi', undefined],
+    ['ControllerResizeInProgress', '1Gi', undefined],
+    ['ControllerResizeInfeasible', '1Gi', undefined],
+    ['NodeResizePending', '2Gi', undefined],
+  ])('in state %s, of a claim that was told %s', (state, storage, want) => {
+    const states = state === undefined ? {} : { allocatedResourceStatuses: { storage: state } };
+    expect(growthOf(claim({ status: { capacity: { storage }, ...states } }), volume)).toBe(want);
+  });
+  it('is nothing of volumes that no driver enlarges', () => {
+    expect(growthOf(claim({ status: { capacity: { storage: '1Mi' } } }), made())).toBeUndefined();
+  });
+});
+
+describe('failedClaim()', () => {
+  const volume = given({ capacity: { storage: '2Gi' } });
+  const failed = { type: 'NodeResizeError', status: 'True' };
+  it.each([
+    { name: 'once', isInfeasible: false, asks: '2Gi', before: [], want: 'NodeResizeInProgress' },
+    { name: 'again', isInfeasible: false, asks: '2Gi', before: [failed], want: 'NodeResizeInProgress' },
+    {
+      name: 'of a size that is wrong',
+      isInfeasible: true,
+      asks: '2Gi',
+      before: [],
+      want: 'NodeResizeInfeasible',
+    },
+    {
+      name: 'again, of a size that is not asked for any more',
+      ...{ isInfeasible: false, asks: '1Gi', before: [failed], want: 'NodeResizeInfeasible' },
+    },
+  ])('says so, $name', ({ isInfeasible, asks, before, want }) => {
+    const { status } = failedClaim(
+      claim({
+        spec: { resources: { requests: { storage: asks } } },
+        status: { conditions: before, allocatedResourceStatuses: { storage: 'NodeResizeInProgress' } },
+      }),
+      volume,
+      { message: 'no', isInfeasible, now: 0 },
+    );
+    expect(status?.allocatedResourceStatuses).toEqual({ storage: want });
+    expect(status?.conditions).toMatchObject([{ ...failed, message: 'failed to expand pvc with no' }]);
   });
 });

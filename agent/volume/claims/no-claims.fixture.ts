@@ -8,5 +8,6 @@ export const noClaims: ClaimObjects = {
   node: async () => undefined,
   podsUsing: async () => [],
   noteMounted: async () => false,
+  tellClaim: async (claim) => claim,
   localVolumes: createLocalVolumes({ directory: '/nonexistent', nodeName: 'n' }),
 };

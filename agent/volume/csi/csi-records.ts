@@ -26,6 +26,8 @@ export interface CsiRecord {
   readonly bootId?: string;
   /** The group that has been given all of it. */
   readonly group?: number;
+  /** The size that its driver did not make of it while it is in use: it is not asked again for as long as the pod has it. */
+  readonly refusedBytes?: number;
 }
 
 export interface FoundCsiRecord extends CsiRecord {
@@ -54,7 +56,7 @@ export async function readCsiRecord(directory: string): Promise<CsiRecord | unde
   const file = path.join(directory, recordName);
   const value = await readObject(file);
   if (value === undefined) return undefined;
-  const { driver, handle, target, staging, bootId, group } = value;
+  const { driver, handle, target, staging, bootId, group, refusedBytes } = value;
   const isWhole = [driver, handle, target].every((text) => typeof text === 'string' && text !== '');
   if (!isWhole) throw damaged(file);
   return {
@@ -65,6 +67,7 @@ export async function readCsiRecord(directory: string): Promise<CsiRecord | unde
     ...(typeof staging === 'string' ? { staging } : {}),
     ...(typeof bootId === 'string' ? { bootId } : {}),
     ...(typeof group === 'number' ? { group } : {}),
+    ...(typeof refusedBytes === 'number' ? { refusedBytes } : {}),
   };
 }
 

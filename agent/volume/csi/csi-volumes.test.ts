@@ -133,6 +133,7 @@ const nextLife = async (): Promise<void> => {
         refreshAtMs: 5,
       }),
       claim: async () => claim,
+      tellClaim: async (told) => (claim = told),
       persistentVolume: async () => volume,
     }),
   });
@@ -291,6 +292,48 @@ describe('a volume of a claim', () => {
       capacity_range: { required_bytes: 4 << 20 },
       volume_id: handle,
     });
+    expect(claim.status?.allocatedResourceStatuses).toEqual({ storage: 'NodeResizeInProgress' });
+  });
+
+  it.each([
+    { status: 'OUT_OF_RANGE', state: 'NodeResizeInfeasible', again: 0 },
+    { status: 'FAILED_PRECONDITION', state: 'NodeResizeInProgress', again: 1 },
+  ] as const)('is given as it is where its driver answers $status', async ({ status, state, again }) => {
+    await begin();
+    has();
+    await mount();
+    volume = { ...volume, spec: { ...volume.spec, capacity: { storage: '4Mi' } } };
+    const words: string[] = [];
+    fault = (call) => {
+      if (call !== 'NodeExpandVolume') return;
+      words.push(claim.status?.allocatedResourceStatuses?.['storage'] ?? '');
+      throw refusal(status, 'no');
+    };
+    expect((await mount()).byName.get('v')).toMatchObject({
+      notGrown: { message: expect.stringMatching(/^NodeExpandVolume failed for volume "pv1": .*no$/) },
+    });
+    expect(words).toEqual(['NodeResizeInProgress']);
+    expect(claim.status).toMatchObject({
+      ...{ capacity: { storage: '1Mi' }, allocatedResourceStatuses: { storage: state } },
+      conditions: [{ type: 'NodeResizeError', status: 'True' }],
+    });
+    await mount();
+    expect(words).toHaveLength(1); // Not of the pod that has it.
+    await volumes.remove(one);
+    await mount(two);
+    expect(words).toHaveLength(1 + again);
+  });
+
+  it('is not given where its driver may still be enlarging it', async () => {
+    await begin();
+    has();
+    await mount();
+    volume = { ...volume, spec: { ...volume.spec, capacity: { storage: '4Mi' } } };
+    fault = (call) => {
+      if (call === 'NodeExpandVolume') throw refusal('UNAVAILABLE', 'later');
+    };
+    await expect(mount()).rejects.toThrow('later');
+    expect(claim.status?.conditions).toBeUndefined();
   });
 
   it.skipIf(process.getuid?.() !== 0)('is a device where it is a block (needs root: mknod)', async () => {

@@ -8,12 +8,10 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '#base/clock.ts';
-import { PodwrightError } from '#base/errors.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
 import { createKeyLock } from '#base/key-lock.ts';
 import type { CSIDriver, CSIVolumeSource, SecretReference } from '#api/generated/objects.ts';
-import { parseQuantity, quantityToInteger, tryParseQuantity } from '#api/meta/quantity.ts';
 import { attachedName, isAttachRequired } from '#api/volume/attachment.ts';
-import { volumeSize } from '#api/volume/claim.ts';
 import { modeOf } from '#api/volume/match.ts';
 import { giveGroup } from '#native/fs/give-group.ts';
 import { accessMode, renderCapability } from '#proto/csi/capability.ts';
@@ -21,6 +19,7 @@ import { deviceAt } from '#agent/volume/claims/device-at.ts';
 import type {
   ClaimWish,
   CsiVolumes,
+  Expansion,
   MountedVolume,
   Mounter,
   ServiceAccountToken,
@@ -68,8 +67,7 @@ interface Wish {
   readonly accessModes: readonly string[];
   readonly isInline: boolean;
   readonly secrets: { readonly [Step in 'stage' | 'publish' | 'expand']?: SecretReference | undefined };
-  /** Bytes that the volume has, where the claim was told of fewer. */
-  readonly growsTo: number | undefined;
+  readonly expansion: Expansion | undefined;
 }
 
 /** How often a driver that asks for it is asked anew, and volumes that can grow are looked at. */
@@ -96,12 +94,9 @@ function inUse(records: readonly CsiRecord[]): readonly string[] {
   return [...new Set(names)].toSorted();
 }
 
-function claimWish({ volume, claim, isReadOnly }: ClaimWish): Wish {
+function claimWish({ volume, isReadOnly, expansion }: ClaimWish): Wish {
   const { csi, mountOptions = [], accessModes = [] } = volume.spec ?? {};
   if (csi === undefined) throw new PodwrightError('E_INTERNAL', 'mount a volume of CSI that is none');
-  const told = tryParseQuantity(claim.status?.capacity?.['storage'])?.nanos;
-  const isGrown = told !== undefined && told < volumeSize(volume);
-  const size = volume.spec?.capacity?.['storage'] ?? '0';
   return {
     ...{ driver: csi.driver, handle: csi.volumeHandle, name: volume.metadata?.name ?? '' },
     ...{ attributes: csi.volumeAttributes ?? {}, fsType: csi.fsType, mountOptions, accessModes },
@@ -113,7 +108,7 @@ function claimWish({ volume, claim, isReadOnly }: ClaimWish): Wish {
       publish: csi.nodePublishSecretRef,
       expand: csi.nodeExpandSecretRef,
     },
-    growsTo: isGrown ? Number(quantityToInteger(parseQuantity(size))) : undefined,
+    expansion,
   };
 }
 
@@ -127,7 +122,7 @@ function inlineWish(source: CSIVolumeSource, { pod, volume }: VolumeContext): Wi
       name: volume.name,
     },
     ...{ attributes: source.volumeAttributes ?? {}, fsType: source.fsType, mountOptions: [] },
-    ...{ isReadOnly: source.readOnly === true, isDevice: false, isInline: true, growsTo: undefined },
+    ...{ isReadOnly: source.readOnly === true, isDevice: false, isInline: true, expansion: undefined },
     accessModes: ['ReadWriteOnce'],
     secrets: name === undefined ? {} : { publish: { name, namespace } },
   };
@@ -205,15 +200,24 @@ class Mount {
       throw new PodwrightError('E_CONFLICT', `volume ${wish.name}: it is being taken from the pod`);
     const capability = this.#capability(given);
     if (record.staging !== undefined) await this.#stage(record.staging, given, capability);
-    if (record.staging !== undefined) await this.#expand(given, record.staging);
-    const tokens = await this.#tokens(object);
     const isThere = now.bootId === bootId;
+    const staged =
+      record.staging === undefined ? undefined : await this.#expand(given, { at: record.staging, now });
+    const tokens = await this.#tokens(object);
     if (!isThere || object?.spec.requiresRepublish === true)
       await this.#publish(given, { capability, tokens });
-    if (record.staging === undefined) await this.#expand(given, record.target);
+    const notGrown =
+      record.staging === undefined ? await this.#expand(given, { at: record.target, now }) : staged;
     const group = await this.#giveGroup(given, now);
-    const whole = { ...now, bootId, ...(group === undefined ? {} : { group }) };
-    if (!isThere || group !== now.group) await writeCsiRecord(directory, whole);
+    const refusedBytes = notGrown === undefined ? undefined : wish.expansion?.bytes;
+    const { refusedBytes: refusedBefore, ...rest } = now;
+    const whole: CsiRecord = {
+      ...{ ...rest, bootId },
+      ...(group === undefined ? {} : { group }),
+      ...(refusedBytes === undefined ? {} : { refusedBytes }),
+    };
+    if (!isThere || group !== now.group || refusedBytes !== refusedBefore)
+      await writeCsiRecord(directory, whole);
     const isLooked = object?.spec.requiresRepublish === true || driver.capabilities.has('EXPAND_VOLUME');
     const times = [
       ...(isLooked && !wish.isInline ? [clock.now() + republishMs] : []),
@@ -221,9 +225,12 @@ class Mount {
         ? [clock.now() + republishMs, ...tokens.map((one) => one.refreshAtMs)]
         : []),
     ];
-    const refresh = times.length === 0 ? {} : { refreshAtMs: Math.min(...times) };
-    if (wish.isDevice) return { ...(await deviceAt(record.target, wish.name)), ...refresh };
-    return { path: record.target, isReadOnly: wish.isReadOnly, ...refresh };
+    const more = {
+      ...(times.length === 0 ? {} : { refreshAtMs: Math.min(...times) }),
+      ...(notGrown === undefined ? {} : { notGrown }),
+    };
+    if (wish.isDevice) return { ...(await deviceAt(record.target, wish.name)), ...more };
+    return { path: record.target, isReadOnly: wish.isReadOnly, ...more };
   }
 
   #capability({ driver, object }: Given): ReturnType<typeof renderCapability> {
@@ -277,18 +284,34 @@ class Mount {
   }
 
   /** The driver's part of a volume that is larger than its claim was told (NodeExpandVolume). */
-  async #expand({ driver, record }: Given, at: string): Promise<void> {
-    const { growsTo, handle, secrets } = this.#wish;
-    if (growsTo === undefined || !driver.capabilities.has('EXPAND_VOLUME')) return;
-    await driver.call(
-      'NodeExpandVolume',
-      {
-        ...{ volume_id: handle, volume_path: driver.place(at), capacity_range: { required_bytes: growsTo } },
-        staging_target_path: placeOf(driver, record.staging),
-        secrets: await this.#secret(secrets.expand),
-      },
-      this.#context.signal,
-    );
+  async #expand(
+    { driver, record }: Given,
+    { at, now }: { readonly at: string; readonly now: CsiRecord },
+  ): Promise<MountedVolume['notGrown']> {
+    const { expansion, handle, secrets, name } = this.#wish;
+    if (expansion === undefined || !driver.capabilities.has('EXPAND_VOLUME')) return undefined;
+    const { bytes: required_bytes } = expansion;
+    if (now.bootId === this.#options.bootId && now.refusedBytes === required_bytes) return {};
+    const secret = await this.#secret(secrets.expand);
+    await expansion.begin();
+    try {
+      await driver.call(
+        'NodeExpandVolume',
+        {
+          ...{ volume_id: handle, volume_path: driver.place(at), capacity_range: { required_bytes } },
+          staging_target_path: placeOf(driver, record.staging),
+          secrets: secret,
+        },
+        this.#context.signal,
+      );
+      return undefined;
+    } catch (error) {
+      this.#context.signal.throwIfAborted();
+      if (!(await expansion.fail(error))) throw error;
+      return {
+        message: `NodeExpandVolume failed for volume ${JSON.stringify(name)}: ${describeError(error)}`,
+      };
+    }
   }
 
   async #publish(
