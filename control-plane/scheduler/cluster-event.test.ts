@@ -48,6 +48,7 @@ const onPort = (hostPort: number): Pod =>
   pod({}, { containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 1, hostPort }] }] });
 const [db, web] = [pod({ app: 'db' }), pod({ app: 'web' })];
 const claiming = pod({}, { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] });
+const onDisk = pod({}, { volumes: [{ name: 'd', gcePersistentDisk: { pdName: 'd' } }] });
 const withDevice = pod({}, { resourceClaims: [{ name: 'd', resourceClaimName: 'gpu' }] });
 const free = { spec: {} };
 const given = { spec: {}, status: { allocation: {} } };
@@ -102,6 +103,8 @@ it.each<{
   { plugin: 'VolumeBinding', of: claiming, after: gone(claiming), want: false },
   { plugin: 'VolumeRestrictions', of: claiming, after: gone(claiming), want: true },
   { plugin: 'VolumeRestrictions', of: claiming, after: gone(db), want: false },
+  { plugin: 'VolumeRestrictions', of: onDisk, after: gone(onDisk), want: true },
+  { plugin: 'VolumeRestrictions', of: onDisk, after: gone(claiming), want: false },
   { plugin: 'NodeVolumeLimits', of: claiming, after: [{ kind: 'csiNode' }], want: true },
   { plugin: 'NodeVolumeLimits', of: claiming, after: gone(claiming), want: true },
   { plugin: 'NodeVolumeLimits', of: claiming, after: gone(db), want: false },

@@ -79,7 +79,7 @@ const rows: readonly { readonly name: string; readonly given: Given; readonly wa
       pod: requests({ cpu: '3', memory: '1Ti' }),
       nodes: [node('a'), node('b', tainted('NoSchedule'))],
     },
-    want: '0/2 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, 1 node(s) had untolerated taint {k: v}.',
+    want: '0/2 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, 1 node(s) had untolerated taint(s).',
   },
   {
     name: 'lower priority on a full node',
@@ -107,7 +107,7 @@ const rows: readonly { readonly name: string; readonly given: Given; readonly wa
       nodes: [node('a', tainted('NoSchedule'))],
       running: [{ on: 'a', pod: labelled('r', {}) }],
     },
-    want: '0/1 nodes are available: 1 node(s) had untolerated taint {k: v}.',
+    want: '0/1 nodes are available: 1 node(s) had untolerated taint(s).',
   },
   {
     name: 'extended resources',

@@ -95,6 +95,7 @@ function run(given: Given): string {
   return decision.kind === 'node' ? decision.nodeName : decision.message;
 }
 
+const disk = { name: 'd', gcePersistentDisk: { pdName: 'd' } };
 const configured = (name: string, args: JsonObject): JsonObject => ({ pluginConfig: [{ name, args }] });
 const scored = (name: string, args: JsonObject = {}): JsonObject => ({
   ...configured(name, args),
@@ -441,6 +442,11 @@ const rows: readonly { readonly name: string; readonly given: Given; readonly wa
       running: [{ on: 'a', ...using('v') }],
     },
     want: '0/2 nodes are available: 2 node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode.',
+  },
+  {
+    name: 'a disk that a pod there writes',
+    given: { pod: { volumes: [disk] }, running: [{ on: 'a', volumes: [disk] }] },
+    want: 'b',
   },
   {
     name: 'a node that does not declare what the pod needs',

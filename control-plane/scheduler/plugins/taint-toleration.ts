@@ -1,8 +1,10 @@
-import type { Node, Taint } from '#api/generated/objects.ts';
+import type { Node } from '#api/generated/objects.ts';
 import { findUntoleratedTaint, toleratesTaint } from '#api/pod/tolerations.ts';
 import { passes, type FilterPlugin, type ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 
 const refusingEffects = ['NoSchedule', 'NoExecute'] as const;
+/** Which taint it is, 1.36 does not tell owners of pods any more (kubernetes#134740). */
+const untolerated: readonly string[] = ['node(s) had untolerated taint(s)'];
 
 export const taintTolerationFilter: FilterPlugin = {
   name: 'TaintToleration',
@@ -18,7 +20,7 @@ export const taintTolerationFilter: FilterPlugin = {
     ({ node }) => {
       if (node.spec?.taints === undefined) return passes;
       const taint = findUntoleratedTaint(pod.spec?.tolerations, node.spec?.taints, refusingEffects);
-      return taint === undefined ? passes : [`node(s) had untolerated taint ${renderTaint(taint)}`];
+      return taint === undefined ? passes : untolerated;
     },
 };
 
@@ -37,7 +39,3 @@ export const taintTolerationScore: ScorePlugin = {
           !pod.spec?.tolerations?.some((toleration) => toleratesTaint(toleration, taint)),
       ).length ?? 0,
 };
-
-function renderTaint({ key, value = '' }: Taint): string {
-  return `{${key}: ${value}}`;
-}
