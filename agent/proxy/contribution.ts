@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { NftElement, NftRule, NftSet, NftValue } from '#native/nft/nft.ts';
 import type { Backend, Frontend, ProxyPort } from './service-map.ts';
 import {
-  affinityMap,
+  chainMap,
   fateSet,
   hairpinSet,
   limitedSet,
@@ -25,10 +25,12 @@ export interface Contribution {
   readonly chains: readonly AffinityChain[];
 }
 
-/** A set of any number of Services, and the one rule that looks into it, at the end of its chain. */
+/** A set of any number of Services, and the one rule that looks into it. */
 export interface SharedSet {
   readonly set: NftSet;
+  /** Where the rule is: at the end of a chain of the layout, or alone in one of its own, which elements lead to. */
   readonly chain: string;
+  readonly isChainOwn?: boolean;
   readonly rule: NftRule;
 }
 
@@ -39,17 +41,8 @@ export interface AffinityChain {
   readonly rules: readonly NftRule[];
 }
 
-/** Up to so many backends have one slot each. */
-const exactSlotsMax = 32;
-
-/** Above that, slots are a power of two and so many times the backends at least: shares differ by a quarter at most. */
-const slotsPerBackend = 4;
-
-/** How many slots a number of backends gets: few different numbers, because each is a rule. */
-export function slotCount(backends: number): number {
-  if (backends <= exactSlotsMax) return backends;
-  return 2 ** Math.ceil(Math.log2(backends * slotsPerBackend));
-}
+/** Numbers of backends whose maps each connection goes along; beyond, the frontend itself leads to the map (decision 0152). */
+const inTurnMax = 32;
 
 /** Pure: the elements, rules and chains of a Service's ports. */
 export function renderContribution(ports: readonly ProxyPort[], facts: FamilyFacts): Contribution {
@@ -133,19 +126,25 @@ function renderBackends(
   if (port.affinitySeconds !== undefined) {
     const chain = affinityChain(port, choice, backends, facts);
     out.chains.set(chain.name, chain);
-    const data = { kind: 'goto', chain: chain.name } as const;
-    out.elements.push({ set: affinityMap(place, facts), element: { key, data } });
+    addChainOf(key, chain.name, place, { facts, out });
     return true;
   }
-  const slots = slotCount(backends.length);
+  // A slot for each backend, so that all have the same share.
+  const slots = backends.length;
   const set = slotMap(place, slots, facts);
-  out.shared.set(set.name, { set, chain: place, rule: slotRule(place, slots, facts) });
-  for (let slot = 0; slot < slots; slot++) {
-    const backend = backends[slot % backends.length];
-    if (backend === undefined) continue;
-    out.elements.push({ set, element: { key: [...key, slot], data: [backend.ip, backend.port] } });
-  }
+  const isChainOwn = slots > inTurnMax;
+  const chain = isChainOwn ? set.name : place;
+  out.shared.set(set.name, { set, chain, isChainOwn, rule: slotRule(place, slots, facts) });
+  if (isChainOwn) addChainOf(key, chain, place, { facts, out });
+  for (const [slot, { ip, port: number }] of backends.entries())
+    out.elements.push({ set, element: { key: [...key, slot], data: [ip, number] } });
   return true;
+}
+
+/** The frontend has a chain: all that is for it goes there. */
+function addChainOf(key: readonly NftValue[], chain: string, place: Place, { facts, out }: Target): void {
+  const data = { kind: 'goto', chain } as const;
+  out.elements.push({ set: chainMap(place, facts), element: { key, data } });
 }
 
 /**

@@ -1,10 +1,9 @@
 import * as fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { ServiceSpec } from '#api/generated/objects.ts';
 import { kernelRuleCount } from '#native/nft/loads.ts';
 import type { NftElement, NftOp, NftTable } from '#native/nft/nft.ts';
 import { renderTable } from '#native/nft/render.ts';
-import { slotCount } from './contribution.ts';
 import { createRuleset } from './ruleset.ts';
 import {
   contribution,
@@ -36,15 +35,22 @@ test('the table of IPv6, of a load balancer whose traffic stays and whose source
   await expect(`${renderTable(table)}\n`).toMatchFileSnapshot('golden/load-balancer-ip6.nft');
 });
 
-describe('slotCount()', () => {
-  test.each([
-    [1, 1],
-    [32, 32],
-    [33, 256],
-    [64, 256],
-    [65, 512],
-    [1000, 4096],
-  ])('%i backends: %i slots', (backends, want) => expect(slotCount(backends)).toBe(want));
+test.each([1, 2, 32, 33, 50, 64, 65, 1_000])('each of %i backends has the same share', (count) => {
+  const backends = Array.from({ length: count }, (_, i) => endpoint(`10.244.${i >> 8}.${i & 255}`));
+  const { elements, shared } = contribution({}, backends);
+  const drawn = elements.filter(({ set }) => set.name === `service-${count}`);
+  expect(drawn.map(({ element }) => element.key.at(-1))).toEqual(backends.map((_, slot) => slot));
+  expect(new Set(drawn.map(({ element }) => String(element.data))).size).toBe(count);
+  const [draw] = shared.flatMap(({ rule }) => rule.exprs);
+  expect(draw).toMatchObject({ key: expect.arrayContaining([{ load: 'numgen random', modulus: count }]) });
+});
+
+test('the table of Services of many backends: the frontend leads to the map of their number', async () => {
+  const ruleset = createRuleset(tableOptions);
+  const backends = Array.from({ length: 33 }, (_, i) => endpoint(`10.244.1.${i + 1}`));
+  ruleset.set('d/web', contribution({}, backends));
+  ruleset.set('d/other', contribution({ ...nodePort, clusterIP: '10.96.0.81' }, backends, 'other'));
+  await expect(`${renderTable(ruleset.takeTable())}\n`).toMatchFileSnapshot('golden/many-backends.nft');
 });
 
 /** What a kernel would hold: elements by set, and rules by chain, as text. */
@@ -110,11 +116,14 @@ function createModel(table: NftTable): {
 const kernelRules = (table: NftTable): number =>
   table.chains.flatMap(({ rules }) => rules).reduce((sum, rule) => sum + kernelRuleCount(rule), 0);
 
+const many = Array.from({ length: 33 }, (_, i) => `10.244.2.${i}`);
+
 test('changes lead to the same table as making it whole, whatever happens to Services', () => {
   const change = fc.record({
     key: fc.constantFrom('d/a', 'd/b', 'd/c'),
     isGone: fc.boolean(),
     backends: fc.subarray(['10.244.0.1', '10.244.0.2', '10.244.1.3', '10.244.1.4']),
+    hasMany: fc.boolean(),
     isSticky: fc.boolean(),
     isLocal: fc.boolean(),
     shared: fc.boolean(),
@@ -125,7 +134,7 @@ test('changes lead to the same table as making it whole, whatever happens to Ser
     fc.property(fc.array(change, { maxLength: 25 }), (changes) => {
       const ruleset = createRuleset(tableOptions);
       const model = createModel(ruleset.takeTable());
-      for (const { key, isGone, backends, isSticky, isLocal, shared, ranges, takes } of changes) {
+      for (const { key, isGone, backends, hasMany, isSticky, isLocal, shared, ranges, takes } of changes) {
         const spec: ServiceSpec = {
           ...nodePort,
           ports: [{ port: 80, protocol: 'TCP', nodePort: 30_000 + key.charCodeAt(2) }],
@@ -141,7 +150,7 @@ test('changes lead to the same table as making it whole, whatever happens to Ser
             ? undefined
             : contribution(
                 spec,
-                backends.map((ip) => endpoint(ip)),
+                [...backends, ...(hasMany ? many : [])].map((ip) => endpoint(ip)),
                 key,
               ),
         );

@@ -52,6 +52,9 @@ export function createRuleset(options: TableOptions): Ruleset {
       const { before, after } = chains.takeChanges();
       return [
         ...added.map(({ set }): NftOp => ({ op: 'addSet', table, set })),
+        ...added
+          .filter(hasOwnChain)
+          .map(({ chain: name }): NftOp => ({ op: 'addChain', table, chain: { name } })),
         ...before,
         ...elementOps(table, elements.takeDiff()),
         ...added.map(({ chain, rule }): NftOp => ({ op: 'addRule', table, chain, rule })),
@@ -71,20 +74,27 @@ export function createRuleset(options: TableOptions): Ruleset {
       newShared.clear();
       const all = [...shared.values()];
       const affinity = chains.takeAll();
-      const rulesOf = (chain: string): readonly NftRule[] =>
-        all.filter((item) => item.chain === chain).map(({ rule }) => rule);
       const affinitySets = new Map(affinity.flatMap((chain) => chain.sets).map((set) => [set.name, set]));
       return {
         ...layout,
         sets: [...layout.sets, ...all.map(({ set }) => set), ...affinitySets.values()],
-        chains: [
-          ...layout.chains.map((chain) => ({ ...chain, rules: [...chain.rules, ...rulesOf(chain.name)] })),
-          ...affinity.map(({ name, rules }) => ({ name, rules })),
-        ],
+        chains: [...withShared(layout.chains, all), ...affinity.map(({ name, rules }) => ({ name, rules }))],
         elements: elements.takeAll(),
       };
     },
   };
+}
+
+const hasOwnChain = ({ isChainOwn }: SharedSet): boolean => isChainOwn === true;
+
+/** The chains with the rules of shared sets at their ends, and those that are only for one. */
+function withShared(chains: NftTable['chains'], shared: readonly SharedSet[]): NftTable['chains'] {
+  const rulesOf = (name: string): readonly NftRule[] =>
+    shared.filter(({ chain }) => chain === name).map(({ rule }) => rule);
+  return [
+    ...chains.map((chain) => ({ ...chain, rules: [...chain.rules, ...rulesOf(chain.name)] })),
+    ...shared.filter(hasOwnChain).map(({ chain, rule }) => ({ name: chain, rules: [rule] })),
+  ];
 }
 
 /** Removals first: a key may move from one Service to another within one transaction. */

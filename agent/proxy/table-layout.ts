@@ -86,7 +86,7 @@ function keyTypes(place: Place, facts: FamilyFacts): readonly NftType[] {
   return place.endsWith('node-port') ? port : [facts.addressType, ...port];
 }
 
-/** `service-5`: frontends with 5 slots, each slot one element. */
+/** `service-5`: frontends with 5 backends, each of which is the element of a slot. */
 export function slotMap(place: Place, slots: number, facts: FamilyFacts): NftSet {
   return {
     name: `${place}-${slots}`,
@@ -101,9 +101,9 @@ export function slotRule(place: Place, slots: number, facts: FamilyFacts): NftRu
   return { exprs: [{ expr: 'dnat map', key: [...keyLoads(place, facts), slot], map: `${place}-${slots}` }] };
 }
 
-/** Frontends with session affinity, each with a chain of its own. */
-export function affinityMap(place: Place, facts: FamilyFacts): NftSet {
-  return { name: `${place}-affinity`, keyTypes: keyTypes(place, facts), dataTypes: ['verdict'] };
+/** Frontends that have a chain: with session affinity one of their own each, with many backends that of their number. */
+export function chainMap(place: Place, facts: FamilyFacts): NftSet {
+  return { name: `${place}-chains`, keyTypes: keyTypes(place, facts), dataTypes: ['verdict'] };
 }
 
 /** Sets of frontends by what happens to packets for them. */
@@ -151,7 +151,7 @@ export function renderLayout(options: TableOptions): Pick<NftTable, 'family' | '
   return {
     ...tableRef(options.family),
     sets: [
-      ...places.map((place) => affinityMap(place, facts)),
+      ...places.map((place) => chainMap(place, facts)),
       ...(['reject', 'drop', 'masquerade', 'drop-outside'] as const).flatMap((fate) =>
         (['service', 'node-port'] as const).map((place) => fateSet(fate, place, facts)),
       ),
@@ -279,7 +279,7 @@ function natChains(options: TableOptions, facts: FamilyFacts): readonly Chain[] 
 function placeChains(facts: FamilyFacts): readonly Chain[] {
   return places.map((place) => ({
     name: place,
-    rules: [{ exprs: [{ expr: 'vmap', key: keyLoads(place, facts), map: `${place}-affinity` }] }],
+    rules: [{ exprs: [{ expr: 'vmap', key: keyLoads(place, facts), map: `${place}-chains` }] }],
   }));
 }
 
