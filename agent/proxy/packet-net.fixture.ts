@@ -36,6 +36,9 @@ function networksOf(family: TestFamily): Omit<ClusterNetwork, 'family'> {
 
 export const nodeIps: readonly string[] = families.map((family) => inFamily(family, '192.0.2.1'));
 
+/** The host outside has this one, as a load balancer that forwards connections itself. */
+export const balancerIp = '203.0.113.81';
+
 /** Of the wait for what does not come: that none comes is true however busy the machine is. */
 export const silenceMs = 500;
 
@@ -48,12 +51,19 @@ export interface Answer {
 /** A process in one of the namespaces. */
 export interface Peer {
   readonly ip: string; // of IPv4
+  /** Path of its network namespace; the node's is the process's own. */
+  readonly netns: string | undefined;
   /** What so many TCP connections got, one after the other: `name client-address`, an errno, or `timeout`. */
   connect(to: string, count?: number, timeoutMs?: number): Promise<readonly string[]>;
   /** The same of packets of UDP, each from a port of its own. */
   ask(to: string, count?: number, timeoutMs?: number): Promise<readonly string[]>;
-  /** Answers every TCP connection and UDP packet on 8080, UDP on 8082 too, with the name and whom it sees. */
-  serve(name: string): Promise<void>;
+  /**
+   * Answers every TCP connection and UDP packet on 8080 with the name and whom it sees, and on 8082 with `NAME2`; at an address of
+   * IPv4 and its like alone, where one is given. What it serves already it goes on serving.
+   */
+  serve(name: string, at?: string): Promise<void>;
+  /** As many ports of TCP from one on, each of which answers as `NAMEPORT`. */
+  servePorts(name: string, from: number, count: number): Promise<void>;
   /** What an HTTP server answers; undefined if nobody listens. */
   get(url: string): Promise<Answer | undefined>;
   /** Sends a packet every 20 ms from the same port until disposed; `heard(name)` when that pod answers. */
@@ -101,20 +111,27 @@ const packet = ({ host, port, timeoutMs }) => new Promise((done) => {
   const again = setInterval(say, 2000);
   u.connect(port, host, say);
 });
+const there = new Set();
+const listen = (port, name, host) => there.has(host + ' ' + port) || new Promise((done) => net.createServer((s) => {
+  s.on('error', () => {}); s.end(name + ' ' + bare(s.remoteAddress));
+}).listen(port, host, done));
+const answer = (port, name, host) => there.has(host + ' ' + port) || new Promise((done) => {
+  const u = udp(host); u.on('message', (m, from) => u.send(name + ' ' + bare(from.address), from.port, from.address)); u.bind(port, host, done);
+});
+const once = async (port, host, ...begin) => { for (const each of begin) await each(); there.add(host + ' ' + port); };
 const many = async (f, o) => { const out = []; for (let i = 0; i < o.count; i++) out.push(await f(o)); return out; };
 const running = new Map();
 const ops = {
   connect: (o) => many(one, o), ask: (o) => many(packet, o),
-  serve: ({ name }) => new Promise((done) => {
-    net.createServer((s) => { s.on('error', () => {}); s.end(name + ' ' + bare(s.remoteAddress)); }).listen(8080, '::', () => {
-      let left = 2;
-      for (const [port, suffix] of [[8080, ''], [8082, '2']]) {
-        const u = dgram.createSocket('udp6');
-        u.on('message', (m, from) => u.send(name + suffix + ' ' + bare(from.address), from.port, from.address));
-        u.bind(port, () => { if (--left === 0) done(true); });
-      }
-    });
-  }),
+  serve: async ({ name, hosts }) => {
+    for (const host of hosts) for (const [port, suffix] of [[8080, ''], [8082, '2']])
+      await once(port, host, () => listen(port, name + suffix, host), () => answer(port, name + suffix, host));
+    return true;
+  },
+  servePorts: async ({ name, from, count }) => {
+    for (let port = from; port < from + count; port++) await once(port, '::', () => listen(port, name + port, '::'));
+    return true;
+  },
   get: ({ url }) => new Promise((done) => http.get(url, { agent: false }, (r) => { let text = ''; r.on('data', (d) => (text += d));
     r.on('end', () => done({ status: r.statusCode, weight: r.headers['x-load-balancing-endpoint-weight'], body: JSON.parse(text) }));
   }).on('error', () => done(null))),
@@ -168,10 +185,15 @@ function startPeer(
   };
   const of = (family: TestFamily): Peer => ({
     ip,
+    netns: netns === '' ? undefined : netns,
     connect: (to, count = 1, timeoutMs = 60_000) =>
       call('connect', { ...place(family, to), count, timeoutMs }),
     ask: (to, count = 1, timeoutMs = 60_000) => call('ask', { ...place(family, to), count, timeoutMs }),
-    serve: async (name) => void (await call('serve', { name })),
+    serve: async (name, at) => {
+      const hosts = at === undefined ? ['::'] : families.map((each) => inFamily(each, at));
+      await call('serve', { name, hosts });
+    },
+    servePorts: async (name, from, count) => void (await call('servePorts', { name, from, count })),
     get: async (url) => {
       const { protocol, hostname, port, pathname } = new URL(url);
       const host = inFamily(family, hostname);
@@ -272,8 +294,11 @@ export async function startPacketNet(name: string): Promise<(family: TestFamily)
     { op: 'setLink', name: 'eth0', up: true },
     ...both((of) => [
       { op: 'ensureAddress', name: 'eth0', address: of('192.0.2.9/24') },
-      { op: 'ensureRoute', destination: of('10.96.0.0/16'), gateway: of('192.0.2.1') },
-      { op: 'ensureRoute', destination: of('203.0.113.0/24'), gateway: of('192.0.2.1') },
+      // Whatever other addresses it has, it asks from this one (RFC 6724 would take the most similar).
+      ...['10.96.0.0/16', '203.0.113.0/24', '10.244.0.0/16'].map((destination) =>
+        of({ op: 'ensureRoute' as const, destination, gateway: '192.0.2.1', source: '192.0.2.9' }),
+      ),
+      { op: 'ensureAddress', name: 'eth0', address: of(`${balancerIp}/32`) },
     ]),
   ]);
   await netlink.apply(ownNetns, planServiceRoutes({ networks, nodeIps }, await netlink.state(ownNetns)));
@@ -283,6 +308,7 @@ export async function startPacketNet(name: string): Promise<(family: TestFamily)
     startPeer('', '192.0.2.1'),
   ] as const;
   for (const [i, pod] of names.entries()) await peers[i]?.of('ip').serve(pod);
+  await peers.at(-2)?.of('ip').serve('balancer');
   return (family) => {
     const [a, b, c, outside, node] = peers.map((each) => each.of(family)) as unknown as readonly [
       Peer,
