@@ -3,7 +3,7 @@ import { describeError } from '#base/errors.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
 import { nodes } from '#api/schema/kind-ref.ts';
-import { computeRoutes, concernsFabric, planRoutes } from '#agent/network/fabric/fabric-plan.ts';
+import { computeRoutes, concernsFabric, planRoutes, podCidrsOf } from '#agent/network/fabric/fabric-plan.ts';
 import type { ApiClient } from '#client/client.ts';
 import { createInformers } from '#client/informers.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
@@ -30,7 +30,9 @@ export async function startPodRoutes(
       backoff: { initialMs: 200, factor: 2, maxMs: 10_000 },
       work: async () => {
         const { routes, links } = await netlink.state(ownNetns);
-        await netlink.apply(ownNetns, planRoutes(computeRoutes(cache.list(), ''), { routes, links }));
+        const all = cache.list();
+        const ranges = all.flatMap(podCidrsOf);
+        await netlink.apply(ownNetns, planRoutes(computeRoutes(all, ''), { routes, links }, ranges));
       },
       onError: (_key, error, retryMs) =>
         logger.warn({ error: describeError(error), retryMs }, 'routes to pods not as wanted'),

@@ -192,7 +192,7 @@ function linkHops(
   const says =
     route === undefined
       ? 'no route'
-      : `route ${route.destination}${route.gateway === undefined ? '' : ` via ${route.gateway}`}${route.link === undefined ? '' : ` dev ${route.link}`}`;
+      : `route ${route.isUnreachable === true ? 'unreachable ' : ''}${route.destination}${route.gateway === undefined ? '' : ` via ${route.gateway}`}${route.link === undefined ? '' : ` dev ${route.link}`}`;
   const forwards = facts.isForwarding[family] || leg.question.from.kind === 'node';
   const findings = [
     forwards
@@ -241,7 +241,7 @@ function routeFinding(
   const node = seen.nodes.find(({ metadata }) => metadata?.name === last);
   if (node === undefined) return undefined;
   const isNear = first === last;
-  const isLost = route === undefined || route.destination === 'default';
+  const isLost = route === undefined || route.destination === 'default' || route.isUnreachable === true;
   if (isLost) {
     const what = isNear ? `pod ${ip}` : `node ${last ?? ''} (${podCidrsOf(node).join(', ')})`;
     const why = isNear ? undefined : whyNoRoute(facts.node, node, seen);
@@ -251,7 +251,7 @@ function routeFinding(
       : `see the log of node ${facts.node}, which keeps routes of protocol 112 by Node objects`;
     return stop(
       'route-missing',
-      `node ${facts.node} has no route to ${what}${route === undefined ? '' : ': the packet leaves by the default route'}`,
+      `node ${facts.node} has no route to ${what}${route?.destination === 'default' ? ': the packet leaves by the default route' : ''}`,
       remedy,
     );
   }

@@ -1,5 +1,5 @@
 /** Misconfigurations that a trace has to name: a row each. */
-import type { TunnelFact } from '#agent/network/facts/network-facts.ts';
+import type { NetworkFacts, TunnelFact } from '#agent/network/facts/network-facts.ts';
 import type { Code, Trace } from './observed.ts';
 import {
   endpointOf,
@@ -86,14 +86,7 @@ const lbOf = (spec: object) =>
     { type: 'LoadBalancer', ...spec },
     { status: { loadBalancer: { ingress: [{ ip: '203.0.113.9' }] } } },
   );
-export const n1Routes = (
-  routes: readonly {
-    readonly destination: string;
-    readonly gateway: string | undefined;
-    readonly link?: string;
-  }[],
-  world: World = healthy,
-): World =>
+export const n1Routes = (routes: NetworkFacts['routes'], world: World = healthy): World =>
   withFacts(
     'n1',
     { routes: [{ destination: '10.244.0.0/24', gateway: undefined, link: 'cni0' }, ...routes] },
@@ -405,6 +398,13 @@ export const planted: readonly Row[] = [
     want: ['route-missing'],
     arrives: 'some',
     says: /default route/,
+  },
+  {
+    name: 'a route that refuses what a node has again',
+    world: n1Routes([{ destination: '10.244.1.0/24', gateway: undefined, isUnreachable: true }]),
+    want: ['route-missing'],
+    arrives: 'some',
+    says: /has no route to node n2/,
   },
   {
     name: 'a route to somebody else',

@@ -210,7 +210,9 @@ export class FakeNamespace {
   ensureRoute(op: Extract<NetOp, { readonly op: 'ensureRoute' }>): void {
     const destination = canonicalDestination(op.destination);
     const isUnicast = (op.type ?? 'unicast') === 'unicast';
-    const linkIndex = isUnicast ? this.#outgoing(op) : undefined;
+    const isUnreachable = op.type === 'unreachable';
+    const ofRefusal = destination.includes(':') ? this.find('lo')?.index : undefined;
+    const linkIndex = isUnicast ? this.#outgoing(op) : ofRefusal;
     if (op.type === 'local') return; // The local table does not show in the state.
     const direct = op.gateway === undefined && isUnicast;
     const scopes = { global: RT_SCOPE_UNIVERSE, link: RT_SCOPE_LINK, host: RT_SCOPE_HOST } as const;
@@ -220,6 +222,7 @@ export class FakeNamespace {
       linkIndex,
       protocol: op.protocol ?? routeProtocolPodwright,
       scope: scopes[op.scope ?? (direct ? 'link' : 'global')],
+      ...(isUnreachable ? { isUnreachable } : {}),
     };
     if (op.table !== undefined) {
       const { table } = op;

@@ -245,6 +245,35 @@ export function proveNetlink(name: string, open: () => Promise<NetlinkGiven>): v
       expect(await given.routes()).toHaveLength(4);
     });
 
+    it('a route that refuses and one that leads take the place of each other', async () => {
+      await using given = await openNetns();
+
+      await given.apply(
+        addBridge,
+        { op: 'setLink', name: 'lo', up: true },
+        { op: 'ensureAddress', name: 'br0', address: '10.77.0.1/16' },
+        { op: 'ensureAddress', name: 'br0', address: 'fd00:77::1/64' },
+        { op: 'setLink', name: 'br0', up: true },
+      );
+      for (const [destination, gateway] of [
+        ['10.78.0.0/24', '10.77.0.2'],
+        ['fd00:78::/64', 'fd00:77::2'],
+      ] as const) {
+        const there = async () =>
+          (await given.netlink.state(given.netns)).routes
+            .filter((route) => route.destination === destination)
+            .map((route) => route.gateway ?? (route.isUnreachable === true ? 'refused' : 'direct'));
+        const lead: NetOp = { op: 'ensureRoute', destination, gateway };
+        const refuse: NetOp = { op: 'ensureRoute', destination, type: 'unreachable' };
+        await given.apply(lead, refuse, { op: 'removeRoute', destination, gateway });
+        expect(await there()).toEqual(['refused']);
+        await given.apply(lead);
+        expect(await there()).toEqual([gateway]);
+        await given.apply(refuse, { op: 'removeRoute', destination });
+        expect(await there()).toEqual([]);
+      }
+    });
+
     it('a route by an unreachable gateway, or a link that is down, is refused', async () => {
       await using given = await openNetns();
 

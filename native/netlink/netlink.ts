@@ -223,6 +223,8 @@ export interface RouteInfo {
   readonly linkIndex: number | undefined;
   readonly protocol: number;
   readonly scope: number;
+  /** It says that there is no way (RTN_UNREACHABLE); of IPv6 its link is lo. */
+  readonly isUnreachable?: true;
 }
 
 export interface NetworkState {

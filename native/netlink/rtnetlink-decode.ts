@@ -100,6 +100,7 @@ export function decodeTableRoute(message: NetlinkMessage): PolicyRoute | undefin
     linkIndex: u32Of(attributes.get(nl.RTA_OIF)),
     protocol: payload[rtmsgLayout.rtm_protocol] ?? 0,
     scope: payload[rtmsgLayout.rtm_scope] ?? 0,
+    ...(payload[rtmsgLayout.rtm_type] === nl.RTN_UNREACHABLE ? { isUnreachable: true as const } : {}),
     table,
   };
 }

@@ -10,6 +10,7 @@ import {
   parseIp,
   type IpFamily,
   cidrContains,
+  cidrsOverlap,
   hostCidr,
   ipv4Of,
 } from '#base/ip.ts';
@@ -50,49 +51,80 @@ export function computeRoutes(nodes: readonly Node[], ownName: string): readonly
 /** What the kernel has of routes, and of the links that they leave by. */
 type KernelRoutes = Pick<NetworkState, 'routes'> & Partial<Pick<NetworkState, 'links'>>;
 
+/** A route of ours, as it is or should be. */
+interface OwnRoute {
+  readonly destination: string;
+  readonly gateway?: string | undefined;
+  readonly dev?: string | undefined;
+}
+
 /**
  * What makes the kernel's routes those wanted; nothing if they are. A new way to where an old one leads takes its place at once, so that
  * no packet finds none; what that leaves behind (a route of another kind, of IPv6) is seen at the next look.
+ *
+ * `ranges` are the pod addresses of all nodes that there are. One that a node had which is gone is refused from then on: without a route its
+ * packets would leave the cluster by the default one (flannel#2245, decision 0153). That ends when any of it is a node's again, whose packets
+ * it would take (rke2#11170).
  */
 export function planRoutes(
   wanted: readonly FabricRoute[],
   { routes, links = [] }: KernelRoutes,
+  ranges: readonly string[],
 ): readonly NetOp[] {
   const tunnels = new Map(
     links.filter((link) => isTunnelDevice(link.name)).map((link) => [link.index, link.name] as const),
   );
-  const mine = routes
-    .filter((route) => route.protocol === podwrightRouteProtocol)
+  const own = routes.filter((route) => route.protocol === podwrightRouteProtocol);
+  const mine = own
     .map(({ destination, gateway, linkIndex }) => ({
       destination,
       gateway,
       dev: tunnels.get(linkIndex ?? 0),
     }))
     .filter(({ gateway, dev }) => gateway !== undefined || dev !== undefined);
-  const keyOf = ({
-    destination,
-    gateway,
-    dev,
-  }: {
-    destination: string;
-    gateway?: string | undefined;
-    dev?: string | undefined;
-  }): string => `${destination} ${gateway ?? ''} ${dev ?? ''}`;
+  const keyOf = ({ destination, gateway, dev }: OwnRoute): string =>
+    `${destination} ${gateway ?? ''} ${dev ?? ''}`;
   const wantedKeys = new Set(wanted.map(keyOf));
   const actualKeys = new Set(mine.map(keyOf));
   const missing = wanted.filter((route) => !actualKeys.has(keyOf(route)));
   const replaced = new Set(missing.map(({ destination }) => destination));
+  const isGone = goneFrom(ranges);
+  const refused = own.filter(({ isUnreachable }) => isUnreachable === true);
   return [
     ...mine
       .filter((route) => !wantedKeys.has(keyOf(route)) && !replaced.has(route.destination))
-      .map(({ destination, gateway, dev }): NetOp => ({
-        op: 'removeRoute',
-        destination,
-        ...(gateway === undefined ? {} : { gateway }),
-        ...(dev === undefined ? {} : { dev }),
-      })),
+      .flatMap((route) => [
+        ...(isGone(route.destination) ? [refuse(route.destination)] : []),
+        removalOf(route),
+      ]),
     ...missing.map((route): NetOp => ({ op: 'ensureRoute', ...route, protocol: podwrightRouteProtocol })),
+    ...refused
+      .filter(({ destination }) => !isGone(destination) && !replaced.has(destination))
+      .map(({ destination }): NetOp => ({ op: 'removeRoute', destination })),
   ];
+}
+
+/** Whether a range is no node's any more, in no part. */
+function goneFrom(ranges: readonly string[]): (destination: string) => boolean {
+  const cidrs = ranges.flatMap((text) => parseCidr(text) ?? []);
+  return (destination) => {
+    const range = parseCidr(destination);
+    return range !== undefined && !cidrs.some((cidr) => cidrsOverlap(cidr, range));
+  };
+}
+
+/** Takes the place of a route that leads there. */
+function refuse(destination: string): NetOp {
+  return { op: 'ensureRoute', destination, type: 'unreachable', protocol: podwrightRouteProtocol };
+}
+
+function removalOf({ destination, gateway, dev }: OwnRoute): NetOp {
+  return {
+    op: 'removeRoute',
+    destination,
+    ...(gateway === undefined ? {} : { gateway }),
+    ...(dev === undefined ? {} : { dev }),
+  };
 }
 
 /** Names of devices of tunnels begin so: rules find them by it. */

@@ -70,7 +70,18 @@ describe('computeRoutes()', () => {
 
 describe('planRoutes()', () => {
   const wanted = computeRoutes([own, other], 'node-1');
-  test.each([
+  const ranges = ['10.244.0.0/24', '10.244.1.0/24', 'fd00:9::/64'];
+  const refusal = (destination: string): RouteInfo => ({
+    ...{
+      destination,
+      gateway: undefined,
+      linkIndex: undefined,
+      protocol: 112,
+      scope: 0,
+      isUnreachable: true,
+    },
+  });
+  test.each<[string, readonly RouteInfo[], readonly string[]]>([
     ['adds what is missing', [], ['ensure route 10.244.1.0/24 via 192.0.2.2 proto 112']],
     ['does nothing twice', [route('10.244.1.0/24', '192.0.2.2')], []],
     [
@@ -84,9 +95,25 @@ describe('planRoutes()', () => {
       ['remove route 10.244.1.0/24 via 192.0.2.9'],
     ],
     [
-      'removes the route to a node that is gone',
+      'refuses what is for a node that is gone, in place of the route',
       [route('10.244.1.0/24', '192.0.2.2'), route('10.244.7.0/24', '192.0.2.7')],
-      ['remove route 10.244.7.0/24 via 192.0.2.7'],
+      ['ensure route unreachable 10.244.7.0/24 proto 112', 'remove route 10.244.7.0/24 via 192.0.2.7'],
+    ],
+    ['refuses it once', [route('10.244.1.0/24', '192.0.2.2'), refusal('10.244.7.0/24')], []],
+    [
+      'leads where a node came to what was refused',
+      [refusal('10.244.1.0/24')],
+      ['ensure route 10.244.1.0/24 via 192.0.2.2 proto 112'],
+    ],
+    [
+      'refuses nothing that is a part of what some node has, which would be the narrower route',
+      [route('10.244.1.0/24', '192.0.2.2'), refusal('10.244.1.64/26'), route('10.244.0.0/20', '192.0.2.7')],
+      ['remove route 10.244.0.0/20 via 192.0.2.7', 'remove route 10.244.1.64/26'],
+    ],
+    [
+      'refuses nothing that a node has which cannot be led to',
+      [route('10.244.1.0/24', '192.0.2.2'), refusal('fd00:9::/64')],
+      ['remove route fd00:9::/64'],
     ],
     [
       "leaves others' routes alone",
@@ -94,7 +121,7 @@ describe('planRoutes()', () => {
       [],
     ],
   ])('%s', (_name, actual, want) =>
-    expect(planRoutes(wanted, { routes: actual }).map(renderNetOp)).toEqual(want),
+    expect(planRoutes(wanted, { routes: actual }, ranges).map(renderNetOp)).toEqual(want),
   );
 });
 
@@ -306,7 +333,14 @@ describe.skipIf(process.getuid?.() !== 0)('startFabric() on the kernel (needs ro
     nodes.apply({ type: 'MODIFIED', object: node('node-2', '10.244.1.0/24', '192.0.2.22', '2') });
     await until(['10.244.1.0/24 192.0.2.22', '10.96.0.0/12']);
     nodes.apply({ type: 'DELETED', object: node('node-2', '10.244.1.0/24', '192.0.2.22', '3') });
-    await until(['10.96.0.0/12']);
+    // Refused at once, rather than sent to whoever is behind the default route.
+    await until(['10.244.1.0/24', '10.96.0.0/12']);
+    nodes.apply({ type: 'ADDED', object: node('node-3', '10.244.1.0/24', '192.0.2.3', '4') });
+    await until(['10.244.1.0/24 192.0.2.3', '10.96.0.0/12']);
+    nodes.apply({ type: 'DELETED', object: node('node-3', '10.244.1.0/24', '192.0.2.3', '5') });
+    await until(['10.244.1.0/24', '10.96.0.0/12']);
+    nodes.apply({ type: 'ADDED', object: node('node-4', '10.244.1.0/25', '192.0.2.4', '6') });
+    await until(['10.244.1.0/25 192.0.2.4', '10.96.0.0/12']);
     await fabric[Symbol.asyncDispose]();
   });
 

@@ -3,7 +3,7 @@ import { KeyedQueue } from '#base/keyed-queue.ts';
 import { ownNetns, type NetworkState } from '#native/netlink/netlink.ts';
 import { fixedChoice } from './choice.ts';
 import type { FabricOptions } from './fabric-options.ts';
-import { concernsFabric, isTunnelDevice, planForwarding, planRoutes } from './fabric-plan.ts';
+import { concernsFabric, isTunnelDevice, planForwarding, planRoutes, podCidrsOf } from './fabric-plan.ts';
 import { createRules } from './fabric-rules.ts';
 import { createTunnelKeeper } from './keep-tunnels.ts';
 import { fabricAnnotation, renderNodeFabric } from './node-fabric.ts';
@@ -141,7 +141,8 @@ async function applyRoutes(
   let state = first;
   for (let looks = 0; looks < 2; looks++) {
     const wanted = paths.map(routeOf).filter(({ destination }) => !refused.has(destination));
-    const ops = [...services.plan(state), ...planRoutes(wanted, state)];
+    const ranges = options.nodes.list().flatMap(podCidrsOf);
+    const ops = [...services.plan(state), ...planRoutes(wanted, state, ranges)];
     if (ops.length === 0) break;
     for (const op of ops) {
       try {

@@ -43,7 +43,9 @@ export interface NetworkFacts {
   /** Tracked connections, and how many there may be; undefined: the kernel tracks none. */
   readonly conntrack: { readonly count: number; readonly max: number } | undefined;
   readonly links: readonly LinkFact[];
-  readonly routes: readonly (Pick<RouteInfo, 'destination' | 'gateway'> & { readonly link?: string })[];
+  readonly routes: readonly (Pick<RouteInfo, 'destination' | 'gateway' | 'isUnreachable'> & {
+    readonly link?: string;
+  })[];
   readonly tunnels: readonly TunnelFact[];
   /** Absent: an agent of an earlier release. */
   readonly proxyMode?: ProxyMode;

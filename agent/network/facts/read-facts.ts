@@ -38,9 +38,10 @@ export function createNetworkFacts(options: NetworkFactsOptions): ReadNetworkFac
       },
       conntrack: await readConntrack(),
       links: links.map(linkFact),
-      routes: routes.map(({ destination, gateway, linkIndex }) => {
+      routes: routes.map(({ destination, gateway, linkIndex, isUnreachable }) => {
         const link = nameOf.get(linkIndex ?? 0);
-        return { destination, gateway, ...(link === undefined ? {} : { link }) };
+        const refusal = isUnreachable === undefined ? {} : { isUnreachable };
+        return { destination, gateway, ...(link === undefined ? {} : { link }), ...refusal };
       }),
       tunnels: await Promise.all(tunnels),
       proxyMode: applied.mode(),
