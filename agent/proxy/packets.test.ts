@@ -90,6 +90,12 @@ function throughListeners(
   return { ...walked, targets: listener.backends.map(({ ip, port }) => `${ip}:${port}`) };
 }
 
+const hinted = (ip: string, node: string, zone: string): Endpoint =>
+  endpoint(ip, { hints: { forNodes: [{ name: node }], forZones: [{ name: zone }] } });
+const onNode = hinted('10.244.1.7', 'node-1', 'zone-a');
+const inZone = hinted('10.244.1.8', 'node-2', 'zone-a');
+const elsewhere = hinted('10.244.1.9', 'node-3', 'zone-b');
+
 const viaNode = "10.244.0.5:8080 with the node's address";
 const both = 'one of 10.244.0.5:8080, 10.244.1.5:8080';
 
@@ -209,6 +215,38 @@ describe.each(cases)('packets of $family by $mode', ({ mode, family }) => {
       [local, remote],
       'outside',
       '203.0.113.80:80',
+      '10.244.0.5:8080',
+    ],
+    // As if they asked the backends themselves (kubernetes#131765).
+    ...(['pod', 'node'] as const).flatMap((from) =>
+      ['203.0.113.80:80', '203.0.113.5:80', '192.0.2.1:30080'].map(
+        (to): [string, ServiceSpec, readonly Endpoint[], keyof typeof sources, string, string] => [
+          'load balancer Local, none here',
+          { ...localPolicy, ...balanced, externalIPs: ['203.0.113.5'] },
+          [remote],
+          from,
+          to,
+          '10.244.1.5:8080',
+        ],
+      ),
+    ),
+    [
+      'load balancer Local, none here',
+      { ...localPolicy, ...balanced },
+      [remote],
+      'outside',
+      '203.0.113.80:80',
+      'drop',
+    ],
+    ['hints for the node, and for its zone', {}, [onNode, inZone], 'pod', '10.96.0.80:80', '10.244.1.7:8080'],
+    ['hints for the zone', {}, [elsewhere, inZone], 'pod', '10.96.0.80:80', '10.244.1.8:8080'],
+    ['hints for another zone', {}, [elsewhere], 'pod', '10.96.0.80:80', '10.244.1.9:8080'],
+    [
+      'hints do not count under internalTrafficPolicy Local',
+      { internalTrafficPolicy: 'Local' },
+      [local, onNode],
+      'pod',
+      '10.96.0.80:80',
       '10.244.0.5:8080',
     ],
     ['load balancer of mode Proxy', limited, [local], 'far away', '203.0.113.81:80', '203.0.113.81:80'],

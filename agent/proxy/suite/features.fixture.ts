@@ -135,7 +135,10 @@ const services: Readonly<Record<string, Omit<Feature, 'of'>>> = {
   },
   trafficDistribution: {
     fields: [...service('trafficDistribution'), 'EndpointHints.forNodes', 'EndpointHints.forZones'],
-    tests: [cluster('services.test.ts', 'prefers endpoints of its zone where trafficDistribution says so')],
+    tests: [
+      proxy('packets.test.ts', "'hints for the node, and for its zone'"),
+      cluster('services.test.ts', 'prefers endpoints of its zone where trafficDistribution says so'),
+    ],
   },
   'refusal without endpoints': { tests: [proxy('packets.test.ts', "'NodePort, no endpoints'")] },
   hairpin: {},
@@ -217,6 +220,37 @@ const pods: Readonly<Record<string, Omit<Feature, 'of'>>> = {
       network('fabric/fabric.kernel.test.ts', 'follows nodes and brings routes back that somebody removed'),
     ],
     why: below,
+  },
+  'fabric: addresses of a node that is gone': {
+    tests: [
+      network(
+        'fabric/fabric.kernel.test.ts',
+        'refuses what is for a node that is gone, in place of the route',
+      ),
+      network(
+        'fabric/fabric.kernel.test.ts',
+        'Refused at once, rather than sent to whoever is behind the default route.',
+      ),
+      network('fabric/paths.test.ts', 'takes away what a node that is gone has left (calico#7281)'),
+      {
+        file: 'control-plane/controllers/cluster.test.ts',
+        name: 'a silent node is marked, tainted and emptied; pods move to the other',
+      },
+    ],
+    why: below,
+  },
+  'fabric: two families, no wait for duplicate addresses': {
+    tests: [
+      cluster('families.test.ts', 'leads pods to pods of the other node by TCP and UDP, as who they are'),
+    ],
+    why: below,
+  },
+  'the way out of the cluster': {
+    tests: [
+      cluster('nat.test.ts', 'pods reach by %s what the machine reaches, with its address'),
+      cluster('way-out.test.ts', 'so they do by datagrams, of both families'),
+    ],
+    why: 'what no Service has is none of the proxy’s',
   },
   'fabric: vxlan and udp': {
     tests: [
