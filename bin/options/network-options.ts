@@ -48,7 +48,7 @@ export function proxyModeOption(): Option {
 export function fastPathOption(): Option {
   return new Option(
     '--fast-path <what>',
-    'what programs in the kernel do beside rules: lead connections of pods to Services when a socket connects, take packets between pods past the network stack of the node, both or nothing',
+    'what programs in the kernel do beside rules: lead connections and datagrams of pods to Services when a socket connects or sends, take packets between pods past the network stack of the node, both or nothing',
   ).choices(fastPaths);
 }
 

@@ -3,7 +3,7 @@ export const fastPaths = ['off', 'services', 'pods', 'all'] as const;
 
 export type FastPath = (typeof fastPaths)[number];
 
-/** Connections to Services are led when a socket connects. */
+/** Connections and datagrams to Services are led when a socket connects or sends. */
 export const leadsSockets = (fastPath: FastPath): boolean => fastPath === 'services' || fastPath === 'all';
 
 /** Packets of connections between pods pass by the node's own network stack. */

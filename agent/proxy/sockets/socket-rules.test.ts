@@ -22,8 +22,9 @@ const port: ProxyPort = {
   isExternalLocal: false,
   affinitySeconds: undefined,
 };
-const led = (...backends: readonly Backend[]): unknown => [
+const led = (...backends: readonly Backend[]): readonly object[] => [
   {
+    protocol: 'tcp',
     frontend: { ip: '10.96.0.9', port: 80 },
     backends: backends.map(({ ip, port: number }) => ({ ip, port: number })),
   },
@@ -36,7 +37,12 @@ describe('balancedFrontends()', () => {
     { name: 'Local without any here', given: { isInternalLocal: true, localBackends: [] }, want: [] },
     { name: 'nobody', given: { backends: [], localBackends: [] }, want: [] },
     { name: 'sessionAffinity', given: { affinitySeconds: 10 }, want: [] },
-    { name: 'UDP', given: { protocol: 17 }, want: [] },
+    {
+      name: 'UDP',
+      given: { protocol: 17 },
+      want: led(near, far).map((each) => ({ ...each, protocol: 'udp' })),
+    },
+    { name: 'sessionAffinity of UDP', given: { protocol: 17, affinitySeconds: 10 }, want: [] },
     { name: 'SCTP', given: { protocol: 132 }, want: [] },
     { name: 'externalTrafficPolicy Local', given: { isExternalLocal: true }, want: led(near, far) },
   ])('$name', ({ given, want }) => {
@@ -81,13 +87,23 @@ describe('withSockets()', () => {
     set('d/new', [at('10.96.0.10', [far])]);
     expect(rules.isWhole()).toBe(false);
     await rules.commit();
-    expect(addresses()).toEqual(['10.96.0.10 80', '10.96.0.9 80']);
+    expect(addresses()).toEqual(['10.96.0.10 80 tcp', '10.96.0.9 80 tcp']);
     set('d/web', []);
     await rules.commit();
-    expect(addresses()).toEqual(['10.96.0.10 80']);
+    expect(addresses()).toEqual(['10.96.0.10 80 tcp']);
     await rules.commit();
     expect(balancer.counts).toEqual({ replace: 1, change: 2 });
     expect(asked).toEqual(['d/web', 'commit', 'd/web', 'd/new', 'commit', 'd/web', 'commit', 'commit']);
+  });
+
+  it('an address of both protocols is two', async () => {
+    const { rules, set, addresses } = start();
+    set('d/dns', [at('10.96.0.9'), { ...at('10.96.0.9'), protocol: 17 }]);
+    await rules.commit();
+    expect(addresses()).toEqual(['10.96.0.9 80 tcp', '10.96.0.9 80 udp']);
+    set('d/dns', [at('10.96.0.9')]);
+    await rules.commit();
+    expect(addresses()).toEqual(['10.96.0.9 80 tcp']);
   });
 
   it('an address goes from one Service to another within a commit, whichever is told first', async () => {
@@ -100,7 +116,7 @@ describe('withSockets()', () => {
       await rules.commit();
       for (const key of order) set(key, key === 'd/old' ? [] : [at('10.96.0.9', [far])]);
       await rules.commit();
-      expect(balancer.frontends.get('10.96.0.9 80')).toEqual([{ ip: far.ip, port: far.port }]);
+      expect(balancer.frontends.get('10.96.0.9 80 tcp')).toEqual([{ ip: far.ip, port: far.port }]);
     }
   });
 
@@ -117,7 +133,7 @@ describe('withSockets()', () => {
     await expect(rules.commit()).rejects.toThrow('ENOMEM');
     await rules.commit();
     expect(rules.isWhole()).toBe(true);
-    expect(addresses()).toEqual(['10.96.0.10 80', '10.96.0.11 80', '10.96.0.9 80']);
+    expect(addresses()).toEqual(['10.96.0.10 80 tcp', '10.96.0.11 80 tcp', '10.96.0.9 80 tcp']);
     expect(balancer.counts.replace).toBe(2);
   });
 
@@ -139,10 +155,10 @@ describe('withSockets()', () => {
     const { rules, set, addresses } = start(bounds);
     for (const last of [1, 2, 3]) set(`d/${last}`, [at(`10.96.0.${last}`)]);
     await rules.commit();
-    expect(addresses()).toEqual(['10.96.0.1 80', '10.96.0.2 80']);
+    expect(addresses()).toEqual(['10.96.0.1 80 tcp', '10.96.0.2 80 tcp']);
     set('d/1', []);
     set('d/3', [at('10.96.0.3')]);
     await rules.commit();
-    expect(addresses()).toEqual(['10.96.0.2 80', '10.96.0.3 80']);
+    expect(addresses()).toEqual(['10.96.0.2 80 tcp', '10.96.0.3 80 tcp']);
   });
 });

@@ -105,7 +105,7 @@ function createFrontends({ log, bounds = { frontendsMax, backendsMax } }: Socket
   return {
     set: ({ key, family, ports }) => {
       const owner = `${key} ${family}`;
-      const wanted = new Map(balancedFrontends(ports).map((each) => [textOf(each.frontend), each]));
+      const wanted = new Map(balancedFrontends(ports).map((each) => [textOf(each), each]));
       for (const text of byOwner.get(owner) ?? [])
         if (!wanted.has(text) && held.get(text)?.owner === owner) drop(text);
       for (const [text, each] of wanted) put(text, { ...each, owner });
@@ -113,9 +113,7 @@ function createFrontends({ log, bounds = { frontendsMax, backendsMax } }: Socket
       else byOwner.set(owner, [...wanted.keys()]);
     },
     takeChanges: () => {
-      const changes = [...changed].map(
-        (text) => held.get(text) ?? { frontend: readText(text), backends: [] },
-      );
+      const changes = [...changed].map((text) => held.get(text) ?? { ...readText(text), backends: [] });
       changed.clear();
       return changes;
     },
@@ -124,11 +122,13 @@ function createFrontends({ log, bounds = { frontendsMax, backendsMax } }: Socket
   };
 }
 
-const textOf = ({ ip, port }: BalancedFrontend['frontend']): string => `${ip} ${port}`;
+type Place = Pick<BalancedFrontend, 'protocol' | 'frontend'>;
 
-function readText(text: string): BalancedFrontend['frontend'] {
-  const [ip = '', port = ''] = text.split(' ');
-  return { ip, port: Number(port) };
+const textOf = ({ protocol, frontend: { ip, port } }: Place): string => `${ip} ${port} ${protocol}`;
+
+function readText(text: string): Place {
+  const [ip = '', port = '', protocol] = text.split(' ');
+  return { protocol: protocol === 'udp' ? 'udp' : 'tcp', frontend: { ip, port: Number(port) } };
 }
 
 /** Both in order. */

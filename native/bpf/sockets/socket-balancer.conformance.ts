@@ -1,6 +1,6 @@
 /** What every balancer of sockets does; run on the fake and on the kernel. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { SocketEnd, SocketBalancer } from './socket-balancer.ts';
+import type { BalancedFrontend, SocketEnd, SocketBalancer } from './socket-balancer.ts';
 
 export interface SocketBalancerHarness extends AsyncDisposable {
   readonly balancer: SocketBalancer;
@@ -8,7 +8,15 @@ export interface SocketBalancerHarness extends AsyncDisposable {
   readonly another: () => SocketBalancer;
   /** Who answers at the frontend, and whom the socket says that it is connected to; undefined: nobody. */
   readonly connect: (frontend: SocketEnd) => Promise<Connected | undefined>;
+  /** A socket of UDP of either family: who answers what is sent by it, and whom the socket says that the answer is from. */
+  readonly openDatagrams: () => Promise<(to: SocketEnd) => Promise<Connected>>;
+  /** Where somebody answers what nobody leads away, by its own name: as rules would. */
+  readonly places: readonly SocketEnd[];
+  readonly place6: SocketEnd;
+  /** Each answers connections and datagrams. */
   readonly servers: Readonly<Record<'a' | 'b' | 'six', SocketEnd>>;
+  /** Further ones of IPv4, of datagrams. */
+  readonly more: readonly SocketEnd[];
 }
 
 export interface Connected {
@@ -22,7 +30,16 @@ const mapped4: SocketEnd = { ip: '::ffff:127.9.0.1', port: 80 };
 const other4: SocketEnd = { ip: '127.9.0.1', port: 81 };
 const frontend6: SocketEnd = { ip: '::1', port: 80 };
 
+const protocol = 'tcp' as const;
+
 export const wordsOf = ({ ip, port }: SocketEnd): string => `${ip} ${port}`;
+
+const led = (to: SocketEnd, frontend: SocketEnd): Connected => ({
+  server: wordsOf(to),
+  peer: wordsOf(frontend),
+});
+
+const mapped = ({ ip, port }: SocketEnd): SocketEnd => ({ ip: `::ffff:${ip}`, port });
 
 export function socketBalancerConformance(
   name: string,
@@ -32,18 +49,15 @@ export function socketBalancerConformance(
     let harness: SocketBalancerHarness;
     beforeEach(async () => void (harness = await createHarness()));
     afterEach(async () => harness[Symbol.asyncDispose]());
+    datagramCases(() => harness);
 
     it('leads connections of both families, and of IPv4 by sockets of IPv6; sockets say what they asked for', async () => {
       const { balancer, connect, servers } = harness;
       expect(await connect(frontend4)).toBeUndefined();
       await balancer.replace([
-        { frontend: frontend4, backends: [servers.a] },
-        { frontend: frontend6, backends: [servers.six] },
+        { protocol, frontend: frontend4, backends: [servers.a] },
+        { protocol, frontend: frontend6, backends: [servers.six] },
       ]);
-      const led = (to: SocketEnd, frontend: SocketEnd): Connected => ({
-        server: wordsOf(to),
-        peer: wordsOf(frontend),
-      });
       expect(await connect(frontend4)).toEqual(led(servers.a, frontend4));
       expect(await connect(mapped4)).toEqual(led(servers.a, mapped4));
       expect(await connect(frontend6)).toEqual(led(servers.six, frontend6));
@@ -58,13 +72,13 @@ export function socketBalancerConformance(
         for (let count = 0; count < 40; count++) seen.add((await connect(frontend4))?.server ?? '');
         return [...seen].toSorted();
       };
-      await balancer.replace([{ frontend: frontend4, backends: [servers.a, servers.b] }]);
+      await balancer.replace([{ protocol, frontend: frontend4, backends: [servers.a, servers.b] }]);
       expect(await reached()).toEqual([wordsOf(servers.a), wordsOf(servers.b)].toSorted());
-      await balancer.change([{ frontend: frontend4, backends: [servers.b] }]);
+      await balancer.change([{ protocol, frontend: frontend4, backends: [servers.b] }]);
       expect(await reached()).toEqual([wordsOf(servers.b)]);
       await balancer.change([
-        { frontend: frontend4, backends: [] },
-        { frontend: other4, backends: [servers.a] },
+        { protocol, frontend: frontend4, backends: [] },
+        { protocol, frontend: other4, backends: [servers.a] },
       ]);
       expect(await reached()).toEqual(['']);
       expect((await connect(other4))?.server).toBe(wordsOf(servers.a));
@@ -72,13 +86,13 @@ export function socketBalancerConformance(
 
     it('stays when the balancer is disposed; another replaces what it left, and remove() leaves nothing', async () => {
       const { balancer, another, connect, servers } = harness;
-      await balancer.replace([{ frontend: frontend4, backends: [servers.a] }]);
+      await balancer.replace([{ protocol, frontend: frontend4, backends: [servers.a] }]);
       balancer[Symbol.dispose]();
       expect((await connect(frontend4))?.server).toBe(wordsOf(servers.a));
       using second = another();
 
       await expect(second.change([])).rejects.toThrow('replace() is first');
-      await second.replace([{ frontend: other4, backends: [servers.b] }]);
+      await second.replace([{ protocol, frontend: other4, backends: [servers.b] }]);
       expect(await connect(frontend4)).toBeUndefined();
       expect((await connect(other4))?.server).toBe(wordsOf(servers.b));
       second.remove();
@@ -90,10 +104,84 @@ export function socketBalancerConformance(
       const { balancer, servers } = harness;
       const broken = { ip: '10.0.0.x', port: 1 };
       for (const each of [
-        { frontend: broken, backends: [servers.a] },
-        { frontend: frontend4, backends: [broken] },
-      ])
+        { protocol, frontend: broken, backends: [servers.a] },
+        { protocol, frontend: frontend4, backends: [broken] },
+      ] as const)
         await expect(balancer.replace([each])).rejects.toThrow('10.0.0.x is no IP address');
     });
+  });
+}
+
+/** `frontend` for datagrams, to these. */
+const udp = (frontend: SocketEnd, ...backends: readonly SocketEnd[]): BalancedFrontend => ({
+  protocol: 'udp',
+  frontend,
+  backends,
+});
+
+function datagramCases(current: () => SocketBalancerHarness): void {
+  it('leads datagrams of both families, and of IPv4 by sockets of IPv6; answers are from whom was asked', async () => {
+    const { balancer, openDatagrams, servers, places, place6 } = current();
+    const [first = place6, second = place6] = places;
+    const ask = await openDatagrams();
+    expect(await ask(first)).toEqual(led(first, first));
+    await balancer.replace([
+      udp(first, servers.a),
+      udp(place6, servers.six),
+      { protocol: 'tcp', frontend: second, backends: [servers.b] },
+    ]);
+    expect(await ask(first)).toEqual(led(servers.a, first));
+    expect(await ask(place6)).toEqual(led(servers.six, place6));
+    expect(await ask(second)).toEqual(led(second, second));
+    expect(await ask(mapped(first))).toEqual(led(servers.a, mapped(first)));
+    await balancer.change([udp(first)]);
+    expect(await ask(first)).toEqual(led(first, first));
+  });
+
+  it('keeps a socket of datagrams with its backend, whatever else comes and goes, until that goes', async () => {
+    const { balancer, another, openDatagrams, servers, places, place6 } = current();
+    const [frontend = place6] = places;
+    await balancer.replace([udp(frontend, servers.a)]);
+    const ask = await openDatagrams();
+    const expectAll = async (server: SocketEnd): Promise<void> => {
+      for (let count = 0; count < 10; count++) expect(await ask(frontend)).toEqual(led(server, frontend));
+    };
+    await expectAll(servers.a);
+    await balancer.change([udp(frontend, servers.b, servers.a)]);
+    await expectAll(servers.a);
+    using later = another();
+
+    await later.replace([udp(frontend, servers.b, servers.a)]); // Of an agent that knows no socket.
+    await expectAll(servers.a);
+    await later.change([udp(frontend, servers.b)]);
+    await expectAll(servers.b);
+    await later.change([udp(frontend, servers.a, servers.b)]);
+    await expectAll(servers.b);
+    const others = new Set<string>();
+    for (let count = 0; count < 40; count++) others.add((await (await openDatagrams())(frontend)).server);
+    expect([...others].toSorted()).toEqual([wordsOf(servers.a), wordsOf(servers.b)].toSorted());
+  });
+
+  it('leaves datagrams alone where their socket could not tell whose answer one is', async () => {
+    const { balancer, openDatagrams, servers, places, place6 } = current();
+    const [first = place6, second = place6] = places;
+    await balancer.replace([udp(first, servers.a), udp(second, servers.a)]);
+    const ask = await openDatagrams();
+    expect(await ask(first)).toEqual(led(servers.a, first));
+    expect(await ask(second)).toEqual(led(second, second));
+    // The backend itself is asked, too: its answers are its own from then on.
+    expect(await ask(servers.a)).toEqual(led(servers.a, servers.a));
+    expect(await ask(first)).toEqual(led(first, first));
+    expect(await (await openDatagrams())(first)).toEqual(led(servers.a, first));
+  });
+
+  it('leads a socket to four frontends at most', async () => {
+    const { balancer, openDatagrams, servers, more, places } = current();
+    const backends = [servers.a, servers.b, ...more];
+    await balancer.replace(places.flatMap((place, at) => udp(place, backends[at] ?? place)));
+    const ask = await openDatagrams();
+    for (const _ of [1, 2])
+      for (const [at, place] of places.entries())
+        expect(await ask(place)).toEqual(led(at < 4 ? (backends[at] ?? place) : place, place));
   });
 }

@@ -1,5 +1,5 @@
 import { PodwrightError } from '#base/errors.ts';
-import { encodeFrontend, writeAddress } from './socket-layout.ts';
+import { encodeFrontend, flowsOfSocketMax, writeAddress } from './socket-layout.ts';
 import {
   backendsMax,
   type BalancedFrontend,
@@ -7,10 +7,26 @@ import {
   type SocketBalancer,
 } from './socket-balancer.ts';
 
-const textOf = ({ ip, port }: SocketEnd): string => `${ip} ${port}`;
+const wordsOf = ({ ip, port }: SocketEnd): string => `${ip} ${port}`;
+
+const textOf = ({ protocol, frontend }: Pick<BalancedFrontend, 'protocol' | 'frontend'>): string =>
+  `${wordsOf(frontend)} ${protocol}`;
+
+/** A socket of UDP that is not connected: where its datagrams go, and under which name answers come. */
+export interface FakeDatagramSocket {
+  send(to: SocketEnd): SocketEnd;
+  nameOf(from: SocketEnd): SocketEnd;
+}
+
+interface FakeFlow {
+  readonly frontend: SocketEnd;
+  readonly backend: SocketEnd;
+  isLed: boolean;
+}
 
 /** Where a socket of a process of the cgroup may be led to; what was attached stays when it is disposed of. */
 export class FakeSocketBalancer implements SocketBalancer {
+  /** By `ip port protocol`. */
   readonly frontends: Map<string, readonly SocketEnd[]> = new Map();
   /** Set: this kernel cannot. */
   refusal: string | undefined;
@@ -19,6 +35,7 @@ export class FakeSocketBalancer implements SocketBalancer {
   /** Calls that came through. */
   readonly counts: { replace: number; change: number } = { replace: 0, change: 0 };
   #isOpen = false;
+  #turns = 0;
 
   async replace(frontends: readonly BalancedFrontend[]): Promise<void> {
     this.#support();
@@ -37,6 +54,31 @@ export class FakeSocketBalancer implements SocketBalancer {
     this.#fail();
     this.#put(frontends);
     this.counts.change += 1;
+  }
+
+  openDatagrams(): FakeDatagramSocket {
+    const flows = new Map<string, FakeFlow>();
+    const isBackend = (end: SocketEnd, { backend, isLed }: FakeFlow): boolean =>
+      isLed && wordsOf(backend) === wordsOf(end);
+    return {
+      send: (to) => {
+        const backends = this.frontends.get(textOf({ protocol: 'udp', frontend: to }));
+        if (backends === undefined) {
+          for (const flow of flows.values()) if (isBackend(to, flow)) flow.isLed = false;
+          return to;
+        }
+        const key = wordsOf(to);
+        const old = flows.get(key);
+        if (old?.isLed === false || (old === undefined && flows.size >= flowsOfSocketMax)) return to;
+        if (old !== undefined && backends.some((each) => isBackend(each, old))) return old.backend;
+        const backend = backends[this.#turns++ % backends.length] ?? to;
+        flows.delete(key);
+        const isLed = ![...flows.values()].some((each) => isBackend(backend, each));
+        flows.set(key, { frontend: to, backend, isLed });
+        return isLed ? backend : to;
+      },
+      nameOf: (from) => [...flows.values()].find((each) => isBackend(from, each))?.frontend ?? from,
+    };
   }
 
   remove(): void {
@@ -62,18 +104,18 @@ export class FakeSocketBalancer implements SocketBalancer {
 
   #check(frontends: readonly BalancedFrontend[]): void {
     const target = Buffer.alloc(20);
-    for (const { frontend, backends } of frontends) {
-      encodeFrontend(frontend);
-      for (const backend of backends) writeAddress(target, backend);
+    for (const balanced of frontends) {
+      encodeFrontend(balanced);
+      for (const backend of balanced.backends) writeAddress(target, backend);
     }
     if (frontends.reduce((sum, { backends }) => sum + backends.length, 0) > backendsMax)
       throw new PodwrightError('E_LIMIT', 'put entries into a map: E2BIG');
   }
 
   #put(frontends: readonly BalancedFrontend[]): void {
-    for (const { frontend, backends } of frontends) {
-      if (backends.length === 0) this.frontends.delete(textOf(frontend));
-      else this.frontends.set(textOf(frontend), backends);
+    for (const balanced of frontends) {
+      if (balanced.backends.length === 0) this.frontends.delete(textOf(balanced));
+      else this.frontends.set(textOf(balanced), balanced.backends);
     }
   }
 }

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { nextTurn } from '#base/time-slice.ts';
 import {
@@ -6,6 +7,10 @@ import {
   BPF_CGROUP_INET4_GETPEERNAME,
   BPF_CGROUP_INET6_CONNECT,
   BPF_CGROUP_INET6_GETPEERNAME,
+  BPF_CGROUP_UDP4_RECVMSG,
+  BPF_CGROUP_UDP4_SENDMSG,
+  BPF_CGROUP_UDP6_RECVMSG,
+  BPF_CGROUP_UDP6_SENDMSG,
   cgroupPlace,
   detachNamed,
   ownedBy,
@@ -15,6 +20,7 @@ import { BPF_PROG_TYPE_CGROUP_SOCK_ADDR, findMap, loadProgram, programInfo } fro
 import { createMap, putEntries, removeEntries } from '#native/bpf/map.linux.ts';
 import { O_RDONLY } from '#native/sys/constants.ts';
 import { openFd, type OwnedFd } from '#native/sys/fd.ts';
+import { compileReceiveMessage, compileSendMessage } from './datagram-program.ts';
 import type { BalancedFrontend, SocketBalancer } from './socket-balancer.ts';
 import { socketMaps, SocketTable } from './socket-layout.ts';
 import { compileConnect, compileGetPeerName } from './socket-program.ts';
@@ -30,13 +36,23 @@ interface SocketProgram {
 const programs: readonly SocketProgram[] = [
   { name: 'pw_peername4', type: BPF_CGROUP_INET4_GETPEERNAME, instructions: compileGetPeerName(4) },
   { name: 'pw_peername6', type: BPF_CGROUP_INET6_GETPEERNAME, instructions: compileGetPeerName(6) },
+  { name: 'pw_recvmsg4', type: BPF_CGROUP_UDP4_RECVMSG, instructions: compileReceiveMessage(4) },
+  { name: 'pw_recvmsg6', type: BPF_CGROUP_UDP6_RECVMSG, instructions: compileReceiveMessage(6) },
   { name: 'pw_connect4', type: BPF_CGROUP_INET4_CONNECT, instructions: compileConnect(4) },
   { name: 'pw_connect6', type: BPF_CGROUP_INET6_CONNECT, instructions: compileConnect(6) },
+  { name: 'pw_sendmsg4', type: BPF_CGROUP_UDP4_SENDMSG, instructions: compileSendMessage(4) },
+  { name: 'pw_sendmsg6', type: BPF_CGROUP_UDP6_SENDMSG, instructions: compileSendMessage(6) },
 ];
 
+/** Of each balancer. */
+const ownMaps = ['frontends', 'backends', 'members'] as const;
+/** What is kept with sockets survives an agent: these are found again by the programs that read them. */
+const mapsOfSockets = ['peers', 'flows'] as const;
+
+type MapName = keyof typeof socketMaps;
+
 interface Maps extends Disposable {
-  readonly frontends: OwnedFd;
-  readonly backends: OwnedFd;
+  readonly fds: Readonly<Record<(typeof ownMaps)[number], OwnedFd>>;
   readonly table: SocketTable;
 }
 
@@ -74,39 +90,43 @@ export function createSocketBalancer(cgroup: string): SocketBalancer {
 function openMaps(): Maps {
   using stack = new DisposableStack();
 
-  const frontends = stack.use(createMap(socketMaps.frontends));
-  const backends = stack.use(createMap(socketMaps.backends));
+  const [frontends, backends, members] = [
+    stack.use(createMap(socketMaps.frontends)),
+    stack.use(createMap(socketMaps.backends)),
+    stack.use(createMap(socketMaps.members)),
+  ];
   const moved = stack.move();
-  return { frontends, backends, table: new SocketTable(), [Symbol.dispose]: () => moved.dispose() };
+  const table = new SocketTable(randomInt(2 ** 32));
+  return { fds: { frontends, backends, members }, table, [Symbol.dispose]: () => moved.dispose() };
 }
 
-/** In this order a connection finds at each moment all backends of a list, or the rules for Services. */
-async function fill({ frontends, backends, table }: Maps, given: readonly BalancedFrontend[]): Promise<void> {
+/** In this order a connection or a datagram finds at each moment all backends of a list, or the rules for Services. */
+async function fill({ fds, table }: Maps, given: readonly BalancedFrontend[]): Promise<void> {
+  const { frontends, backends, members } = fds;
   const changes = table.take(given);
+  for (const _ of putEntries(members, changes.membersPut)) await nextTurn();
   for (const _ of putEntries(backends, changes.backendsPut)) await nextTurn();
   for (const _ of putEntries(frontends, changes.frontendsPut)) await nextTurn();
   for (const _ of removeEntries(frontends, changes.frontendsRemoved)) await nextTurn();
   for (const _ of removeEntries(backends, changes.backendsRemoved)) await nextTurn();
+  for (const _ of removeEntries(members, changes.membersRemoved)) await nextTurn();
 }
 
-function attachAll(cgroup: string, { frontends, backends }: Maps): void {
+function attachAll(cgroup: string, { fds }: Maps): void {
   using stack = new DisposableStack();
 
   const directory = stack.use(openFd(cgroup, O_RDONLY));
-  // What sockets were told survives an agent: its map is found again by the program that reads it.
-  const peers = stack.use(earlierPeers(directory, stack) ?? createMap(socketMaps.peers));
-  const loaded = loadAll({ frontends, backends, peers }, stack);
+  const kept = (name: MapName): OwnedFd =>
+    stack.use(findEarlier(directory, name) ?? createMap(socketMaps[name]));
+  const loaded = loadAll({ ...fds, peers: kept('peers'), flows: kept('flows') }, stack);
   for (const { type, program, name } of loaded) attachOnly(cgroupPlace(directory, type), program, name);
 }
 
 type LoadedProgram = SocketProgram & { readonly program: OwnedFd };
 
-function loadAll(
-  maps: Readonly<Record<keyof typeof socketMaps, OwnedFd>>,
-  stack: DisposableStack,
-): readonly LoadedProgram[] {
+function loadAll(maps: Readonly<Record<MapName, OwnedFd>>, stack: DisposableStack): readonly LoadedProgram[] {
   const fds = Object.fromEntries(
-    (['frontends', 'backends', 'peers'] as const).map((map) => [socketMaps[map].name, maps[map].fd]),
+    [...ownMaps, ...mapsOfSockets].map((map) => [socketMaps[map].name, maps[map].fd]),
   );
   return programs.map((each) => {
     const options = { maps: fds, name: each.name, attachType: each.type };
@@ -117,11 +137,14 @@ function loadAll(
   });
 }
 
-function earlierPeers(directory: OwnedFd, stack: DisposableStack): OwnedFd | undefined {
+/** A map of the programs that an earlier agent attached. */
+function findEarlier(directory: OwnedFd, map: MapName): OwnedFd | undefined {
+  using stack = new DisposableStack();
+
   for (const { name, type } of programs) {
     for (const program of ownedBy(cgroupPlace(directory, type), stack, name)) {
-      const map = findMap(programInfo(program), socketMaps.peers.name);
-      if (map !== undefined) return map;
+      const found = findMap(programInfo(program), socketMaps[map].name);
+      if (found !== undefined) return found;
     }
   }
   return undefined;
@@ -154,8 +177,9 @@ export function socketBalancerRefusal(): string | undefined {
   using stack = new DisposableStack();
 
   try {
-    const { frontends, backends } = stack.use(openMaps());
-    loadAll({ frontends, backends, peers: stack.use(createMap(socketMaps.peers)) }, stack);
+    const { fds } = stack.use(openMaps());
+    const [peers, flows] = [stack.use(createMap(socketMaps.peers)), stack.use(createMap(socketMaps.flows))];
+    loadAll({ ...fds, peers, flows }, stack);
     return undefined;
   } catch (error) {
     return describeError(error);

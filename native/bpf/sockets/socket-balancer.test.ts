@@ -1,4 +1,5 @@
 import { execFileSync, fork, type ChildProcess } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
@@ -9,6 +10,7 @@ import { renderInstructions } from '#native/bpf/instruction.ts';
 import { BPF_PROG_TYPE_CGROUP_SOCK_ADDR, loadProgram } from '#native/bpf/load.linux.ts';
 import { O_RDONLY } from '#native/sys/constants.ts';
 import { openFd } from '#native/sys/fd.ts';
+import { compileReceiveMessage, compileSendMessage } from './datagram-program.ts';
 import { frontend4, socketBalancerConformance, wordsOf } from './socket-balancer.conformance.ts';
 import type { Connected, SocketBalancerHarness } from './socket-balancer.conformance.ts';
 import { FakeSocketBalancer } from './socket-balancer.fake.ts';
@@ -26,6 +28,12 @@ describe('programs', () => {
     const text = [compileConnect(family), compileGetPeerName(family)].map(renderInstructions).join('\n');
     await expect(text).toMatchFileSnapshot(`golden/sockets-${family}.txt`);
   });
+
+  it.each([4, 6] as const)('of sendmsg and recvmsg of IPv%d are as written down', async (family) => {
+    const programs = [compileSendMessage(family), compileReceiveMessage(family)];
+    const text = programs.map(renderInstructions).join('\n');
+    await expect(text).toMatchFileSnapshot(`golden/datagrams-${family}.txt`);
+  });
 });
 
 socketBalancerConformance('the fake balancer', async () => {
@@ -37,7 +45,7 @@ socketBalancerConformance('the fake balancer', async () => {
   };
   const connect = async (to: SocketEnd): Promise<Connected | undefined> => {
     const frontend = { ...to, ip: to.ip.replace('::ffff:', '') };
-    const backends = balancer.frontends.get(wordsOf(frontend)) ?? [];
+    const backends = balancer.frontends.get(`${wordsOf(frontend)} tcp`) ?? [];
     const server = backends[calls++ % backends.length] ?? to;
     if (!Object.values(servers).some((each) => wordsOf(each) === wordsOf(server))) return undefined;
     return { server: wordsOf(server), peer: wordsOf(to) };
@@ -47,7 +55,22 @@ socketBalancerConformance('the fake balancer', async () => {
     Object.assign(next, { frontends: balancer.frontends });
     return next;
   };
-  return { balancer, another, connect, servers, [Symbol.asyncDispose]: async () => undefined };
+  const at = (count: number, from: number): readonly SocketEnd[] =>
+    Array.from({ length: count }, (_, index) => ({ ip: '127.0.0.1', port: from + index }));
+  const openDatagrams: SocketBalancerHarness['openDatagrams'] = async () => {
+    const socket = balancer.openDatagrams();
+    return async (to) => {
+      const isMapped = to.ip.startsWith('::ffff:');
+      const server = socket.send({ ...to, ip: to.ip.replace('::ffff:', '') });
+      const { ip, port } = socket.nameOf(server);
+      return { server: wordsOf(server), peer: wordsOf({ ip: `${isMapped ? '::ffff:' : ''}${ip}`, port }) };
+    };
+  };
+  return {
+    ...{ balancer, another, connect, openDatagrams, servers, more: at(3, 1004) },
+    ...{ places: at(5, 2001), place6: { ip: '::1', port: 2001 } },
+    [Symbol.asyncDispose]: async () => undefined,
+  };
 });
 let calls = 0;
 
@@ -68,7 +91,7 @@ describe.skipIf(!canRun)('needs root, cgroup v2 and its programs of addresses', 
 
     const place = cgroupPlace(directory, BPF_CGROUP_INET4_CONNECT);
     attachOnly(place, others, 'others');
-    const frontends = [{ frontend: frontend4, backends: [servers.a] }];
+    const frontends = [{ protocol: 'tcp', frontend: frontend4, backends: [servers.a] } as const];
     await balancer.replace(frontends);
     for (let round = 0; round < 3; round++) {
       using next = another();
@@ -91,10 +114,23 @@ describe.skipIf(!canRun)('needs root, cgroup v2 and its programs of addresses', 
   });
 });
 
-/** In the cgroup: connects to what it is told, says what the server says and what the socket says of itself. */
+/** In the cgroup: connects or sends to what it is told, says what the server says and what the socket says of itself. */
 const client = `
 const { connect } = require('node:net');
-process.on('message', ({ ip, port }) => {
+const { createSocket } = require('node:dgram');
+const open = new Map();
+const datagram = (id, { ip, port }) => {
+  const type = ip.includes(':') ? 'udp6' : 'udp4';
+  const key = id + type;
+  if (!open.has(key)) open.set(key, createSocket(type));
+  const socket = open.get(key);
+  socket.once('message', (data, from) =>
+    process.send({ server: String(data), peer: from.address + ' ' + from.port }),
+  );
+  socket.send('x', port, ip);
+};
+process.on('message', ({ ip, port, id }) => {
+  if (id !== undefined) return datagram(id, { ip, port });
   const socket = connect({ host: ip, port });
   socket.on('error', () => process.send(null));
   socket.once('data', (data) => {
@@ -102,6 +138,17 @@ process.on('message', ({ ip, port }) => {
     socket.destroy();
   });
 });`;
+
+/** Answers each datagram with the address that it is answered at. */
+async function answerDatagrams(host: string, stack: AsyncDisposableStack, port = 0): Promise<SocketEnd> {
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  socket.bind(port, host);
+  await once(socket, 'listening');
+  stack.defer(() => void socket.close());
+  const end = { ip: host, port: socket.address().port };
+  socket.on('message', (_, from) => socket.send(wordsOf(end), from.port, from.address));
+  return end;
+}
 
 interface KernelHarness extends SocketBalancerHarness {
   readonly cgroup: string;
@@ -120,13 +167,22 @@ async function createKernelHarness(): Promise<KernelHarness> {
     server.listen(0, host);
     await once(server, 'listening');
     stack.defer(() => void server.close());
-    return { ip: host, port: (server.address() as AddressInfo).port };
+    const { port } = server.address() as AddressInfo;
+    return answerDatagrams(host, stack, port);
   };
   const servers = {
     a: await serverAt('127.0.0.1'),
     b: await serverAt('127.0.0.1'),
     six: await serverAt('::1'),
   };
+  const answering = async (host: string, count: number): Promise<readonly SocketEnd[]> => {
+    const ends: SocketEnd[] = [];
+    while (ends.length < count) ends.push(await answerDatagrams(host, stack));
+    return ends;
+  };
+  const more = await answering('127.0.0.1', 3);
+  const places = await answering('127.9.0.1', 5);
+  const [place6 = servers.six] = await answering('::1', 1);
   const child: ChildProcess = fork('-', [], { execArgv: ['--eval', client], execPath: process.execPath });
   stack.defer(async () => {
     child.kill('SIGKILL');
@@ -141,12 +197,21 @@ async function createKernelHarness(): Promise<KernelHarness> {
     child.send(to);
     return ((await answer)[0] as Connected | null) ?? undefined;
   };
+  let opened = 0;
+  const openDatagrams: SocketBalancerHarness['openDatagrams'] = async () => {
+    const id = opened++;
+    return async (to) => {
+      const answer = once(child, 'message');
+      child.send({ ...to, id });
+      return (await answer)[0] as Connected;
+    };
+  };
   const balancer = createSocketBalancer(cgroup);
   stack.use(balancer);
   const moved = stack.move();
   const another = (): ReturnType<typeof createSocketBalancer> => createSocketBalancer(cgroup);
   return {
-    ...{ balancer, another, connect, servers, cgroup },
+    ...{ balancer, another, connect, openDatagrams, servers, more, places, place6, cgroup },
     [Symbol.asyncDispose]: () => moved.disposeAsync(),
   };
 }

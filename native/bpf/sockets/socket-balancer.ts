@@ -1,4 +1,7 @@
-/** The port that sends connections to Services to a backend when a socket connects, so that no packet has to be translated (bpf(2)). */
+/**
+ * The port that sends what sockets send to Services to a backend, when they connect or by the datagram, so that no packet has to be
+ * translated (bpf(2)).
+ */
 
 /** An IP address in text and a port. */
 export interface SocketEnd {
@@ -6,10 +9,18 @@ export interface SocketEnd {
   readonly port: number;
 }
 
-/** Connections of TCP to the frontend go to one of the backends, each as likely. */
+/** Of TCP, connections; of UDP, datagrams of sockets that are not connected. */
+export type LedProtocol = 'tcp' | 'udp';
+
+/**
+ * What is for the frontend goes to one of the backends, each as likely. All datagrams of one socket go to one while that is among them, and
+ * the socket is told that answers come from the frontend. A datagram is left as it is where its socket could not tell whose answer one is:
+ * another frontend of the socket has the same backend, or the socket sends to the backend itself, too; and for a fifth frontend.
+ */
 export interface BalancedFrontend {
+  readonly protocol: LedProtocol;
   readonly frontend: SocketEnd;
-  /** Of the frontend's family; none: connections are left as they are. */
+  /** Of the frontend's family; none: what is for it is left as it is. */
   readonly backends: readonly SocketEnd[];
 }
 

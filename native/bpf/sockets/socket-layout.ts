@@ -3,17 +3,37 @@ import { Buffer } from 'node:buffer';
 import { PodwrightError } from '#base/errors.ts';
 import { writeIpText, familyOfIp } from '#base/ip.ts';
 import type { MapEntry, MapShape } from '#native/bpf/map.linux.ts';
-import { backendsMax, frontendsMax, type BalancedFrontend, type SocketEnd } from './socket-balancer.ts';
+import {
+  backendsMax,
+  frontendsMax,
+  type BalancedFrontend,
+  type LedProtocol,
+  type SocketEnd,
+} from './socket-balancer.ts';
 
 /** frontends: address 16, port 2, protocol 1, 0 → id 4, count 4. backends: id 4, slot 4 → address 16, port 2, 0 2. */
 export const frontendKey = { address: 0, port: 16, protocol: 18, bytes: 20 } as const;
 export const frontendValue = { id: 0, count: 4, bytes: 8 } as const;
 export const backendKey = { id: 0, slot: 4, bytes: 8 } as const;
 export const backendValue = { address: 0, port: 16, bytes: 20 } as const;
+/** members, of datagrams: what of a list is in it. address 16, port 2, 0 2, id 4 → 1 4 */
+export const memberKey = { address: 0, port: 16, id: 20, bytes: 24 } as const;
+export const memberValue = { isMember: 0, bytes: 4 } as const;
 /** peers, of a socket: where it is connected to, and where it was told to. */
 export const peerValue = { backend: 0, frontend: 16, backendPort: 32, frontendPort: 36, bytes: 40 } as const;
 
-export const socketMaps: Readonly<Record<'frontends' | 'backends' | 'peers', MapShape>> = {
+/** One of the flows of a socket: where its datagrams were sent to, where they go, and by which list that was settled. */
+export const flowValue: Readonly<
+  Record<'frontend' | 'backend' | 'frontendPort' | 'backendPort' | 'list' | 'state' | 'bytes', number>
+> = { frontend: 0, backend: 16, frontendPort: 32, backendPort: 36, list: 40, state: 44, bytes: 48 };
+/** So many frontends a socket sends to at most without connecting; others are left to the rules. */
+export const flowsOfSocketMax = 4;
+/** 0: nobody's. */
+export const flowStates = { led: 1, leftToRules: 2 } as const;
+
+export const socketMaps: Readonly<
+  Record<'frontends' | 'backends' | 'members' | 'peers' | 'flows', MapShape>
+> = {
   frontends: {
     ...{ name: 'pw_frontends', kind: 'hash', entriesMax: frontendsMax },
     ...{ keyBytes: frontendKey.bytes, valueBytes: frontendValue.bytes },
@@ -22,10 +42,19 @@ export const socketMaps: Readonly<Record<'frontends' | 'backends' | 'peers', Map
     ...{ name: 'pw_backends', kind: 'hash', entriesMax: backendsMax },
     ...{ keyBytes: backendKey.bytes, valueBytes: backendValue.bytes },
   },
+  members: {
+    ...{ name: 'pw_members', kind: 'hash', entriesMax: backendsMax },
+    ...{ keyBytes: memberKey.bytes, valueBytes: memberValue.bytes },
+  },
   peers: { name: 'pw_peers', kind: 'ofSockets', keyBytes: 4, valueBytes: peerValue.bytes, entriesMax: 0 },
+  flows: {
+    ...{ name: 'pw_flows', kind: 'ofSockets', entriesMax: 0 },
+    ...{ keyBytes: 4, valueBytes: flowsOfSocketMax * flowValue.bytes },
+  },
 };
 
-export const tcp = 6;
+/** IPPROTO_TCP, IPPROTO_UDP */
+export const protocolNumbers: Readonly<Record<LedProtocol, number>> = { tcp: 6, udp: 17 };
 
 /** @throws E_INVALID */
 export function writeAddress(target: Buffer, { ip, port }: SocketEnd): void {
@@ -37,10 +66,13 @@ export function writeAddress(target: Buffer, { ip, port }: SocketEnd): void {
 }
 
 /** @throws E_INVALID */
-export function encodeFrontend(frontend: SocketEnd): Buffer {
+export function encodeFrontend({
+  protocol,
+  frontend,
+}: Pick<BalancedFrontend, 'protocol' | 'frontend'>): Buffer {
   const key = Buffer.alloc(frontendKey.bytes);
   writeAddress(key, frontend);
-  key.writeUInt8(tcp, frontendKey.protocol);
+  key.writeUInt8(protocolNumbers[protocol], frontendKey.protocol);
   return key;
 }
 
@@ -58,38 +90,67 @@ export function encodeBackendKey(id: number, slot: number): Buffer {
   return key;
 }
 
+/** @throws E_INVALID */
+function encodeMember(id: number, backend: SocketEnd): Buffer {
+  const key = Buffer.alloc(memberKey.bytes);
+  writeAddress(key, backend);
+  key.writeUInt32LE(id, memberKey.id);
+  return key;
+}
+
+const isMember = Buffer.alloc(memberValue.bytes, 1);
+
 export interface SocketChanges {
+  /** Before any list is the one of a frontend. */
+  readonly membersPut: readonly MapEntry[];
   /** Before any frontend that leads to them. */
   readonly backendsPut: readonly MapEntry[];
   readonly frontendsPut: readonly MapEntry[];
   readonly frontendsRemoved: readonly Buffer[];
   /** After no frontend leads to them any more. */
   readonly backendsRemoved: readonly Buffer[];
+  /** The last: a flow that finds its list changed asks the new one. */
+  readonly membersRemoved: readonly Buffer[];
+}
+
+interface ListInMaps {
+  readonly id: number;
+  readonly count: number;
+  readonly members: readonly Buffer[];
 }
 
 /**
  * Which ids are in the maps. A list of backends is never changed: one that differs has another id, so that a connection sees one or the
- * other.
+ * other. `firstId`: sockets remember by which list they were led, also that of an earlier agent, so that no two agents begin alike.
  */
 export class SocketTable {
-  readonly #lists = new Map<string, { readonly id: number; readonly count: number }>();
-  #lastId = 0;
+  readonly #lists = new Map<string, ListInMaps>();
+  #lastId: number;
+
+  constructor(firstId: number) {
+    this.#lastId = firstId;
+  }
 
   /** What brings the maps to the frontends; from then on they are taken to be there. @throws E_INVALID */
   take(frontends: readonly BalancedFrontend[]): SocketChanges {
     const changes = {
+      membersPut: [] as MapEntry[],
       backendsPut: [] as MapEntry[],
       frontendsPut: [] as MapEntry[],
       frontendsRemoved: [] as Buffer[],
       backendsRemoved: [] as Buffer[],
+      membersRemoved: [] as Buffer[],
     };
-    for (const { frontend, backends } of frontends) {
-      const key = encodeFrontend(frontend);
+    for (const balanced of frontends) {
+      const { protocol, backends } = balanced;
+      const key = encodeFrontend(balanced);
       const text = key.toString('latin1');
       const old = this.#lists.get(text);
-      if (old !== undefined)
+      if (old !== undefined) {
         for (let slot = 0; slot < old.count; slot++)
           changes.backendsRemoved.push(encodeBackendKey(old.id, slot));
+        changes.membersRemoved.push(...old.members);
+      }
       if (backends.length === 0) {
         if (this.#lists.delete(text)) changes.frontendsRemoved.push(key);
         continue;
@@ -100,8 +161,10 @@ export class SocketTable {
         writeAddress(value, backend);
         changes.backendsPut.push({ key: encodeBackendKey(id, slot), value });
       }
+      const members = protocol === 'udp' ? backends.map((backend) => encodeMember(id, backend)) : [];
+      changes.membersPut.push(...members.map((member) => ({ key: member, value: isMember })));
       changes.frontendsPut.push({ key, value: encodeTarget(id, backends.length) });
-      this.#lists.set(text, { id, count: backends.length });
+      this.#lists.set(text, { id, count: backends.length, members });
     }
     return changes;
   }

@@ -5,103 +5,70 @@
 import { createBlockBuilder, type BlockBuilder } from '#native/bpf/block.ts';
 import type { Instruction } from '#native/bpf/instruction.ts';
 import {
+  context,
+  contextOffset,
+  createStorage,
+  frontendOnStack,
+  goOn,
+  lookUp,
+  replaceAddress,
+  storageOf,
+  storeFrontend,
+  wordsOf,
+} from './socket-context.ts';
+import {
   backendKey,
   backendValue,
   frontendKey,
   frontendValue,
   peerValue,
+  protocolNumbers,
   socketMaps,
-  tcp,
 } from './socket-layout.ts';
 
-/** struct bpf_sock_addr (linux/bpf.h): addresses and port in the network's order, the port in the lower half of its word. */
-const contextOffset = { ip4: 4, ip6: 8, port: 24, protocol: 36, socket: 64 } as const;
+/** Below the frontend on the stack. */
+const backendOnStack = frontendOnStack - backendKey.bytes;
 
-/** The first of what is on the stack, below r10. */
-const stack = { frontend: -24, backend: -32 } as const;
-
-const mapped = 0xffff_0000; // The third word of ::ffff:a.b.c.d as it is loaded: bytes 00 00 ff ff
-
-const context = 6;
 const list = 7;
 const count = 8;
 const peers = 9;
-
-/** Words of an address of 16 bytes that are in the context, with their places there. */
-function wordsOf(family: 4 | 6): readonly { readonly at: number; readonly from: number }[] {
-  if (family === 4) return [{ at: 12, from: contextOffset.ip4 }];
-  return [0, 4, 8, 12].map((at) => ({ at, from: contextOffset.ip6 + at }));
-}
 
 /** connect(2) of either family. A socket of IPv6 that connects to ::ffff:a.b.c.d is asked as one of IPv6, and finds the same frontends. */
 export function compileConnect(family: 4 | 6): readonly Instruction[] {
   const b = createBlockBuilder();
   b.move(context, 1);
   b.load(2, context, contextOffset.protocol);
-  b.unlessEqual(2, tcp, 'go on');
-  b.storeValue(10, stack.frontend, 0, 8);
-  b.storeValue(10, stack.frontend + 8, mapped, 4);
-  for (const { at, from } of wordsOf(family)) {
-    b.load(2, context, from);
-    b.store(10, stack.frontend + at, 2, 4);
-  }
-  b.load(2, context, contextOffset.port);
-  b.store(10, stack.frontend + frontendKey.port, 2, 2);
-  b.storeValue(10, stack.frontend + frontendKey.protocol, tcp, 2);
-  lookUp(b, socketMaps.frontends.name, stack.frontend);
+  b.unlessEqual(2, protocolNumbers.tcp, 'go on');
+  storeFrontend(b, family, protocolNumbers.tcp);
+  lookUp(b, socketMaps.frontends.name, frontendOnStack, 'go on');
   b.load(list, 0, frontendValue.id);
   b.load(count, 0, frontendValue.count);
   b.jumpIf(count, '==', { value: 0 }, 'go on');
   b.call('get_prandom_u32');
   b.modulo(0, count);
-  b.store(10, stack.backend + backendKey.id, list, 4);
-  b.store(10, stack.backend + backendKey.slot, 0, 4);
-  lookUp(b, socketMaps.backends.name, stack.backend); // Gone in this moment: Service rules have it.
+  b.store(10, backendOnStack + backendKey.id, list, 4);
+  b.store(10, backendOnStack + backendKey.slot, 0, 4);
+  lookUp(b, socketMaps.backends.name, backendOnStack, 'go on'); // Gone in this moment: Service rules have it.
   b.move(list, 0);
   rememberPeer(b);
-  for (const { at, from } of wordsOf(family)) {
-    b.load(2, list, backendValue.address + at);
-    b.store(context, from, 2, 4);
-  }
-  b.load(2, list, backendValue.port);
-  b.store(context, contextOffset.port, 2, 4);
-  b.label('go on');
-  b.set(0, 1);
-  b.exit();
+  replaceAddress(b, family, list, backendValue);
+  goOn(b);
   return b.build();
 }
 
-function lookUp(b: BlockBuilder, map: string, key: number): void {
-  b.loadMap(1, map);
-  b.move(2, 10);
-  b.add(2, key);
-  b.call('map_lookup_elem');
-  b.jumpIf(0, '==', { value: 0 }, 'go on');
-}
-
-/** BPF_SK_STORAGE_GET_F_CREATE: kept with the socket. Without memory for it, getpeername() tells the backend. */
-const create = 1;
-
-function storageOf(b: BlockBuilder, flags: number, otherwise: string): void {
-  b.load(2, context, contextOffset.socket, 8);
-  b.loadMap(1, socketMaps.peers.name);
-  b.set(3, 0);
-  b.set(4, flags);
-  b.call('sk_storage_get');
-  b.jumpIf(0, '==', { value: 0 }, otherwise);
-}
-
+/** Without memory for it, getpeername() tells the backend. */
 function rememberPeer(b: BlockBuilder): void {
-  storageOf(b, create, 'connect');
+  storageOf(b, 'peers', createStorage);
+  b.jumpIf(0, '==', { value: 0 }, 'connect');
   for (let at = 0; at < 16; at += 4) {
     b.load(2, list, backendValue.address + at);
     b.store(0, peerValue.backend + at, 2, 4);
-    b.load(2, 10, stack.frontend + at);
+    b.load(2, 10, frontendOnStack + at);
     b.store(0, peerValue.frontend + at, 2, 4);
   }
   b.load(2, list, backendValue.port);
   b.store(0, peerValue.backendPort, 2, 4);
-  b.load(2, 10, stack.frontend + frontendKey.port, 2);
+  b.load(2, 10, frontendOnStack + frontendKey.port, 2);
   b.store(0, peerValue.frontendPort, 2, 4);
   b.label('connect');
 }
@@ -110,7 +77,8 @@ function rememberPeer(b: BlockBuilder): void {
 export function compileGetPeerName(family: 4 | 6): readonly Instruction[] {
   const b = createBlockBuilder();
   b.move(context, 1);
-  storageOf(b, 0, 'go on');
+  storageOf(b, 'peers', 0);
+  b.jumpIf(0, '==', { value: 0 }, 'go on');
   b.move(peers, 0);
   for (const { at, from } of wordsOf(family)) {
     b.load(2, context, from);
@@ -120,14 +88,7 @@ export function compileGetPeerName(family: 4 | 6): readonly Instruction[] {
   b.load(2, context, contextOffset.port);
   b.load(3, peers, peerValue.backendPort);
   b.jumpIf(2, '!=', { register: 3 }, 'go on');
-  for (const { at, from } of wordsOf(family)) {
-    b.load(2, peers, peerValue.frontend + at);
-    b.store(context, from, 2, 4);
-  }
-  b.load(2, peers, peerValue.frontendPort);
-  b.store(context, contextOffset.port, 2, 4);
-  b.label('go on');
-  b.set(0, 1);
-  b.exit();
+  replaceAddress(b, family, peers, { address: peerValue.frontend, port: peerValue.frontendPort });
+  goOn(b);
   return b.build();
 }
