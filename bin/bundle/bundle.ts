@@ -43,7 +43,7 @@ function isAsItWas(root: string, [path, size, changedAt]: BundleSource): boolean
 }
 
 export function sourceAt(root: string, path: string): BundleSource {
-  const { size, mtimeMs } = statSync(join(root, path));
+  const { size, mtimeMs } = statSync(`${root}/${path}`); // Of 1,400, to join them would take as long again.
   return [path, size, Math.floor(mtimeMs / 1000)];
 }
 

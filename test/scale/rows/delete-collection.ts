@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { configMapNumber, inParallel, startLoaded } from '#test/scale/api-load.ts';
+import { configMapNumber, deleteAll, inParallel, startLoaded } from '#test/scale/api-load.ts';
 import type { ScaleRow } from '#test/scale/row.ts';
 import { measureTurns } from '#test/scale/turn-meter.ts';
 
@@ -20,10 +20,7 @@ export const deleteCollection: ScaleRow = {
     const before = sizeNow();
     let answer = 0;
     const cost = await measureTurns(async () => {
-      const request = { method: 'DELETE', path, headers: {}, stream: true };
-      const { body } = await test.server.transport().request(request);
-      if (body instanceof Uint8Array) answer = body.byteLength;
-      else for await (const piece of body) answer += piece.byteLength;
+      answer = await deleteAll(test, path);
     });
     return {
       operations: size,

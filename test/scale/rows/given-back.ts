@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { giveMemoryBack } from '#bin/program/give-memory-back.ts';
-import { configMapNumber, inParallel, startLoaded } from '#test/scale/api-load.ts';
+import { configMapNumber, deleteAll, inParallel, startLoaded } from '#test/scale/api-load.ts';
 import type { ScaleRow } from '#test/scale/row.ts';
 import { measureTurns } from '#test/scale/turn-meter.ts';
 
@@ -29,7 +29,7 @@ export const givenBack: ScaleRow = {
     await inParallel(size, (index) => test.make(path, configMapNumber(index)));
     const full = { memory: memory(), store: store() };
     const cost = await measureTurns(async () => {
-      await test.call('DELETE', path);
+      await deleteAll(test, path);
       if (size > quickMax) await sleep(waitMs);
     });
     const also = {
