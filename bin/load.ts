@@ -8,23 +8,19 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify, stripVTControlCharacters } from 'node:util';
 
-import { describeError } from '#base/errors.ts';
+import { systemClock } from '#base/clock.ts';
+import { describeError, isPodwrightError } from '#base/errors.ts';
 import { fileOfBundle } from './bundle/bundle.ts';
 import { repositoryRoot } from './paths.ts';
 import { nodeOptionSets } from './program/program.ts';
 
+/** Times of files are compared by whole seconds. */
+const sourcesRestMs = 1_500;
+
 const run = promisify(execFile);
 
 export async function runLoad(): Promise<void> {
-  if (fileOfBundle(repositoryRoot, 'main') === undefined) {
-    try {
-      const { writeBundle } = await import('./bundle/write-bundle.ts');
-      await writeBundle(repositoryRoot);
-    } catch (error) {
-      const problem = stripVTControlCharacters(describeError(error));
-      console.error(`podwright: ${problem}; programs start from their sources, which takes longer`);
-    }
-  }
+  if (fileOfBundle(repositoryRoot, 'main') === undefined) await makeBundle();
   const program = join(repositoryRoot, 'bin', 'podwright.ts');
   const loads = nodeOptionSets().map((options) =>
     run(process.execPath, [
@@ -36,6 +32,20 @@ export async function runLoad(): Promise<void> {
     ]),
   );
   await Promise.all(loads);
+}
+
+async function makeBundle(): Promise<void> {
+  try {
+    const { writeBundle } = await import('./bundle/write-bundle.ts');
+    await writeBundle(repositoryRoot).catch(async (error: unknown) => {
+      if (!isPodwrightError(error, 'E_CONFLICT')) throw error;
+      await systemClock.sleep(sourcesRestMs); // Of a checkout that has just been made.
+      await writeBundle(repositoryRoot);
+    });
+  } catch (error) {
+    const problem = stripVTControlCharacters(describeError(error));
+    console.error(`podwright: ${problem}; programs start from their sources, which takes longer`);
+  }
 }
 
 /** In a process that has the options. */

@@ -8,7 +8,8 @@ import { describe, expect, it } from 'vitest';
 
 import { removeTree } from '#native/fs/remove-tree.ts';
 import { bundlesDirectory, fileOfBundle, indexName } from './bundle.ts';
-import { quickToLoad, writeBundle } from './write-bundle.ts';
+import { quickToLoad } from './bundle-sources.ts';
+import { writeBundle } from './write-bundle.ts';
 
 const run = promisify(execFile);
 

@@ -1,32 +1,20 @@
 import { createHash } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
-import { rolldown, type Plugin } from 'rolldown';
+import { join, relative } from 'node:path';
 
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { bundleSources, isOurs, type BundledFile } from './bundle-sources.ts';
 import { bundlesDirectory, indexName, packagesOf, sourceAt, type BundleIndex } from './bundle.ts';
 
-/** What a bundle is entered by. The threads come with it: whoever starts one names its file. */
-const entry = join('bin', 'main.ts');
-
 /** Packages that look for files beside their own. */
-const leftOut: readonly RegExp[] = [/^koffi$/, /^rolldown$/];
-
-/** They have the words that are replaced. */
-const bundlers: ReadonlySet<string> = new Set([
-  'bin/bundle/write-bundle.ts',
-  'cni-plugins/program/bundle.ts',
-]);
+const leftOut: ReadonlySet<string> = new Set(['koffi', 'rolldown']);
 
 /** Processes that run go on loading from the bundle that they began with. */
 const keptBefore = 2;
 
 /** For every user of the machine, as the packages are. */
 const modes = { directory: 0o755, file: 0o644 };
-
-/** From a file of a bundle to the repository's root. */
-const upToRoot = '../../..';
 
 /**
  * Makes all that `bin/main.ts` may load anew, in a directory named after what is in it. Who starts meanwhile has the bundle before,
@@ -40,7 +28,12 @@ export async function writeBundle(root: string): Promise<void> {
   await mkdir(bundles, { recursive: true });
   const draft = await mkdtemp(join(bundles, 'draft-'));
   try {
-    const files = await bundle(root);
+    const files = await bundleSources({
+      root,
+      entries: { main: join('bin', 'main.ts') },
+      upToRoot: relative(draft, root),
+      isLeftOut: (name) => leftOut.has(name),
+    });
     for (const { name, text } of files) await writeFile(join(draft, name), text);
     const sources = sourcesOf(files, root).map((path) => sourceAt(root, path));
     const changed = sources.find(([, , changedAt]) => changedAt >= startedAt);
@@ -59,77 +52,6 @@ export async function writeBundle(root: string): Promise<void> {
     await rm(draft, { recursive: true, force: true });
   }
 }
-
-interface BundledFile {
-  readonly name: string;
-  readonly text: string;
-  /** Whole paths, and names of what the bundler made up. */
-  readonly sources: readonly string[];
-}
-
-async function bundle(root: string): Promise<readonly BundledFile[]> {
-  await using build = await rolldown({
-    cwd: root,
-    input: { main: join(root, entry) },
-    platform: 'node',
-    external: [...leftOut],
-    plugins: [placesIn(root)],
-    treeshake: false,
-  });
-  const { output } = await build.generate({ format: 'esm', entryFileNames: '[name].js', comments: false });
-  const chunks = output.filter((chunk) => chunk.type === 'chunk');
-  return chunks.map(({ fileName, code, moduleIds }) => ({
-    name: fileName,
-    text: quickToLoad(code),
-    sources: moduleIds,
-  }));
-}
-
-const threadAddress = /\bnew URL\('(\.\/[\w.-]+\.ts)', import\.meta\.url\)/g;
-
-/** Sources go on finding what is beside them, and the threads that they start are of the bundle. */
-function placesIn(root: string): Plugin {
-  return {
-    name: 'places',
-    transform(code, id) {
-      const path = relative(root, id);
-      if (!isOurs(id, root) || bundlers.has(path) || !code.includes('import.meta')) return null;
-      return code
-        .replaceAll(threadAddress, (_address, file: string) => {
-          const thread = this.emitFile({ type: 'chunk', id: join(dirname(id), file) });
-          return `new URL(import.meta.ROLLUP_FILE_URL_${thread})`;
-        })
-        .replaceAll(/\bimport\.meta\.dirname\b/g, `(import.meta.dirname + '/${upToRoot}/${dirname(path)}')`)
-        .replaceAll(/\bimport\.meta\.url\b/g, `new URL('${upToRoot}/${path}', import.meta.url).href`)
-        .replaceAll(/\bimport\.meta\.main\b/g, 'false');
-    },
-  };
-}
-
-const builtinImport = /^import ([^;]+?) from "(node:[\w/]+)";$/gm;
-const notAscii = /[^\0-\x7f]/g;
-
-/**
- * Node's own modules as `require` gives them: an import of all that they export has it load what few need (of node:http its clients
- * of the web, 150 ms). And no letter that would have V8 keep a file in two bytes for each. Pure.
- */
-export function quickToLoad(code: string): string {
-  return code
-    .replaceAll(builtinImport, (_line, names: string, module: string) => renderBuiltin(names, module))
-    .replaceAll(notAscii, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
-}
-
-/** `a, { b as c }` of a module of Node's, as constants. */
-function renderBuiltin(names: string, module: string): string {
-  const [, own, named] = /^(?:(?:\* as )?([\w$]+))?(?:, )?(\{.*\})?$/.exec(names) ?? [];
-  const from = `globalThis.process.getBuiltinModule(${JSON.stringify(module)})`;
-  const constants = [own, named?.replaceAll(' as ', ': ')].filter((name) => name !== undefined);
-  return constants.map((name) => `const ${name} = ${from};`).join(' ');
-}
-
-/** No package's file, and none that the bundler made up: their names begin with a null byte. */
-const isOurs = (id: string, root: string): boolean =>
-  id.startsWith(`${root}/`) && !id.startsWith(join(root, 'node_modules/'));
 
 function sourcesOf(files: readonly BundledFile[], root: string): readonly string[] {
   const ids = files.flatMap(({ sources }) => sources).filter((id) => isOurs(id, root));

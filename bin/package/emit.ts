@@ -13,11 +13,15 @@ import {
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
+import { bundleSources } from '#bin/bundle/bundle-sources.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { importsOf, isShipped, rewriteNames, toJavaScript } from './rewrite.ts';
 
 /** What is imported by its name. */
 export const entries: readonly string[] = ['client/public', 'test/environment/public'];
+
+/** Below the package. */
+const bundleFolder = 'bundle';
 
 const folders = [
   ...[
@@ -36,13 +40,14 @@ const folders = [
 ];
 
 /** Makes the package's files in `target`, whole or not at all. */
-export function emitPackage(target: string, root: string = repositoryRoot): void {
+export async function emitPackage(target: string, root: string = repositoryRoot): Promise<void> {
   mkdirSync(dirname(target), { recursive: true });
   const draft = mkdtempSync(`${target}.draft-`);
   try {
     for (const folder of folders) for (const file of filesIn(root, folder)) emitFile(root, draft, file);
     emitDeclarations(root, draft);
     writeFileSync(join(draft, 'package.json'), renderScope(readFileSync(join(root, 'package.json'), 'utf8')));
+    await emitBundle(draft);
     const busybox = join('build', 'busybox'); // The demo image of `up` is made of it.
     if (existsSync(join(root, busybox))) copy(root, draft, busybox);
     remove(target);
@@ -65,6 +70,22 @@ function emitFile(root: string, target: string, file: string): void {
     return;
   }
   write(join(target, file.replace(/\.ts$/, '.js')), toJavaScript(readFileSync(join(root, file), 'utf8')));
+}
+
+/** In place of what is entered stands where that is in the bundle. What is read as text, or by its own path, stays beside it. */
+async function emitBundle(target: string): Promise<void> {
+  const entered = [...entries, 'bin/main'].map((path) => [path.replaceAll('/', '-'), `${path}.js`] as const);
+  const files = await bundleSources({
+    root: target,
+    entries: Object.fromEntries(entered),
+    upToRoot: '..',
+    isLeftOut: (name) => /^[\w@]/.test(name), // Packages are those that npm installs.
+  });
+  for (const { name, text } of files) write(join(target, bundleFolder, name), text);
+  for (const [name, path] of entered) {
+    const file = relative(dirname(path), join(bundleFolder, `${name}.js`));
+    write(join(target, path), `export * from '${file}';\n`);
+  }
 }
 
 /** Of what the entries show, and of what that shows: nobody is to see the rest. */
@@ -128,4 +149,4 @@ function write(path: string, text: string): void {
   writeFileSync(path, text);
 }
 
-if (import.meta.main) emitPackage(join(repositoryRoot, 'build', 'package'));
+if (import.meta.main) await emitPackage(join(repositoryRoot, 'build', 'package'));
