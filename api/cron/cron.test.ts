@@ -117,6 +117,11 @@ describe('time zones', () => {
     ['Mars/Base', 'unknown time zone Mars/Base'],
     ['+01', 'unknown time zone +01'],
     ['../etc', 'unknown time zone ../etc'],
+    ['europe/berlin', 'unknown time zone europe/berlin'],
+    ['utc', 'unknown time zone utc'],
+    ['US/Eastern', undefined],
+    ['Etc/GMT+1', undefined],
+    ['America/Port-au-Prince', undefined],
   ])('timeZoneError(%j)', (name, want) => {
     expect(timeZoneError(name)).toBe(want);
   });

@@ -10,7 +10,7 @@ export function timeZoneError(name: string): string | undefined {
   // Intl takes offsets (`+01`) too.
   const isName =
     /^[A-Za-z]/.test(name) && name.split('/').every((part) => /^(?![-.])[\w.+-]{1,14}$/.test(part));
-  return isName && hasFormatter(name) ? undefined : `unknown time zone ${name}`;
+  return isName && isAsWritten(name) ? undefined : `unknown time zone ${name}`;
 }
 
 /** How far the clocks of a zone are ahead of UTC at `atMs` (milliseconds since the epoch), in milliseconds. @throws RangeError for no zone */
@@ -53,10 +53,10 @@ function formatterOf(zone: string): Intl.DateTimeFormat {
   return formatter;
 }
 
-function hasFormatter(zone: string): boolean {
+/** Zones are files to Go, whose names have one case; here a name of any case is one, and is told as it is written. */
+function isAsWritten(zone: string): boolean {
   try {
-    formatterOf(zone);
-    return true;
+    return new Temporal.ZonedDateTime(0n, zone).timeZoneId === zone;
   } catch (error) {
     if (error instanceof RangeError) return false;
     throw error;

@@ -103,6 +103,11 @@ export function duplicateField(field: string, value: unknown): FieldError {
   return note({ type: 'Duplicate', field, value, detail: '' });
 }
 
+/** The struct is there already, as `goStruct` shows it. */
+export function duplicateStruct(field: string, shown: string): FieldError {
+  return note({ type: 'Duplicate', field, shown, detail: '' });
+}
+
 /** A value that refers to nothing. */
 export function notFoundField(field: string, value: unknown, detail = ''): FieldError {
   return note({ type: 'NotFound', field, value, detail });

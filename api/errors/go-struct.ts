@@ -20,7 +20,11 @@ export type GoShape =
   | 'PodFailurePolicy'
   | 'PodFailurePolicyRule'
   | 'OnExitCodes'
-  | 'OnPodConditions';
+  | 'OnPodConditions'
+  | 'Toleration'
+  | 'Taint'
+  | 'NodeAddress'
+  | 'ServicePort';
 
 /**
  * Structs that stand as values in messages. kube-apiserver writes them as its internal types: names as in Go, in the order of the
@@ -56,6 +60,31 @@ const shapes: Readonly<Record<GoShape, readonly Member[]>> = {
   Capabilities: [
     ['Add', null],
     ['Drop', null],
+  ],
+  Toleration: [
+    ['Key', ''],
+    ['Operator', ''],
+    ['Value', ''],
+    ['Effect', ''],
+    ['TolerationSeconds', null],
+  ],
+  Taint: [
+    ['Key', ''],
+    ['Value', ''],
+    ['Effect', ''],
+    ['TimeAdded', null],
+  ],
+  NodeAddress: [
+    ['Type', ''],
+    ['Address', ''],
+  ],
+  ServicePort: [
+    ['Name', ''],
+    ['Protocol', ''],
+    ['AppProtocol', null],
+    ['Port', 0],
+    ['TargetPort', 0],
+    ['NodePort', 0],
   ],
   PodIP: [['IP', '', 'ip']],
   NodeSelectorTerm: [

@@ -86,18 +86,21 @@ function finalizerErrors(
   ];
 }
 
+/** What is said of one owner has no index (ValidateOwnerReferences). */
 function ownerErrors(owners: readonly JsonObject[]): readonly FieldError[] {
-  const errors = owners.flatMap((owner, index) => {
-    const path = `metadata.ownerReferences[${index}]`;
-    return ['apiVersion', 'kind', 'name', 'uid']
-      .filter((field) => stringOf(owner[field]) === '')
-      .map((field) =>
-        invalidField(
-          `${path}.${field}`,
-          '',
-          `${field === 'apiVersion' ? 'version' : field} must not be empty`,
-        ),
-      );
+  const path = 'metadata.ownerReferences';
+  const errors = owners.flatMap((owner) => {
+    const [apiVersion, kind] = [stringOf(owner['apiVersion']), stringOf(owner['kind'])];
+    const empty = ['kind', 'name', 'uid'].filter((name) => stringOf(owner[name]) === '');
+    return [
+      ...(versionOf(apiVersion) === ''
+        ? [invalidField(`${path}.apiVersion`, apiVersion, 'version must not be empty')]
+        : []),
+      ...empty.map((name) => invalidField(`${path}.${name}`, '', `${name} must not be empty`)),
+      ...(apiVersion === 'v1' && kind === 'Event'
+        ? [invalidField(path, owner, '/v1, Kind=Event is disallowed from being an owner')]
+        : []),
+    ];
   });
   const controllers = owners.filter((owner) => owner['controller'] === true);
   if (controllers.length < 2) return errors;
@@ -105,5 +108,11 @@ function ownerErrors(owners: readonly JsonObject[]): readonly FieldError[] {
     (owner) => `${stringOf(at(owner, 'kind'))}/${stringOf(at(owner, 'name'))}`,
   );
   const detail = `Only one reference can have Controller set to true. Found "true" in references for ${first} and ${second}`;
-  return [...errors, invalidField('metadata.ownerReferences', owners, detail)];
+  return [...errors, invalidField(path, owners, detail)];
+}
+
+/** Of `group/version`, or a version of the group without a name; none where it is neither (ParseGroupVersion). */
+function versionOf(apiVersion: string): string {
+  const [first = '', second, ...more] = apiVersion.split('/');
+  return more.length > 0 ? '' : (second ?? first);
 }

@@ -1,11 +1,13 @@
 import {
   duplicateField,
+  duplicateStruct,
   forbiddenField,
   invalidField,
   notSupportedField,
   requiredField,
   type FieldError,
 } from '#api/errors/field-error.ts';
+import { goStruct } from '#api/errors/go-struct.ts';
 import { at, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import {
@@ -57,7 +59,8 @@ function portsErrors(spec: JsonObject): readonly FieldError[] {
     names.add(name);
     const { protocol, port: number } = port;
     const key = `${String(protocol)}/${String(number)}`;
-    if (keys.has(key)) errors.push(duplicateField(field, { protocol, port: number }));
+    if (keys.has(key))
+      errors.push(duplicateStruct(field, goStruct('ServicePort', { protocol, port: number })));
     keys.add(key);
     const nodePort = `${String(protocol)}/${String(port['nodePort'])}`;
     if (numberOf(port['nodePort']) !== 0 && nodePorts.has(nodePort))

@@ -29,6 +29,9 @@ const nothing = 'a null labelSelector results in matching no pod';
 const env = (...list: readonly Spec[]): JsonObject =>
   withContainer({ env: list.map((variable) => ({ name: 'A', ...variable })) });
 
+const ambiguous = (value: string, network: string, address: string): string =>
+  `CIDR value "${value}" is ambiguous in this context (should be "${network}" or "${address}"?)`;
+
 /** As pkg/api of Kubernetes 1.36 says it. */
 const rows: readonly (readonly [kind: string, name: string, object: JsonObject, want: readonly string[]])[] =
   [
@@ -223,6 +226,68 @@ const rows: readonly (readonly [kind: string, name: string, object: JsonObject, 
       },
       [
         'spec.volumeClaimTemplates[0].spec.resources.requests[storage]: fractional byte value "500m" is invalid, must be an integer',
+      ],
+    ],
+    [
+      'v1 Service',
+      'source ranges with bits beyond the prefix, a mapped one and one not canonical',
+      service({
+        type: 'LoadBalancer',
+        loadBalancerSourceRanges: ['10.0.0.1/8', '::ffff:1.2.3.0/120', 'FD00::/8', 'fd00::1/8', '10.0.0.0/8'],
+      }),
+      [
+        `spec.loadBalancerSourceRanges[0]: ${ambiguous('10.0.0.1/8', '10.0.0.0/8', '10.0.0.1/32')}`,
+        'spec.loadBalancerSourceRanges[1]: non-standard CIDR value "::ffff:1.2.3.0/120" will be considered invalid in a future Kubernetes release: use "1.2.3.0/120"',
+        'spec.loadBalancerSourceRanges[2]: IPv6 CIDR value "FD00::/8" should be in RFC 5952 canonical format ("fd00::/8")',
+        `spec.loadBalancerSourceRanges[3]: ${ambiguous('fd00::1/8', 'fd00::/8', 'fd00::1/128')}`,
+      ],
+    ],
+    [
+      'networking.k8s.io/v1 NetworkPolicy',
+      'blocks with bits beyond the prefix',
+      {
+        metadata: { name: 'n' },
+        spec: {
+          ingress: [
+            { from: [{ podSelector: {} }, { ipBlock: { cidr: '10.0.0.1/8', except: ['10.1.0.1/16'] } }] },
+          ],
+          egress: [{ to: [{ ipBlock: { cidr: 'fd00::1/8' } }, { ipBlock: { cidr: 'fd00::/8' } }] }],
+        },
+      },
+      [
+        `spec.ingress[0].from[1].ipBlock.cidr: ${ambiguous('10.0.0.1/8', '10.0.0.0/8', '10.0.0.1/32')}`,
+        `spec.ingress[0].from[1].ipBlock.except[0]: ${ambiguous('10.1.0.1/16', '10.1.0.0/16', '10.1.0.1/32')}`,
+        `spec.egress[0].to[0].ipBlock.cidr: ${ambiguous('fd00::1/8', 'fd00::/8', 'fd00::1/128')}`,
+      ],
+    ],
+    [
+      'discovery.k8s.io/v1 EndpointSlice',
+      'addresses not canonical',
+      {
+        metadata: { name: 'e' },
+        addressType: 'IPv6',
+        endpoints: [{ addresses: ['fd00::1'] }, { addresses: ['FD00::1'] }],
+      },
+      [
+        'endpoints[1].addresses[0]: IPv6 address "FD00::1" should be in RFC 5952 canonical format ("fd00::1")',
+      ],
+    ],
+    [
+      'discovery.k8s.io/v1 EndpointSlice',
+      'names, which are no addresses',
+      { metadata: { name: 'e' }, addressType: 'FQDN', endpoints: [{ addresses: ['a.b'] }] },
+      [],
+    ],
+    [
+      'v1 Endpoints',
+      'addresses not canonical, or mapped',
+      {
+        metadata: { name: 'e' },
+        subsets: [{ addresses: [{ ip: 'FD00::1' }], notReadyAddresses: [{ ip: '::ffff:1.2.3.4' }] }],
+      },
+      [
+        'subsets[0].addresses[0].ip: IPv6 address "FD00::1" should be in RFC 5952 canonical format ("fd00::1")',
+        'subsets[0].notReadyAddresses[0].ip: non-standard IP address "::ffff:1.2.3.4" will be considered invalid in a future Kubernetes release: use "1.2.3.4"',
       ],
     ],
     ['v1 Service', 'a healthy one', service({}), []],

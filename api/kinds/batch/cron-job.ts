@@ -5,6 +5,7 @@ import { cronJobCells } from '#api/table/workload.ts';
 import { jobWarnings } from '#api/warnings/job.ts';
 import { validateCronJob } from '#api/validation/batch.ts';
 import { dnsSubdomain, type Format } from '#api/validation/format.ts';
+import { conditionDefaults } from './job.ts';
 
 /** CronJobs leave room for what is appended to the names of their Jobs. */
 const cronJobName: Format = (text) =>
@@ -18,6 +19,7 @@ export const cronJobRules: KindRules = {
     ['spec.suspend', false],
     ['spec.successfulJobsHistoryLimit', 3],
     ['spec.failedJobsHistoryLimit', 1],
+    conditionDefaults('spec.jobTemplate.spec'),
   ],
   podSpec: { path: 'spec.jobTemplate.spec.template.spec', isTemplate: true },
   warnings: (cronJob, old) => jobWarnings(cronJob, old, 'spec.jobTemplate.spec'),

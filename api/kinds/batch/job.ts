@@ -8,6 +8,11 @@ import { jobLabels, validateJob, validateJobUpdate } from '#api/validation/batch
 import { validateJobStatus } from '#api/validation/job-status.ts';
 import { jobWarnings } from '#api/warnings/job.ts';
 
+/** What a Job is given also within a CronJob (generated defaults go into each type that has some of its own). */
+export function conditionDefaults(spec: string): DefaultRule {
+  return [`${spec}.podFailurePolicy.rules[].onPodConditions[].status`, 'True'];
+}
+
 const jobDefaults: readonly DefaultRule[] = [
   // Both unset means one pod that has to succeed; completions alone means a fixed count, one at a time.
   ['spec.completions', (job) => (job['parallelism'] === undefined ? 1 : undefined)],
@@ -20,7 +25,7 @@ const jobDefaults: readonly DefaultRule[] = [
     'spec.podReplacementPolicy',
     (job) => (job['podFailurePolicy'] === undefined ? 'TerminatingOrFailed' : 'Failed'),
   ],
-  ['spec.podFailurePolicy.rules[].onPodConditions[].status', 'True'],
+  conditionDefaults('spec'),
 ];
 
 /** Rules of Jobs. */

@@ -3,6 +3,7 @@ import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { endpointsCells } from '#api/table/core.ts';
 import { validateEndpoints, validateEndpointsUpdate } from '#api/validation/endpoints.ts';
+import { endpointsWarnings } from '#api/warnings/address.ts';
 
 /** Rules of Endpoints. */
 export const endpointsRules: KindRules = {
@@ -13,6 +14,7 @@ export const endpointsRules: KindRules = {
   tracksGeneration: false,
   validate: validateEndpoints,
   validateUpdate: validateEndpointsUpdate,
+  warnings: endpointsWarnings,
   createdByUpdate: true,
   cells: (object, now) => endpointsCells(typed(object), now),
 };

@@ -1,11 +1,12 @@
 import {
-  duplicateField,
+  duplicateStruct,
   forbiddenField,
   invalidField,
   notSupportedField,
   requiredField,
   type FieldError,
 } from '#api/errors/field-error.ts';
+import { goStruct } from '#api/errors/go-struct.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, equalJson, isObject, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { familiesOf, looseCidrErrors } from '#api/validation/parts/cidr.ts';
@@ -57,7 +58,7 @@ export function validateNodeStatus(node: JsonObject): readonly FieldError[] {
     ...resourceErrors(node),
     ...addresses.flatMap((address, index) =>
       when(told.indexOf(told[index] ?? '') < index, () =>
-        duplicateField(`status.addresses[${index}]`, address),
+        duplicateStruct(`status.addresses[${index}]`, goStruct('NodeAddress', address)),
       ),
     ),
     ...['assigned', 'active', 'lastKnownGood'].flatMap((name) => {
@@ -87,7 +88,7 @@ export function taintErrors(node: JsonObject): readonly FieldError[] {
         ? [requiredField(`${path}.effect`)]
         : when(!effects.includes(effect), () => notSupportedField(`${path}.effect`, effect, effects))),
       ...when(isRepeated, () => ({
-        ...duplicateField(path, taint),
+        ...duplicateStruct(path, goStruct('Taint', taint)),
         detail: 'taints must be unique by key and effect pair',
       })),
     ];

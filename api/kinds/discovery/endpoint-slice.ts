@@ -4,6 +4,7 @@ import type { KindRules } from '#api/kinds/rules.ts';
 import { endpointSliceCells } from '#api/table/core.ts';
 import { immutable } from '#api/validation/field.ts';
 import { validateEndpointSlice } from '#api/validation/endpoints.ts';
+import { endpointSliceWarnings } from '#api/warnings/address.ts';
 
 /** Rules of EndpointSlices. */
 export const endpointSliceRules: KindRules = {
@@ -14,5 +15,6 @@ export const endpointSliceRules: KindRules = {
   ],
   validate: validateEndpointSlice,
   validateUpdate: immutable('addressType'),
+  warnings: endpointSliceWarnings,
   cells: (object, now) => endpointSliceCells(typed(object), now),
 };

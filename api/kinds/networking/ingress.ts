@@ -1,3 +1,4 @@
+import { invalidField, type FieldError } from '#api/errors/field-error.ts';
 import { at, listOf, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
 import { inert } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
@@ -12,9 +13,10 @@ export const ingressRules: KindRules = {
   effect: inert('for an ingress controller, which Kubernetes does not bring either'),
   storageFolder: 'ingress',
   validate: validateIngress,
+  validateCreate: classErrors,
   warnings: (ingress, old) =>
-    old === undefined && at(ingress, ['metadata', 'annotations', 'kubernetes.io/ingress.class']) !== undefined
-      ? [`annotation "kubernetes.io/ingress.class" is deprecated, please use 'spec.ingressClassName' instead`]
+    old === undefined && classAnnotationOf(ingress) !== undefined
+      ? [`annotation "${classAnnotation}" is deprecated, please use 'spec.ingressClassName' instead`]
       : [],
   cells: (ingress, now) => [
     nameOf(ingress),
@@ -25,6 +27,21 @@ export const ingressRules: KindRules = {
     ageOfObject(ingress, now),
   ],
 };
+
+/** What named the class before there was a field. */
+const classAnnotation = 'kubernetes.io/ingress.class';
+
+function classAnnotationOf(ingress: JsonObject): unknown {
+  return at(ingress, ['metadata', 'annotations', classAnnotation]);
+}
+
+/** A new one that names its class both ways names one (ValidateIngressCreate); the place is upstream's. */
+function classErrors(ingress: JsonObject): readonly FieldError[] {
+  const [given, field] = [classAnnotationOf(ingress), at(ingress, 'spec.ingressClassName')];
+  if (given === undefined || field === undefined || given === field) return [];
+  const detail = 'must match `ingressClassName` when both are specified';
+  return [invalidField(`annotations.${classAnnotation}`, given, detail)];
+}
 
 function ingressHosts(ingress: JsonObject): string {
   const hosts = objectsOf(at(ingress, 'spec.rules'))

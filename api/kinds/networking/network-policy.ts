@@ -5,6 +5,7 @@ import { formatLabelSelector, labelSelectorFromObject } from '#api/meta/selector
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
 import { validateNetworkPolicy } from '#api/validation/network-policy.ts';
+import { networkPolicyWarnings } from '#api/warnings/address.ts';
 
 /** Rules of NetworkPolicies. */
 export const networkPolicyRules: KindRules = {
@@ -15,6 +16,7 @@ export const networkPolicyRules: KindRules = {
     ['spec.policyTypes', (spec) => (listOf(spec['egress']).length > 0 ? ['Ingress', 'Egress'] : ['Ingress'])],
   ],
   validate: validateNetworkPolicy,
+  warnings: networkPolicyWarnings,
   cells: (policy, now) => [
     nameOf(policy),
     formatLabelSelector(labelSelectorFromObject(objectOf(at(policy, 'spec.podSelector')))) || none,

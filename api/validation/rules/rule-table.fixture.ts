@@ -49,6 +49,21 @@ export interface RuleTable {
   readonly none?: Readonly<Record<string, readonly string[]>>;
   /** What upstream asks of fields beside the rules, and we do not: reason to fields. */
   readonly lacks?: Readonly<Record<string, readonly string[]>>;
+  /** Where objects of other kinds are within, whose rules hold there. */
+  readonly parts?: readonly TablePart[];
+}
+
+/** The spec of another kind within objects of this one. */
+export interface TablePart {
+  readonly of: RuleTable;
+  /** Where its `spec` is: `spec.template.spec`. */
+  readonly at: string;
+  /** What is there beside the spec of the other's base. */
+  readonly beside?: Edits;
+  /** What of the other does not hold here: reason to fields, or `field: rule`. */
+  readonly not?: Readonly<Record<string, readonly string[]>>;
+  /** What is asked of what is around that spec. */
+  readonly rows?: readonly RuleRow[];
 }
 
 /** The kind that a table is about; of a subresource's objects as well. */
@@ -79,6 +94,49 @@ export function created(object: JsonObject): JsonObject {
   return kind.kind === 'Service' && serviceNeeds(settled).clusterIps.length > 0
     ? withServiceAllocation(settled, { clusterIps: ['10.96.0.1'] })
     : prepared;
+}
+
+/** The rules that the kinds within have, as rows about this one: those about objects that are made, whatever they are called. */
+export function rowsWithin(table: RuleTable): readonly RuleRow[] {
+  return (table.parts ?? []).flatMap((part) => {
+    const not = Object.values(part.not ?? {}).flat();
+    const isNot = ({ field, rule }: RuleRow): boolean =>
+      not.some((named) => named === `${field}: ${rule}` || covers(named, field));
+    const around = part.rows ?? [];
+    const all = { [part.at]: part.of.base['spec'], ...part.beside };
+    const within = [...part.of.rows, ...rowsWithin(part.of)]
+      .filter((row) => isWithinSpec(row) && !isNot(row))
+      .map((row) => ({
+        field: fieldOf(row.field, part),
+        rule: row.rule,
+        passes: { ...all, ...placedEdits(row.passes ?? {}, part) },
+        fails: { ...all, ...placedEdits(row.fails, part) },
+        message: [row.message].flat().map((message) => placed(message, part)),
+      }));
+    return [...around, ...within];
+  });
+}
+
+function covers(pattern: string, path: string): boolean {
+  return pattern.endsWith('.*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+}
+
+function isWithinSpec({ field, from, subresource, passes = {}, fails }: RuleRow): boolean {
+  const paths = [field, ...Object.keys(passes), ...Object.keys(fails)];
+  return from === undefined && subresource === undefined && paths.every((path) => /^spec\b/.test(path));
+}
+
+/** What is about `spec` there is about the place of the part here. */
+function placed(text: string, { at: place }: TablePart): string {
+  return text.replace(/^spec\b/, () => place);
+}
+
+function fieldOf(field: string, part: TablePart): string {
+  return placed(field, part).replaceAll(/\[\d+\]/g, '');
+}
+
+function placedEdits(edits: Edits, part: TablePart): Edits {
+  return Object.fromEntries(Object.entries(edits).map(([path, value]) => [placed(path, part), value]));
 }
 
 /** What is said of an object of the table that is made, or changed if the row says from what. */
@@ -167,14 +225,25 @@ export interface Coverage {
   readonly strange: readonly string[];
 }
 
+/** Fields without a rule, also those of the kinds within: what only a change of those is asked for has none here. */
+function noneOf(table: RuleTable): readonly string[] {
+  const within = (table.parts ?? []).flatMap((part) => {
+    const changing = part.of.rows.filter((row) => !isWithinSpec(row)).map(({ field }) => field);
+    const not = Object.values(part.not ?? {}).flat();
+    return [...not.map((named) => named.replace(/: .*/, '')), ...changing, ...noneOf(part.of)]
+      .filter((field) => /^spec\b/.test(field))
+      .map((field) => fieldOf(field, part));
+  });
+  return [...Object.values(table.none ?? {}).flat(), ...within];
+}
+
 /** Compares a table with the schema of its kind. */
 export function coverageOf(table: RuleTable): Coverage {
   const leaves = leafFields(kindOf(table));
-  const ruled = new Set(table.rows.map(({ field }) => field));
-  const without = Object.values(table.none ?? {}).flat();
+  const rows = [...table.rows, ...rowsWithin(table)];
+  const ruled = new Set(rows.map(({ field }) => field));
+  const without = noneOf(table);
   const lacking = Object.values(table.lacks ?? {}).flat();
-  const covers = (pattern: string, path: string): boolean =>
-    pattern.endsWith('.*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
   const isNone = ({ path, isFlag }: LeafField): boolean =>
     isFlag || without.some((pattern) => covers(pattern, path));
   const paths = leaves.map(({ path }) => path);
@@ -183,7 +252,7 @@ export function coverageOf(table: RuleTable): Coverage {
     paths.some((path) => covers(named, path) || path.startsWith(`${named}.`));
   const rest = leaves.filter(({ path }) => !ruled.has(path));
   return {
-    rules: table.rows.length,
+    rules: rows.length,
     fields: leaves.length,
     ruled: paths.filter((path) => ruled.has(path)),
     none: rest.filter(isNone).map(({ path }) => path),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { kinds } from '#api/schema/kinds.ts';
-import { answersTo, coverageOf, kindOf, type RuleTable } from './rule-table.fixture.ts';
+import { answersTo, coverageOf, kindOf, rowsWithin, type RuleTable } from './rule-table.fixture.ts';
 import { ruleTables } from './rule-tables.fixture.ts';
 
 const nameOf = ({ apiVersion, kind }: { readonly apiVersion: string; readonly kind: string }): string =>
@@ -18,6 +18,22 @@ describe.each(ruleTables.map((table) => ({ name: nameOf(table), table })))('rule
   it.each(table.rows.map((row) => ({ name: `${row.field}: ${row.rule}`, row })))('$name', ({ row }) => {
     expect(answersTo(table, row, row.passes ?? row.from ?? {})).toEqual([]);
     expect(answersTo(table, row, row.fails)).toEqual([row.message].flat().map(expected));
+  });
+
+  it.skipIf(table.parts === undefined)('has the rules of the kinds within', () => {
+    const rows = rowsWithin(table);
+    const answers = rows.map((row) => ({
+      row: `${row.field}: ${row.rule}`,
+      passes: answersTo(table, row, row.passes ?? {}),
+      fails: answersTo(table, row, row.fails),
+    }));
+    expect(answers).toEqual(
+      rows.map((row) => ({
+        row: `${row.field}: ${row.rule}`,
+        passes: [],
+        fails: [row.message].flat().map(expected),
+      })),
+    );
   });
 });
 
@@ -54,7 +70,7 @@ function renderTables(tables: readonly RuleTable[]): string {
     '',
     '## Fields without a rule',
     '',
-    ...tables.flatMap((table) => reasonLines(table, table.none)),
+    ...tables.flatMap((table) => [...partLines(table), ...reasonLines(table, table.none)]),
     '',
     '## Rules of kubernetes that are not there',
     '',
@@ -62,6 +78,15 @@ function renderTables(tables: readonly RuleTable[]): string {
     '',
     ...(missing.size === 0 ? [] : ['## Kinds without a table', '', [...missing].toSorted().join(', '), '']),
   ].join('\n');
+}
+
+/** Where the rules of other kinds hold, but for some of them. */
+function partLines(table: RuleTable): readonly string[] {
+  return (table.parts ?? []).map((part) => {
+    const but = Object.entries(part.not ?? {}).map(([reason, named]) => `${reason} (${named.join('; ')})`);
+    const rest = but.length === 0 ? '' : `; not ${but.join(', ')}`;
+    return `- **${nameOf(table)}**, what a ${nameOf(part.of)} has without: \`${part.at}.*\`${rest}`;
+  });
 }
 
 function reasonLines(table: RuleTable, reasons: RuleTable['none'] = {}): readonly string[] {

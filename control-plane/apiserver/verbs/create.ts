@@ -8,7 +8,7 @@ import { effectWarnings } from '#api/kinds/kind-effects.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { alreadyExists, forbidden, invalid } from '#api/errors/status.ts';
+import { alreadyExists, bareError, forbidden, invalid } from '#api/errors/status.ts';
 import { withOwnersOf, withoutOwners } from '#api/patch/apply/manage.ts';
 import { prepareCreate } from '#api/strategy/strategy.ts';
 import { objectWarnings } from '#api/warnings/warnings.ts';
@@ -150,7 +150,8 @@ async function createOnce(context: ServerContext, input: CreateInput): Promise<W
     });
     await input.pause?.();
     const object = applyNameDefaults(kind, prepared, given);
-    const created = await insert(context, { ...input, object, admission });
+    const revision = stringOf(at(signed, 'metadata.resourceVersion'));
+    const created = await insert(context, { ...input, object, admission, revision });
     if (created !== undefined) return created;
     if (given !== '' || tries === generateTriesMax)
       throw alreadyExists(kind, stringOf(at(object, 'metadata.name')));
@@ -184,9 +185,11 @@ async function insert(
   context: ServerContext,
   input: Pick<CreateInput, 'kind' | 'object' | 'scope' | 'dryRun' | 'pause'> & {
     readonly admission: Admission;
+    /** What the object came with. */
+    readonly revision: string;
   },
 ): Promise<Written | undefined> {
-  const { kind, object, dryRun: isDryRun, admission } = input;
+  const { kind, object, dryRun: isDryRun, admission, revision } = input;
   // What the allocator adds is valid by its making.
   const errors = [...validateCreate(kind, object), ...namespaceFaults(context, kind, object)];
   if (errors.length > 0) throw invalid(kind, stringOf(at(object, 'metadata.name')), errors);
@@ -197,6 +200,7 @@ async function insert(
     using held = new Held();
 
     await validate(context, admission, { object, held });
+    if (!isDryRun) checkIsNew(revision);
     const { beside } = held;
     const created = await context.registry.create(kind, object, { isDryRun, complete, beside });
     if (created.outcome === 'created')
@@ -204,6 +208,12 @@ async function insert(
     if (created.outcome === 'nameTaken') return undefined;
     if (beside !== undefined && tries === besideTriesMax) throw beside.conflict();
   }
+}
+
+/** @throws {E_API} 500 for an object that was stored before: where it came from, it may be out of date (ErrResourceVersionSetOnCreate) */
+function checkIsNew(revision: string): void {
+  if (/^\d*[1-9]\d*$/.test(revision))
+    throw bareError('resourceVersion should not be set on objects to be created');
 }
 
 /** What was written, without reading it again before somebody asks. */

@@ -36,6 +36,22 @@ describe('writes', () => {
   });
 
   it.each([
+    { suffix: '', resourceVersion: '5', status: 500 },
+    { suffix: '?dryRun=All', resourceVersion: '5', status: 201 },
+    { suffix: '', resourceVersion: '0', status: 201 },
+    { suffix: '', resourceVersion: '-1', status: 201 },
+  ])('POST$suffix of an object of revision $resourceVersion answers $status', async (row) => {
+    const metadata = { generateName: 'old-', resourceVersion: row.resourceVersion };
+    const { status, json } = await test.call('POST', `${cms}${row.suffix}`, { body: { metadata } });
+    expect(status).toBe(row.status);
+    if (status !== 500) return;
+    expect(json).toEqual({
+      ...{ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', code: 500 },
+      message: 'resourceVersion should not be set on objects to be created',
+    });
+  });
+
+  it.each([
     { path: '/apis/batch/v1/namespaces/default/jobs', suffix: '', finalizers: ['orphan'], isWarned: true },
     {
       path: '/apis/batch/v1/namespaces/default/jobs',

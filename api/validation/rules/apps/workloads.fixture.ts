@@ -1,4 +1,6 @@
+import { persistentVolumeClaim } from '#api/validation/rules/core/persistent-volume-claim.fixture.ts';
 import type { RuleRow, RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
+import { ownOfPods, podTemplateAt, staying } from '#api/validation/rules/pod/template.fixture.ts';
 import { ruleAt, says } from '#api/validation/rules/row.fixture.ts';
 import { selectorRows } from '#api/validation/rules/selector-rows.fixture.ts';
 
@@ -8,7 +10,8 @@ const base = {
     template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } },
   },
 };
-const template = { 'as a Pod has it': ['spec.template.*'] };
+const parts = [podTemplateAt('spec.template', { not: staying })];
+const none = { 'as its pods have it': ownOfPods('spec.template') };
 
 function countRows(names: readonly string[]): readonly RuleRow[] {
   return names.map((name) => ({
@@ -188,7 +191,8 @@ export const deployment: RuleTable = {
     ),
     ...collisions,
   ],
-  none: template,
+  parts,
+  none,
 };
 
 export const replicaSet: RuleTable = {
@@ -210,7 +214,8 @@ export const replicaSet: RuleTable = {
       partsOf('readyReplicas', ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas']),
     ),
   ],
-  none: template,
+  parts,
+  none,
 };
 
 const daemons = 'spec.updateStrategy.rollingUpdate';
@@ -263,7 +268,8 @@ export const daemonSet: RuleTable = {
     ]),
     ...collisions,
   ],
-  none: template,
+  parts,
+  none,
 };
 
 const sets = 'spec.updateStrategy.rollingUpdate';
@@ -271,20 +277,6 @@ const otherFields =
   "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
 
 const claims = 'spec.volumeClaimTemplates';
-const claim = {
-  metadata: { name: 'd' },
-  spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
-};
-const claimRows: readonly RuleRow[] = [
-  ruleAt(
-    `${claims}[0].spec.accessModes`,
-    'some',
-    { passes: ['ReadOnlyMany'], fails: [] },
-    [`${claims}[0].spec.accessModes: Required value: at least 1 access mode is required`],
-    { [`${claims}[0]`]: claim },
-  ),
-];
-
 export const statefulSet: RuleTable = {
   apiVersion: 'apps/v1',
   kind: 'StatefulSet',
@@ -347,7 +339,6 @@ export const statefulSet: RuleTable = {
       { passes: 'a-b', fails: 'a.b' },
       `Invalid value: "a.b": ${says.label}`,
     ),
-    ...claimRows,
     ...statusRows(
       [
         'replicas',
@@ -367,9 +358,16 @@ export const statefulSet: RuleTable = {
     ),
     ...collisions,
   ],
+  parts: [
+    podTemplateAt('spec.template', {
+      not: { ...staying, "the set's to give": ['spec.hostname: a name', 'spec.subdomain: a name'] },
+      times: 2,
+    }),
+    { of: persistentVolumeClaim, at: `${claims}[0].spec`, beside: { [`${claims}[0].metadata.name`]: 'd' } },
+  ],
   none: {
-    ...template,
-    'as a PersistentVolumeClaim has it': ['spec.volumeClaimTemplates.*'],
+    ...none,
+    'not looked at': ['apiVersion', 'kind', 'metadata.*', 'status.*'].map((name) => `${claims}.${name}`),
     'a limit below 0 keeps none': ['spec.revisionHistoryLimit'],
   },
 };

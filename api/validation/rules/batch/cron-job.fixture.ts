@@ -1,6 +1,7 @@
 import { neededAt, oneOfAt, ruleAt, says } from '#api/validation/rules/row.fixture.ts';
 import type { RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
-import { podOfJob } from './job.fixture.ts';
+import { ownOfPods } from '#api/validation/rules/pod/template.fixture.ts';
+import { job, podOfJob } from './job.fixture.ts';
 
 const jobs = 'spec.jobTemplate.spec';
 
@@ -79,13 +80,21 @@ export const cronJob: RuleTable = {
       'Required value: valid values: "OnFailure", "Never"',
     ),
   ],
+  parts: [
+    {
+      of: job,
+      at: jobs,
+      not: {
+        'of the Jobs that are made': [
+          'spec.selector',
+          'spec.selector.*',
+          'spec.template.metadata.labels: of the Job',
+        ],
+      },
+    },
+  ],
   none: {
-    'as a Job has it': [
-      ...['activeDeadlineSeconds', 'backoffLimit', 'backoffLimitPerIndex', 'completionMode', 'completions'],
-      ...['managedBy', 'maxFailedIndexes', 'podFailurePolicy.*', 'podReplacementPolicy', 'successPolicy.*'],
-      ...['ttlSecondsAfterFinished'],
-    ].map((name) => `${jobs}.${name}`),
-    'as a Pod has it': [`${jobs}.template.*`],
+    'as its pods have it': ownOfPods(`${jobs}.template`),
     'refused whole': [`${jobs}.selector.*`],
     'of the Jobs that are made, and refused there': ['spec.jobTemplate.metadata.*'],
   },

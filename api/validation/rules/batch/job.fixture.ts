@@ -1,3 +1,4 @@
+import { ownOfPods, podTemplateAt } from '#api/validation/rules/pod/template.fixture.ts';
 import { oneOfAt, ruleAt, says } from '#api/validation/rules/row.fixture.ts';
 import type { Edits, RuleRow, RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
 import { selectorRows } from '#api/validation/rules/selector-rows.fixture.ts';
@@ -484,5 +485,11 @@ export const job: RuleTable = {
     ...updateRows,
     ...jobStatusRows,
   ],
-  none: { 'as a Pod has it': ['spec.template.*'] },
+  parts: [
+    podTemplateAt('spec.template', {
+      beside: { 'spec.template.spec.restartPolicy': 'OnFailure' },
+      not: { 'two of three, which the Job asks for': ['spec.restartPolicy: one of three'] },
+    }),
+  ],
+  none: { 'as its pods have it': ownOfPods('spec.template') },
 };

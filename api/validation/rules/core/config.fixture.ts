@@ -1,6 +1,26 @@
-import type { RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
+import type { RuleRow, RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
 
 const immutableText = 'Forbidden: field is immutable when `immutable` is set';
+
+const owner = { apiVersion: 'v1', kind: 'Pod', name: 'p', uid: 'u' };
+const owners = 'metadata.ownerReferences';
+/** Of what is said of owners, which of all kinds is the same. */
+const ownerRows: readonly RuleRow[] = (
+  [
+    ['kind', ''],
+    ['name', ''],
+    ['uid', ''],
+    ['apiVersion', ''],
+    ['apiVersion', 'a/'],
+    ['apiVersion', 'a/b/c'],
+  ] as const
+).map(([field, fails]) => ({
+  field: owners,
+  rule: `${field}, not ${JSON.stringify(fails)}`,
+  passes: { [owners]: [{ ...owner, apiVersion: 'a.b/v1' }] },
+  fails: { [owners]: [owner, { ...owner, [field]: fails }] },
+  message: `${owners}.${field}: Invalid value: "${fails}": ${field === 'apiVersion' ? 'version' : field} must not be empty`,
+}));
 
 export const configMap: RuleTable = {
   apiVersion: 'v1',
@@ -56,6 +76,14 @@ export const configMap: RuleTable = {
       from: { immutable: true, 'binaryData[b]': '' },
       fails: { 'binaryData[b]': 'AAAA' },
       message: `binaryData: ${immutableText}`,
+    },
+    ...ownerRows,
+    {
+      field: owners,
+      rule: 'no Event',
+      passes: { [owners]: [{ ...owner, apiVersion: 'events.k8s.io/v1', kind: 'Event' }] },
+      fails: { [owners]: [{ ...owner, kind: 'Event' }] },
+      message: `${owners}: Invalid value: {"apiVersion":"v1","kind":"Event","name":"p","uid":"u"}: /v1, Kind=Event is disallowed from being an owner`,
     },
   ],
 };

@@ -68,7 +68,7 @@ export const node: RuleTable = {
         ],
       },
       message:
-        'metadata.taints[1]: Duplicate value: {"effect":"NoSchedule","key":"a","value":"b"}: taints must be unique by key and effect pair',
+        'metadata.taints[1]: Duplicate value: {"Key":"a","Value":"b","Effect":"NoSchedule","TimeAdded":null}: taints must be unique by key and effect pair',
     },
     {
       field: cidrs,
@@ -150,7 +150,7 @@ export const node: RuleTable = {
           { type: 'InternalIP', address: 'a' },
         ],
       },
-      message: 'status.addresses[1]: Duplicate value: {"address":"a","type":"InternalIP"}',
+      message: 'status.addresses[1]: Duplicate value: {"Type":"InternalIP","Address":"a"}',
     },
     {
       field: 'status.config',

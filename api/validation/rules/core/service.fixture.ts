@@ -36,7 +36,8 @@ export const service: RuleTable = {
           { name: 'b', port: 80 },
         ],
       },
-      message: 'spec.ports[1]: Duplicate value: {"port":80,"protocol":"TCP"}',
+      message:
+        'spec.ports[1]: Duplicate value: {"Name":"","Protocol":"TCP","AppProtocol":null,"Port":80,"TargetPort":0,"NodePort":0}',
     },
     {
       field: 'spec.ports.name',

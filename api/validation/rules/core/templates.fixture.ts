@@ -1,3 +1,4 @@
+import { ownOfPods, podTemplateAt, staying } from '#api/validation/rules/pod/template.fixture.ts';
 import { ruleAt, says } from '#api/validation/rules/row.fixture.ts';
 import { partsOf, statusRows } from '#api/validation/rules/apps/workloads.fixture.ts';
 import type { RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
@@ -9,6 +10,8 @@ export const replicationController: RuleTable = {
   apiVersion: 'v1',
   kind: 'ReplicationController',
   base: {
+    // Without, it has those of its template.
+    metadata: { name: 'x', labels: { own: '' } },
     spec: { selector: { a: 'b' }, template: { metadata: { labels: { a: 'b' } }, spec: { containers } } },
   },
   rows: [
@@ -47,7 +50,8 @@ export const replicationController: RuleTable = {
       partsOf('readyReplicas', ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas']),
     ),
   ],
-  none: { 'as a Pod has it': ['spec.template.*'] },
+  parts: [podTemplateAt('spec.template', { not: staying })],
+  none: { 'as its pods have it': ownOfPods('spec.template') },
 };
 
 export const podTemplate: RuleTable = {
@@ -55,15 +59,6 @@ export const podTemplate: RuleTable = {
   kind: 'PodTemplate',
   base: { template: { spec: { containers } } },
   rows: [
-    ruleAt('template.metadata.labels', 'labels', { passes: { a: 'b' }, fails: { a: 'b c' } }, [
-      `template.labels: Invalid value: "b c": ${says.labelValue}`,
-    ]),
-    ruleAt(
-      'template.metadata.annotations',
-      'qualified names',
-      { passes: { a: 'b' }, fails: { 'a b': 'c' } },
-      [`template.annotations: Invalid value: "a b": ${says.qualified}`],
-    ),
     ruleAt('template.spec.containers', 'some', { passes: containers, fails: [] }, 'Required value'),
     ruleAt(
       'template.spec.ephemeralContainers',
@@ -72,7 +67,8 @@ export const podTemplate: RuleTable = {
       'Forbidden: ephemeral containers not allowed in pod template',
     ),
   ],
-  none: { 'as a Pod has it': ['template.*'] },
+  parts: [podTemplateAt('template')],
+  none: { 'as its pods have it': ownOfPods('template') },
 };
 
 export const controllerRevision: RuleTable = {

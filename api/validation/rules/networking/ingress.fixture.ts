@@ -73,6 +73,17 @@ export const ingress: RuleTable = {
   },
   rows: [
     {
+      field: 'spec.ingressClassName',
+      rule: 'what the annotation says, where there is one',
+      passes: {
+        'spec.ingressClassName': 'c',
+        'metadata.annotations': { 'kubernetes.io/ingress.class': 'c' },
+      },
+      fails: { 'spec.ingressClassName': 'c', 'metadata.annotations': { 'kubernetes.io/ingress.class': 'd' } },
+      message:
+        'annotations.kubernetes.io/ingress.class: Invalid value: "d": must match `ingressClassName` when both are specified',
+    },
+    {
       field: 'spec.rules',
       rule: 'some, or a default backend',
       passes: { 'spec.rules': undefined },

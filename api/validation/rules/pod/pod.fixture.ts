@@ -4,7 +4,7 @@ import { containerRows } from './containers.fixture.ts';
 import { schedulingRows } from './scheduling.fixture.ts';
 import { annotationRows, securityRows } from './security.fixture.ts';
 import { updateRows } from './update.fixture.ts';
-import { volumeNone, volumeRows } from './volumes.fixture.ts';
+import { claimPart, volumeNone, volumeRows } from './volumes.fixture.ts';
 
 const c = 'spec.resourceClaims[0]';
 const named = (name: string, format: string, passes: string): RuleRow =>
@@ -212,6 +212,7 @@ export const pod: RuleTable = {
     ...amountRows,
     ...updateRows,
   ],
+  parts: [claimPart],
   none: {
     ...volumeNone,
     'as containers have it': ['spec.initContainers.*', 'spec.ephemeralContainers.*'],

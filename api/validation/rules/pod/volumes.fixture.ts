@@ -1,6 +1,6 @@
+import { persistentVolumeClaim } from '#api/validation/rules/core/persistent-volume-claim.fixture.ts';
 import { invalid, neededAt, oneOfAt, ruleAt, says } from '#api/validation/rules/row.fixture.ts';
-import type { RuleRow } from '#api/validation/rules/rule-table.fixture.ts';
-import { selectorRows } from '#api/validation/rules/selector-rows.fixture.ts';
+import type { RuleRow, TablePart } from '#api/validation/rules/rule-table.fixture.ts';
 import { keyRows, podFileRows, projectedRows } from './projected.fixture.ts';
 
 const v = 'spec.volumes[0]';
@@ -280,51 +280,14 @@ const claimRows: readonly RuleRow[] = [
     { [`${t}.spec`]: spec },
   ),
   ruleAt(`${t}.metadata.name`, 'none', { fails: 'n' }, 'Forbidden: cannot be set', { [`${t}.spec`]: spec }),
-  ruleAt(
-    `${t}.spec.accessModes`,
-    'one',
-    { passes: ['ReadOnlyMany'], fails: [] },
-    'Required value: at least 1 access mode is required',
-    { [`${t}.spec`]: spec },
-  ),
-  ruleAt(
-    `${t}.spec.accessModes`,
-    'of four',
-    { fails: ['X'] },
-    'Unsupported value: "X": supported values: "ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"',
-    { [`${t}.spec`]: spec },
-  ),
-  ruleAt(
-    `${t}.spec.accessModes`,
-    'one pod alone',
-    { passes: ['ReadWriteOncePod'], fails: ['ReadWriteOncePod', 'ReadWriteOnce'] },
-    'Forbidden: may not use ReadWriteOncePod with other access modes',
-    { [`${t}.spec`]: spec },
-  ),
-  ruleAt(
-    `${t}.spec.resources.requests`,
-    'a size',
-    { passes: { storage: '1' }, fails: {} },
-    [`${t}.spec.resources[storage]: Required value`],
-    { [`${t}.spec`]: spec },
-  ),
-  ruleAt(
-    `${t}.spec.resources.requests`,
-    'above 0',
-    { fails: { storage: '0' } },
-    [`${t}.spec.resources[storage]: Invalid value: "0": must be greater than zero`],
-    { [`${t}.spec`]: spec },
-  ),
-  ruleAt(`${t}.spec.storageClassName`, 'a name', { passes: '', fails: 'A' }, invalid('A', says.subdomain), {
-    [`${t}.spec`]: spec,
-  }),
-  oneOfAt(`${t}.spec.volumeMode`, ['Block', 'Filesystem'], { [`${t}.spec`]: spec }),
-  ...selectorRows(`${t}.spec.selector`).map((row) => ({
-    ...row,
-    ...(row.passes === undefined ? {} : { passes: { [`${t}.spec`]: spec, ...row.passes } }),
-    fails: { [`${t}.spec`]: spec, ...row.fails },
-  })),
 ];
+
+/** A claim that a pod brings for one of its volumes. */
+export const claimPart: TablePart = {
+  of: persistentVolumeClaim,
+  at: `${t}.spec`,
+  beside: { [`${v}.name`]: 'v' },
+};
 
 export const volumeRows: readonly RuleRow[] = [
   ruleAt(`${v}.name`, 'there', { passes: 'v', fails: '' }, 'Required value', { [`${v}.emptyDir`]: {} }),
@@ -410,11 +373,4 @@ export const volumeNone: Readonly<Record<string, readonly string[]>> = {
     'spec.volumes.projected.sources.podCertificate.*',
   ],
   'as in metadata that may not be set': ['spec.volumes.ephemeral.volumeClaimTemplate.metadata.*'],
-  'as a PersistentVolumeClaim has it': [
-    'dataSource.*',
-    'dataSourceRef.*',
-    'resources.limits',
-    'volumeAttributesClassName',
-    'volumeName',
-  ].map((name) => `spec.volumes.ephemeral.volumeClaimTemplate.spec.${name}`),
 };

@@ -113,7 +113,7 @@ export const runtimeClass: RuleTable = {
       rule: 'resources of containers',
       passes: { 'overhead.podFixed': { memory: '1Mi' } },
       fails: { 'overhead.podFixed': { memory: '-1Mi' } },
-      message: 'overhead.podFixed.limits[memory]: Invalid value: "-1Mi": must be greater than or equal to 0',
+      message: 'overhead.limits[memory]: Invalid value: "-1Mi": must be greater than or equal to 0',
     },
     {
       field: 'scheduling.nodeSelector',
@@ -151,6 +151,23 @@ export const runtimeClass: RuleTable = {
       fails: { [tolerations]: [fails] },
       message: `${tolerations}[0].${message}`,
     })),
+    {
+      field: tolerations,
+      rule: 'each once, whatever its seconds',
+      passes: {
+        [tolerations]: [
+          { key: 'a', operator: 'Exists', effect: 'NoExecute' },
+          { key: 'a', operator: 'Exists', effect: 'NoSchedule' },
+        ],
+      },
+      fails: {
+        [tolerations]: [
+          { key: 'a', operator: 'Exists', effect: 'NoExecute' },
+          { key: 'a', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 5 },
+        ],
+      },
+      message: `${tolerations}[1]: Duplicate value: {"Key":"a","Operator":"Exists","Value":"","Effect":"NoExecute","TolerationSeconds":5}`,
+    },
   ],
   // As a pod has them: one of each shows that they are looked at.
   none: { 'a number': [`${tolerations}.tolerationSeconds`] },
