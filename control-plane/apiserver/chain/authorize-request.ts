@@ -1,13 +1,14 @@
 import { internalError } from '#api/errors/status.ts';
 import type { Attributes, Authorizer, Decision } from './authz/authorizer.ts';
-import { impersonationOf, type Impersonation } from './impersonate.ts';
+import { impersonationOf } from './impersonate.ts';
+import type { Needed, Way } from './impersonation-ways.ts';
 import type { ApiRequest, User } from '#control-plane/apiserver/serve/request.ts';
-import type { Route } from './route.ts';
-import { attributesOf, denial } from './attributes.ts';
+import { denial } from './attributes.ts';
 
 /** Told what is decided. */
 export interface DecisionRecord {
-  impersonates(user: User, mode: string): void;
+  /** @param constraint `impersonate:MODE`; '' for the way of old */
+  impersonates(user: User, constraint: string): void;
   decided(decision: Decision): void;
 }
 
@@ -15,14 +16,15 @@ export interface DecisionRecord {
 export interface Asked {
   readonly record: DecisionRecord | undefined;
   readonly request: ApiRequest;
-  readonly route: Route;
   readonly user: User;
+  /** Looked at only where somebody wants to be somebody else. */
+  readonly attributesOf: (user: User) => Attributes;
 }
 
 /** The user as whom the request is done: another one than who asks, where that may be. @throws {E_API} 403 */
 export function impersonate(authorizer: Authorizer, asked: Asked): User | Promise<User> {
-  const impersonation = impersonationOf(asked.request);
-  return impersonation === undefined ? asked.user : impersonatedUser(authorizer, asked, impersonation);
+  const ways = impersonationOf(asked.request, asked.user);
+  return ways === undefined ? asked.user : impersonatedUser(authorizer, asked, ways);
 }
 
 /** Of what is asked for in an authorizer's words. Waits only where an authorizer does. @throws {E_API} 403; 500 where an authorizer failed */
@@ -45,23 +47,53 @@ function enforce(attributes: Attributes, answer: Decision, record: DecisionRecor
   throw error === undefined ? denial(attributes, reason) : internalError(error);
 }
 
-/** @throws {E_API} 403 where the user lacks one of the rights that it takes, in the words of constrained impersonation */
+/** By the first way that may be taken. @throws {E_API} 403 where none may: why not the first */
 async function impersonatedUser(
   authorizer: Authorizer,
-  { request, route, user, record }: Asked,
-  impersonation: Impersonation,
+  { attributesOf, user, record }: Asked,
+  ways: readonly Way[],
 ): Promise<User> {
-  for (const needed of impersonation.needed) {
-    const { decision, reason } = await authorizer.decide({
-      ...needed,
-      kind: 'resource',
-      user,
-      verb: 'impersonate',
-    });
-    if (decision === 'allow') continue;
-    const attributes = attributesOf(request, route, user);
-    throw denial({ ...attributes, verb: `impersonate-on:${impersonation.mode}:${attributes.verb}` }, reason);
+  const attributes = attributesOf(user);
+  let refused: Error | undefined;
+  for (const way of ways) {
+    const refusal = await refusalOf(authorizer, way, attributes);
+    if (refusal === undefined) {
+      record?.impersonates(way.user, way.mode === undefined ? '' : way.verb);
+      return way.user;
+    }
+    refused ??= refusal;
   }
-  record?.impersonates(impersonation.user, impersonation.mode);
-  return impersonation.user;
+  throw refused ?? internalError('all impersonation modes failed');
+}
+
+/** Why a way may not be taken, if it may not. */
+async function refusalOf(
+  authorizer: Authorizer,
+  { mode, verb, caller, needed }: Way,
+  attributes: Attributes,
+): Promise<Error | undefined> {
+  const ask = async (asked: Attributes): Promise<Error | undefined> => {
+    const { decision, reason, error = '' } = await authorizer.decide(asked);
+    if (decision === 'allow') return undefined;
+    return denial(asked, [error, reason].filter((text) => text !== '').join(': '));
+  };
+  if (mode !== undefined) {
+    const on = { ...attributes, user: caller, verb: `impersonate-on:${mode}:${attributes.verb}` };
+    const refusal = await ask(on);
+    if (refusal !== undefined) return refusal;
+  }
+  const asResource = (right: Needed['each'][number]): Attributes => ({
+    ...{ kind: 'resource', user: caller, verb, version: 'v1' },
+    ...right,
+  });
+  for (const { each, all, never } of needed) {
+    const [first] = each;
+    if (never !== undefined && first !== undefined) return denial(asResource(first), never);
+    if (all !== undefined && (await ask(asResource(all))) === undefined) continue;
+    for (const right of each) {
+      const refusal = await ask(asResource(right));
+      if (refusal !== undefined) return refusal;
+    }
+  }
+  return undefined;
 }

@@ -15,6 +15,7 @@ import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { slowSeconds, tellRefusal, tellSlow } from '#control-plane/apiserver/serve/tell-request.ts';
 import { attributesOf, attributesOfPath } from './attributes.ts';
 import type { Found } from './authn/authenticator.ts';
+import type { Attributes } from './authz/authorizer.ts';
 import { checkAccessTo, impersonate } from './authorize-request.ts';
 import { Seat } from './flow-control/seat.ts';
 import type { Audit } from './audit/audit.ts';
@@ -175,11 +176,14 @@ async function answerUser<T>(
   const startMs = context.clock.monotonic();
   const timeoutMs =
     route === undefined || isLongRunning(route) ? undefined : timeoutOf(request.query.get('timeout'));
-  const effective =
-    route === undefined ? caller : impersonate(context.authorizer, { request, route, user: caller, record });
+  const attributesFor = (who: User): Attributes =>
+    route === undefined ? attributesOfPath(request, who) : attributesOf(request, route, who);
+  const effective = impersonate(context.authorizer, {
+    ...{ request, user: caller, record },
+    attributesOf: attributesFor,
+  });
   const user = effective instanceof Promise ? await effective : effective;
-  const attributes =
-    route === undefined ? attributesOfPath(request, user) : attributesOf(request, route, user);
+  const attributes = attributesFor(user);
   const entering = context.flowControl.enter({ request, route, attributes });
   const entered = entering instanceof Promise ? await entering : entering; // Not for nothing: most requests wait for nobody here.
   if (!(entered instanceof Seat)) return entered;

@@ -1,47 +1,22 @@
 import { badRequest } from '#api/errors/status.ts';
 import type { ApiRequest, User } from '#control-plane/apiserver/serve/request.ts';
-import { anonymous, authenticated, serviceAccountGroups, withGroup } from './authn/groups.ts';
 import { readHeaders, unescapeKey } from './authn/headers.ts';
-import type { ResourceAttributes } from './authz/authorizer.ts';
+import { waysTo, type Wanted, type Way } from './impersonation-ways.ts';
 
 const prefix = 'impersonate-';
 const extraPrefix = 'impersonate-extra-';
 
-/** What the headers ask for, before anything is added. */
-interface Asked {
-  readonly name: string;
-  readonly uid: string;
-  readonly groups: readonly string[];
-  readonly extra: Readonly<Record<string, readonly string[]>>;
-}
-
-/** Another user than the one who asks, and the rights that it takes to be that one. */
-export interface Impersonation {
-  readonly user: User;
-  /** One for the user, and one for each group, uid and extra value: each may be had without the others. */
-  readonly needed: readonly Needed[];
-  /** How a refusal calls it (constrained impersonation, KEP 5284). */
-  readonly mode: 'user-info' | 'serviceaccount' | 'arbitrary-node';
-}
-
-type Needed = Pick<ResourceAttributes, 'group' | 'resource' | 'subresource' | 'namespace' | 'name'>;
-
-/** The user that Impersonate-* headers name; undefined without them. @throws {E_API} 400 for groups of nobody */
-export function impersonationOf(request: ApiRequest): Impersonation | undefined {
+/**
+ * The ways to be the user that Impersonate-* headers name, for who asks; undefined without them.
+ * @throws {E_API} 400 for groups of nobody
+ */
+export function impersonationOf(request: ApiRequest, caller: User): readonly Way[] | undefined {
   if (!isAsked(request)) return undefined;
-  const asked = readAsked(request);
-  const { name, uid, groups, extra } = asked;
-  if (name === '') {
-    if (groups.length === 0 && uid === '' && Object.keys(extra).length === 0) return undefined;
-    throw badRequest(`requested ${goUser(asked)} without impersonating a user name`);
-  }
-  const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(name);
-  const isNode = name.startsWith('system:node:');
-  return {
-    user: userOf(asked, account?.[1]),
-    needed: neededFor(asked, account),
-    mode: account === null ? (isNode ? 'arbitrary-node' : 'user-info') : 'serviceaccount',
-  };
+  const wanted = readWanted(request);
+  const { name, uid, groups, extra } = wanted;
+  if (name !== '') return waysTo(wanted, caller);
+  if (groups.length === 0 && uid === '' && Object.keys(extra).length === 0) return undefined;
+  throw badRequest(`requested ${goUser(wanted)} without impersonating a user name`);
 }
 
 /** Looked for in each request: the list that came is faster to walk over than the table made of it. */
@@ -55,7 +30,7 @@ function isAsked({ headers, rawHeaders }: ApiRequest): boolean {
 }
 
 /** Of names and uids the first counts; each value is a group of its own, a comma in it is a part of it. */
-function readAsked(request: ApiRequest): Asked {
+function readWanted(request: ApiRequest): Wanted {
   const values = readHeaders(request);
   const extra = new Map<string, readonly string[]>();
   for (const [name, given] of values) {
@@ -71,50 +46,8 @@ function readAsked(request: ApiRequest): Asked {
   };
 }
 
-/** What follows from the name is added where nothing else was asked for. */
-function userOf({ name, uid, groups, extra }: Asked, accountNamespace: string | undefined): User {
-  const implied = impliedGroups(name, accountNamespace);
-  const user: User = {
-    name,
-    groups: groups.length === 0 ? implied : groups,
-    ...(uid === '' ? {} : { uid }),
-    ...(Object.keys(extra).length === 0 ? {} : { extra }),
-  };
-  if (name === anonymous.name) return anonymous.groups.reduce(withGroup, user);
-  return user.groups.some((group) => anonymous.groups.includes(group))
-    ? user
-    : withGroup(user, authenticated);
-}
-
-function impliedGroups(name: string, accountNamespace: string | undefined): readonly string[] {
-  if (accountNamespace !== undefined) return serviceAccountGroups(accountNamespace);
-  return name.startsWith('system:node:') ? ['system:nodes'] : [];
-}
-
-function neededFor({ name, uid, groups, extra }: Asked, account: RegExpExecArray | null): readonly Needed[] {
-  const plain = { group: '', subresource: '', namespace: '' };
-  const authentication = { ...plain, group: 'authentication.k8s.io' };
-  const who =
-    account === null
-      ? { ...plain, resource: 'users', name }
-      : { ...plain, resource: 'serviceaccounts', namespace: account[1] ?? '', name: account[2] ?? '' };
-  return [
-    who,
-    ...groups.map((group) => ({ ...plain, resource: 'groups', name: group })),
-    ...Object.entries(extra).flatMap(([key, values]) =>
-      values.map((value) => ({
-        ...authentication,
-        resource: 'userextras',
-        subresource: key,
-        name: value,
-      })),
-    ),
-    ...(uid === '' ? [] : [{ ...authentication, resource: 'uids', name: uid }]),
-  ];
-}
-
 /** As Go prints it by %#v. */
-function goUser({ name, uid, groups, extra }: Asked): string {
+function goUser({ name, uid, groups, extra }: Wanted): string {
   const strings = (texts: readonly string[]): string =>
     texts.length === 0
       ? '[]string(nil)'

@@ -100,9 +100,9 @@ export class RequestRecord implements BodyRecord {
     return this.#parts.isAwaited ? taken : true;
   }
 
-  impersonates(user: User, mode: string): void {
+  impersonates(user: User, constraint: string): void {
     this.#impersonated = user;
-    this.#constraint = `impersonate:${mode}`;
+    this.#constraint = constraint;
   }
 
   /** What the authorizers said. */
