@@ -25,7 +25,7 @@ const environment = new Environment({
 });
 const variables: Readonly<Record<string, Value>> = {
   self: { a: 'b', n: 3, d: 1, t: '2026-01-02T03:04:05Z', l: ['p', 'q'], namespace: 'ns', nil: null },
-  x: { i: 1, f: 1.5, s: ['a'], nil: null },
+  x: { i: 1, f: 1.5, s: ['a'], nil: null, bad: '%5d', day: '2023-02-30T00:00:00Z' },
   labels: { env: 'prod', tier: 'web' },
 };
 
@@ -89,6 +89,24 @@ describe('an expression', () => {
     ['"hello".substring(1, 3) + "x".upperAscii()', 'elX'],
     ['"a,b".split(",").join("-")', 'a-b'],
     ['"%s is %d, %.2f".format(["x", 5, 1.5])', 'x is 5, 1.50'],
+    ['"%s %s".format([["a", 1.5, null], {"b": [2]}])', '["a", 1.500000, null] {"b":[2]}'],
+    [
+      '"%s %s".format([[timestamp(0)], [duration("90s")]])',
+      '[timestamp("1970-01-01T00:00:00Z")] [duration("90s")]',
+    ],
+    ['"%f %.1f %.0f".format([1234567.5, -1234.25, 999.0])', '1,234,567.500000 -1,234.3 999'],
+    ['"%f %f %e".format(["Infinity", "-Infinity", 1052.032911275])', '∞ -∞ 1.052033\u202f×\u202f10⁰³'],
+    ['"%b %b %o %x %X %x".format([5, true, 8, -30, 255u, "Hi"])', '101 1 10 -1e FF 4869'],
+    ['"%d%% %s".format([7, 2.0e-9])', '7% 2e-09'],
+    [String.raw`strings.quote("bell\a tab\t quote\" \x01")`, `${String.raw`"bell\a tab\t quote\" `}\u0001"`],
+    ['string(1000000.0) + " " + string(123456.0) + " " + string(0.0001)', '1e+06 123456 0.0001'],
+    ['double("-inf") < double(".5e1") && double("NaN") != 1.0', true],
+    ['url("https://U:p@Example.com:443/a/../b c?k=v+w&k=%41;&=z&q#f").getEscapedPath()', '/a/../b%20c'],
+    ['url("https://U:p@Example.com:443/a").getHost()', 'Example.com:443'],
+    ['url("/p?k=a+b&k=%41&c;d=1&e").getQuery()["k"] == ["a b", "A"]', true],
+    ['isURL("mailto:a@b") && url("mailto:a@b").getEscapedPath() == ""', true],
+    ['format.byte().validate("").hasValue() && format.date().validate("2023-02-30").hasValue()', true],
+    ['format.uri().validate("a b").value()', ['parse "a b": invalid URI for request']],
     ['"a1b22".findAll("[0-9]+")', ['1', '22']],
     ['strings.quote("a") + "aXbX".replace("X", "-", 1)', '"a"a-bX'],
     ['"abc".matches("^a.c$")', true],
@@ -129,7 +147,21 @@ describe('an expression', () => {
     ['labels.none', 'no such key: none'],
     ['labels["none"]', 'no such key: none'],
     ['x.i.y', 'no such key: y'],
-    ['int("a")', 'strconv.ParseInt: parsing "a": invalid syntax'],
+    ['int("a")', "type conversion error from 'string' to 'int'"],
+    ['int("9223372036854775808")', "type conversion error from 'string' to 'int'"],
+    ['double("0x10")', "type conversion error from 'string' to 'double'"],
+    ['double("1e400")', "type conversion error from 'string' to 'double'"],
+    ['timestamp(x.day)', "type conversion error from 'string' to 'google.protobuf.Timestamp'"],
+    ['timestamp(253402300800)', 'timestamp overflow'],
+    ['x.bad.format([1])', 'could not parse formatting clause: unrecognized formatting clause "5"'],
+    [
+      '"%d".format([dyn("x")])',
+      'error during formatting: decimal clause can only be used on integers, was given string',
+    ],
+    [
+      '"%s".format([dyn({1.5: 2})])',
+      'error during formatting: no formatting function for map key of type double',
+    ],
     ['optional.none().value()', 'optional.none() dereference'],
     ['true && 1 / 0 > 1', 'division by zero'],
     [
@@ -165,6 +197,19 @@ describe('an expression', () => {
     [
       'self.n.all(e, true)',
       `ERROR: <input>:1:5: expression of type 'int' cannot be range of a comprehension (must be list, map, or dynamic)\n | self.n.all(e, true)\n | ....^`,
+    ],
+    [
+      '"%d".format(["x"])',
+      `ERROR: <input>:1:14: error during formatting: decimal clause can only be used on integers, was given string\n | "%d".format(["x"])\n | .............^`,
+    ],
+    [
+      '"%d".format([1, 2])',
+      `ERROR: <input>:1:12: too many arguments supplied to string.format (expected 1, got 2)\n | "%d".format([1, 2])\n | ...........^`,
+    ],
+    ['"%s".format([])', `ERROR: <input>:1:12: index 0 out of range\n | "%s".format([])\n | ...........^`],
+    [
+      '"a".reverse()',
+      `ERROR: <input>:1:12: found no matching overload for 'reverse' applied to 'string.()'\n | "a".reverse()\n | ...........^`,
     ],
     [
       '"a".size(1)',

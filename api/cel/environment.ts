@@ -8,6 +8,7 @@ import { TypeValue, type Value } from './eval/values.ts';
 import { estimateCost, type SizeSource } from './cost/estimate.ts';
 import type { Range } from './cost/range.ts';
 import { libraryFor, type Uses } from './library/libraries.ts';
+import { formatIssues } from './check/format-calls.ts';
 import { literalIssues } from './check/literals.ts';
 import { identifiersOf } from './syntax/identifiers.ts';
 import type { Expr } from './syntax/ast.ts';
@@ -85,7 +86,7 @@ export class Environment {
     if (parsed.expr === undefined) return failed(text, parsed.issues);
     const checked = check(parsed.expr, this.#scope);
     if (checked.issues.length > 0) return failed(text, checked.issues);
-    const issues = literalIssues(parsed.expr);
+    const issues = [...literalIssues(parsed.expr), ...formatIssues(parsed.expr, checked)];
     if (issues.length > 0) return failed(text, issues);
     const found = formatType(checked.type);
     const names = wanted.map(formatType);

@@ -1,5 +1,5 @@
 import type { CelType } from '#api/cel/check/cel-type.ts';
-import { parseDuration, parseTimestamp } from './time.ts';
+import { parseDate, parseDuration } from './time.ts';
 import { doubleOf, Fault, intOf, type Value } from './values.ts';
 
 type Convert = (value: Value) => Value;
@@ -16,7 +16,7 @@ export function nativeOf(type: CelType): Convert {
       return (value) => (typeof value === 'number' && !Number.isSafeInteger(value) ? whole(value) : value);
     case 'timestamp':
       return (value) =>
-        typeof value === 'string' ? (parseTimestamp(value) ?? unreadable('timestamp', value)) : value;
+        typeof value === 'string' ? (parseDate(value) ?? unreadable('timestamp', value)) : value;
     case 'duration':
       return (value) =>
         typeof value === 'string' ? (parseDuration(value) ?? unreadable('duration', value)) : value;

@@ -1,4 +1,5 @@
 import type { Budget } from './budget.ts';
+import { timestampOf } from './time.ts';
 import {
   compare,
   doubleOf,
@@ -123,24 +124,17 @@ function add(a: Value, b: Value, budget: Budget): Value {
     return a.concat(b);
   }
   if (a instanceof Uint8Array && b instanceof Uint8Array) return Buffer.concat([a, b]);
-  if (a instanceof Timestamp && b instanceof Duration) return timestamp(a.ns + b.ns);
-  if (a instanceof Duration && b instanceof Timestamp) return timestamp(a.ns + b.ns);
+  if (a instanceof Timestamp && b instanceof Duration) return timestampOf(a.ns + b.ns);
+  if (a instanceof Duration && b instanceof Timestamp) return timestampOf(a.ns + b.ns);
   if (a instanceof Duration && b instanceof Duration) return duration(a.ns + b.ns);
   return arithmetic(a, b, { int: (x, y) => x + y, double: (x, y) => x + y });
 }
 
 function subtract(a: Value, b: Value): Value {
   if (a instanceof Timestamp && b instanceof Timestamp) return duration(a.ns - b.ns);
-  if (a instanceof Timestamp && b instanceof Duration) return timestamp(a.ns - b.ns);
+  if (a instanceof Timestamp && b instanceof Duration) return timestampOf(a.ns - b.ns);
   if (a instanceof Duration && b instanceof Duration) return duration(a.ns - b.ns);
   return arithmetic(a, b, { int: (x, y) => x - y, double: (x, y) => x - y });
-}
-
-/** From the year 1 to 9999. */
-const [firstNs, lastNs] = [-62_135_596_800_000_000_000n, 253_402_300_799_999_999_999n];
-
-function timestamp(ns: bigint): Value {
-  return ns >= firstNs && ns <= lastNs ? new Timestamp(ns) : new Fault('timestamp overflow');
 }
 
 function duration(ns: bigint): Value {

@@ -1,17 +1,33 @@
-import { Duration, Timestamp } from './values.ts';
+import { Duration, Fault, Timestamp } from './values.ts';
 
-const rfc3339 = /^(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)$/;
-const dateOnly = /^\d{4}-\d\d-\d\d$/;
+const rfc3339 = /^(\d{4}-(\d\d)-(\d\d)T(\d\d):\d\d:\d\d)(?:[.,](\d{1,9})\d*)?(Z|[+-](\d\d):(\d\d))$/;
 
-/** RFC 3339, or a date alone (a schema's `format: date`); undefined for what is none. */
+/** RFC 3339 as Go reads it; undefined for what is none, and for days and hours that there are not. */
 export function parseTimestamp(text: string): Timestamp | undefined {
-  const given = dateOnly.test(text) ? `${text}T00:00:00Z` : text;
-  const match = rfc3339.exec(given);
+  const match = rfc3339.exec(text);
   if (match === null) return undefined;
-  const [, seconds = '', fraction = '', zone = ''] = match;
-  const ms = Date.parse(`${seconds.toUpperCase()}${zone.toUpperCase()}`);
-  if (Number.isNaN(ms)) return undefined;
-  return new Timestamp(BigInt(ms) * 1_000_000n + BigInt(fraction.padEnd(9, '0')));
+  const [, seconds = '', month, day, hour, fraction = '', zone = '', zoneHours = '', zoneMinutes = ''] =
+    match;
+  const ms = Date.parse(`${seconds}Z`);
+  if (Number.isNaN(ms) || Number(hour) > 23 || Number(zoneHours) > 24 || Number(zoneMinutes) > 60)
+    return undefined;
+  const date = new Date(ms); // A day that the month does not have is one of the next.
+  if (date.getUTCMonth() + 1 !== Number(month) || date.getUTCDate() !== Number(day)) return undefined;
+  const aheadMs = (Number(zoneHours) * 60 + Number(zoneMinutes)) * 60_000 * (zone.startsWith('-') ? -1 : 1);
+  return new Timestamp(BigInt(ms - aheadMs) * 1_000_000n + BigInt(fraction.padEnd(9, '0')));
+}
+
+/** What a schema's `format` says is a day alone, or a time, of which it reads small letters as well (strfmt.ParseDateTime). */
+export function parseDate(text: string): Timestamp | undefined {
+  return parseTimestamp(text.length === 10 ? `${text}T00:00:00Z` : text.toUpperCase());
+}
+
+/** From the year 1 to 9999. */
+const [firstNs, lastNs] = [-62_135_596_800_000_000_000n, 253_402_300_799_999_999_999n];
+
+/** A time of so many nanoseconds, where there is one. */
+export function timestampOf(ns: bigint): Timestamp | Fault {
+  return ns >= firstNs && ns <= lastNs ? new Timestamp(ns) : new Fault('timestamp overflow');
 }
 
 export function formatTimestamp({ ns }: Timestamp): string {

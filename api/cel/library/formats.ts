@@ -7,7 +7,7 @@ import {
   type Format,
 } from '#api/validation/format.ts';
 import { functionsOf, type CelFunction, type Row } from '#api/cel/eval/function.ts';
-import { parseTimestamp } from '#api/cel/eval/time.ts';
+import { formatChecks } from '#api/structural/formats.ts';
 import { Fault, none, Opaque, Optional, type Value } from '#api/cel/eval/values.ts';
 import { patternCost } from './costs.ts';
 
@@ -27,10 +27,11 @@ class FormatValue extends Opaque {
   }
 }
 
-const byPattern =
-  (pattern: RegExp, message: string): Format =>
+/** A format of schemas, in the words of this library. */
+const ofSchemas =
+  (name: string, message: string): Format =>
   (text) =>
-    pattern.test(text) ? [] : [message];
+    formatChecks.get(name)?.(text) === true ? [] : [message];
 const prefixOf =
   (format: Format): Format =>
   (text) =>
@@ -45,15 +46,14 @@ const formats: Readonly<Record<string, Format>> = {
   dns1123SubdomainPrefix: prefixOf(dnsSubdomain),
   dns1035LabelPrefix: prefixOf(dns1035Label),
   labelValue,
-  uri: (text) => (URL.canParse(text) || text.startsWith('/') ? [] : ['invalid URI for request']),
-  uuid: byPattern(
-    /^[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}$/i,
-    'does not match the UUID format',
-  ),
-  byte: byPattern(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/, 'invalid base64'),
-  date: (text) =>
-    /^\d{4}-\d\d-\d\d$/.test(text) && parseTimestamp(text) !== undefined ? [] : ['invalid date'],
-  datetime: (text) => (parseTimestamp(text) === undefined ? ['invalid datetime'] : []),
+  uri: (text) =>
+    formatChecks.get('uri')?.(text) === true
+      ? []
+      : [`parse ${JSON.stringify(text)}: ${text === '' ? 'empty url' : 'invalid URI for request'}`],
+  uuid: ofSchemas('uuid', 'does not match the UUID format'),
+  byte: ofSchemas('byte', 'invalid base64'),
+  date: ofSchemas('date', 'invalid date'),
+  datetime: ofSchemas('datetime', 'invalid datetime'),
 };
 
 /** Of the pattern that upstream takes for what it costs, in characters. */

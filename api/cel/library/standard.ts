@@ -1,7 +1,13 @@
 import { ExpiringMap } from '#base/expiring-map.ts';
 import { parseBool } from '#api/wire/parse-bool.ts';
 import { functionsOf, type CelFunction, type Row } from '#api/cel/eval/function.ts';
-import { formatDuration, formatTimestamp, parseDuration, parseTimestamp } from '#api/cel/eval/time.ts';
+import {
+  formatDuration,
+  formatTimestamp,
+  parseDuration,
+  parseTimestamp,
+  timestampOf,
+} from '#api/cel/eval/time.ts';
 import {
   Double,
   doubleOf,
@@ -52,25 +58,26 @@ function sizes(): Record<string, Row> {
 function conversions(): Record<string, Row> {
   return {
     'bool(bool): bool': same,
-    'bool(string): bool': (text) => booleanOf(String(text)),
+    'bool(string): bool': (text) => fitting(parseBool(String(text)), 'bool'),
     'int(int): int': same,
     'int(uint): int': (value) => toInt(value instanceof Uint ? value.value : undefined),
     'int(double): int': (value) => toInt(truncated(value)),
     'int(string): int': (text) =>
-      toInt(/^[+-]?\d+$/.test(String(text)) ? BigInt(String(text).replace('+', '')) : undefined, text),
+      fitting(
+        /^[+-]?\d+$/.test(String(text)) ? toInt(BigInt(String(text).replace('+', ''))) : undefined,
+        'int',
+      ),
     'int(timestamp): int': (time) => intOf(time instanceof Timestamp ? floor(time.ns, 1_000_000_000n) : 0n),
     'int(duration): int': (span) => intOf(span instanceof Duration ? span.ns : 0n),
     'uint(uint): uint': same,
     'uint(int): uint': (value) => toUint(isInt(value) ? BigInt(value) : undefined),
     'uint(double): uint': (value) => toUint(truncated(value)),
-    'uint(string): uint': (text) => toUint(/^\d+$/.test(String(text)) ? BigInt(String(text)) : undefined),
+    'uint(string): uint': (text) =>
+      fitting(/^\d+$/.test(String(text)) ? toUint(BigInt(String(text))) : undefined, 'uint'),
     'double(double): double': same,
     'double(int): double': (value) => doubleOf(numberOf(value) ?? 0),
     'double(uint): double': (value) => doubleOf(numberOf(value) ?? 0),
-    'double(string): double': (text) =>
-      String(text).trim() === '' || Number.isNaN(Number(text))
-        ? new Fault(`strconv.ParseFloat: parsing ${JSON.stringify(text)}: invalid syntax`)
-        : doubleOf(Number(text)),
+    'double(string): double': (text) => fitting(readDouble(String(text)), 'double'),
     'string(string): string': same,
     ...Object.fromEntries(
       ['bool', 'int', 'uint', 'double', 'timestamp', 'duration'].map((kind): [string, Row] => [
@@ -82,22 +89,40 @@ function conversions(): Record<string, Row> {
     'bytes(bytes): bytes': same,
     'bytes(string): bytes': [(text) => Buffer.from(String(text)), traversal],
     'timestamp(timestamp): timestamp': same,
-    'timestamp(string): timestamp': (text) =>
-      parseTimestamp(String(text)) ?? new Fault(`invalid timestamp: ${JSON.stringify(text)}`),
-    'timestamp(int): timestamp': (seconds) => new Timestamp(BigInt(numberOf(seconds) ?? 0) * 1_000_000_000n),
+    'timestamp(string): timestamp': (text) => readTimestamp(String(text)),
+    'timestamp(int): timestamp': (seconds) =>
+      timestampOf(BigInt(isInt(seconds) ? seconds : 0) * 1_000_000_000n),
     'duration(duration): duration': same,
-    'duration(string): duration': (text) =>
-      parseDuration(String(text)) ?? new Fault(`time: invalid duration ${JSON.stringify(text)}`),
+    'duration(string): duration': (text) => fitting(parseDuration(String(text)), 'google.protobuf.Duration'),
   };
 }
 
-function booleanOf(text: string): Value {
-  return parseBool(text) ?? new Fault(`strconv.ParseBool: parsing ${JSON.stringify(text)}: invalid syntax`);
+const textType = "'string'";
+
+/** What a text was read as; a text that is none, or more than the type holds, is one error (cel-go, common/types/string.go). */
+function fitting(value: Value, type: string): Value {
+  if (value !== undefined && !(value instanceof Fault)) return value;
+  return new Fault(`type conversion error from ${textType} to '${type}'`);
 }
 
-function toInt(value: bigint | undefined, text?: Value): Value {
-  if (value === undefined && text !== undefined)
-    return new Fault(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+function readTimestamp(text: string): Value {
+  const read = parseTimestamp(text);
+  return read === undefined ? fitting(read, 'google.protobuf.Timestamp') : timestampOf(read.ns);
+}
+
+/** As Go reads it (strconv.ParseFloat): `Inf` and `NaN` have no case, and what overflows is none. */
+function readDouble(text: string): Value {
+  const [, sign, name] = /^([+-]?)(inf(?:inity)?|nan)$/i.exec(text) ?? [];
+  if (name !== undefined) {
+    if (name.toLowerCase() === 'nan') return sign === '' ? doubleOf(Number.NaN) : undefined;
+    return doubleOf(sign === '-' ? -Infinity : Infinity);
+  }
+  if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text)) return undefined;
+  const number = Number(text);
+  return Number.isFinite(number) ? doubleOf(number) : undefined;
+}
+
+function toInt(value: bigint | undefined): Value {
   return value !== undefined && BigInt.asIntN(64, value) === value
     ? intOf(value)
     : new Fault('integer overflow');
@@ -131,11 +156,11 @@ export function textOf(value: Value): Value {
   return number === undefined ? new Fault('no such overload') : doubleText(number);
 }
 
-/** As Go's 'g' writes it: exponents of two digits from 1e+21 and below 1e-4. */
-export function doubleText(number: number): string {
+/** As Go's %g writes it: with an exponent, of two digits at least, from 1e+06 and below 1e-04. */
+function doubleText(number: number): string {
   if (!Number.isFinite(number)) return Number.isNaN(number) ? 'NaN' : number > 0 ? '+Inf' : '-Inf';
-  const isLong = number !== 0 && (Math.abs(number) >= 1e21 || Math.abs(number) < 1e-4);
-  if (!isLong) return String(number);
+  const isLong = number !== 0 && (Math.abs(number) >= 1e6 || Math.abs(number) < 1e-4);
+  if (!isLong) return Object.is(number, -0) ? '-0' : String(number);
   const [mantissa = '', exponent = '0'] = number.toExponential().split('e');
   const digits = exponent.replace(/^[+-]/, '').padStart(2, '0');
   return `${mantissa}e${exponent.startsWith('-') ? '-' : '+'}${digits}`;

@@ -1,20 +1,9 @@
 import { functionsOf, type CelFunction, type Row } from '#api/cel/eval/function.ts';
-import {
-  Fault,
-  isFault,
-  isInt,
-  isList,
-  isMap,
-  keysOf,
-  lengthOf,
-  memberAt,
-  numberOf,
-  offsetOf,
-  TypeValue,
-  type Value,
-} from '#api/cel/eval/values.ts';
+import { Fault, isList, lengthOf, numberOf, offsetOf, type Value } from '#api/cel/eval/values.ts';
 import { joining, making, traversal, wholeTraversal } from './costs.ts';
-import { doubleText, textOf } from './standard.ts';
+import { FormatProblem, writeClauses } from './format-string.ts';
+import { formatValue } from './format-value.ts';
+import { quote } from './quote.ts';
 
 /** Texts are counted in code points. */
 function letters(value: Value): readonly string[] {
@@ -67,8 +56,10 @@ const rows: Readonly<Record<string, Row>> = {
     (text, from, to) => substring(text, place(from), place(to)),
     traversal,
   ],
-  'string.trim(): string': [(text) => String(text).replaceAll(/^[\s\u0085]+|[\s\u0085]+$/gu, ''), traversal],
-  'string.reverse(): string': [(text) => reversed(String(text)), traversal],
+  'string.trim(): string': [
+    (text) => String(text).replaceAll(/^\p{White_Space}+|\p{White_Space}+$/gu, ''),
+    traversal,
+  ],
   'list(string).join(): string': [(list) => join(list, ''), joining],
   'list(string).join(string): string': [(list, by) => join(list, String(by)), joining],
   'string.format(list(dyn)): string': [
@@ -76,27 +67,10 @@ const rows: Readonly<Record<string, Row>> = {
     traversal,
     (_, result) => (typeof result === 'string' ? result.length * 2 : 0),
   ],
-  'strings.quote(string): string': [(text) => JSON.stringify(text), traversal],
+  'strings.quote(string): string': [(text) => quote(String(text)), traversal],
 };
 
 export const strings: readonly CelFunction[] = functionsOf(rows);
-
-/** By code points: the units of a pair keep their order. */
-function reversed(text: string): string {
-  const { length } = text;
-  const made = new Uint16Array(length);
-  let to = length;
-  for (let at = 0; at < length; at++) {
-    const unit = text.charCodeAt(at);
-    const isPair = unit >= 0xd800 && unit <= 0xdbff && at + 1 < length;
-    made[--to] = isPair ? text.charCodeAt(at + 1) : unit;
-    if (isPair) {
-      made[--to] = unit;
-      at++;
-    }
-  }
-  return Buffer.from(made.buffer).toString('utf16le');
-}
 
 function indexOf(text: Value, part: Value, from: number): Value {
   const given = String(text);
@@ -149,79 +123,8 @@ function join(list: Value, by: string): Value {
   return length > madeLengthMax ? tooLong : texts.join(by);
 }
 
-const verb = /%(?:\.(\d+))?([a-zA-Z%])/g;
-
 /** `"%s is %d".format([a, b])`. */
 function format(text: string, args: readonly Value[]): Value {
-  let next = 0;
-  let fault: Fault | undefined;
-  const made = text.replaceAll(verb, (_, precision: string | undefined, letter: string) => {
-    if (letter === '%') return '%';
-    const index = next++;
-    if (index >= args.length) {
-      fault ??= new Fault(`index ${index} out of range`);
-      return '';
-    }
-    const written = writeAs(letter, args[index], precision === undefined ? 6 : Number(precision));
-    if (typeof written === 'string') return written;
-    fault ??= written;
-    return '';
-  });
-  return fault ?? made;
-}
-
-function writeAs(letter: string, value: Value, precision: number): string | Fault {
-  const number = numberOf(value);
-  const exact = typeof value === 'bigint' ? value : isInt(value) ? BigInt(value) : undefined;
-  switch (letter) {
-    case 's':
-      return plainText(value);
-    case 'd':
-      return number === undefined ? wrongVerb(letter, value) : String(exact ?? number);
-    case 'f':
-      return number === undefined ? wrongVerb(letter, value) : number.toFixed(Math.min(precision, 100));
-    case 'e':
-      return number === undefined
-        ? wrongVerb(letter, value)
-        : number.toExponential(Math.min(precision, 100)).replace(/e([+-])(\d)$/, 'e$10$2');
-    case 'b':
-      return exact !== undefined
-        ? exact.toString(2)
-        : typeof value === 'boolean'
-          ? String(Number(value))
-          : wrongVerb(letter, value);
-    case 'o':
-      return exact === undefined ? wrongVerb(letter, value) : exact.toString(8);
-    case 'x':
-    case 'X': {
-      const hex =
-        exact?.toString(16) ??
-        (typeof value === 'string'
-          ? Buffer.from(value).toString('hex')
-          : value instanceof Uint8Array
-            ? Buffer.from(value).toString('hex')
-            : undefined);
-      if (hex === undefined) return wrongVerb(letter, value);
-      return letter === 'X' ? hex.toUpperCase() : hex;
-    }
-    default:
-      return new Fault(`could not parse formatting clause: unrecognized formatting clause "${letter}"`);
-  }
-}
-
-function wrongVerb(letter: string, value: Value): Fault {
-  return new Fault(`error during formatting: %${letter} cannot write ${String(value)}`);
-}
-
-function plainText(value: Value): string {
-  if (typeof value === 'string') return value;
-  if (value === null) return 'null';
-  if (isList(value)) return `[${value.map(plainText).join(', ')}]`;
-  if (value instanceof TypeValue) return value.name;
-  if (isMap(value)) {
-    const entries = keysOf(value).map((key) => `${plainText(key)}: ${plainText(memberAt(value, key))}`);
-    return `{${entries.toSorted().join(', ')}}`;
-  }
-  const text = textOf(value);
-  return isFault(text) ? doubleText(numberOf(value) ?? Number.NaN) : String(text);
+  const made = writeClauses(text, args.length, (clause) => formatValue(clause, args[clause.index]));
+  return made instanceof FormatProblem ? new Fault(made.message) : made;
 }
