@@ -95,8 +95,8 @@ function addAt(document: Document, pointer: string, value: unknown): void {
     setOwn(holder, key, value);
     return;
   }
-  const index = key === '-' ? holder.length : indexOf(key);
-  if (index > holder.length) throw patchRejected();
+  const index = key === '-' ? holder.length : indexOf(key, holder.length + 1);
+  if (index === undefined) throw patchRejected();
   holder.splice(index, 0, value);
 }
 
@@ -108,7 +108,7 @@ function replaceAt(document: Document, pointer: string, value: unknown): void {
     return;
   }
   const { holder, key } = placeOf(document.root, pointer);
-  if (Array.isArray(holder)) holder[indexOf(key)] = value;
+  if (Array.isArray(holder)) holder[indexOf(key, holder.length) ?? 0] = value;
   else setOwn(holder, key, value);
 }
 
@@ -120,7 +120,7 @@ function removeAt(document: Document, pointer: string): void {
     return;
   }
   const { holder, key } = placeOf(document.root, pointer);
-  if (Array.isArray(holder)) holder.splice(indexOf(key), 1);
+  if (Array.isArray(holder)) holder.splice(indexOf(key, holder.length) ?? 0, 1);
   else delete holder[key];
 }
 
@@ -141,14 +141,19 @@ function isThere(root: unknown, pointer: string): boolean {
   const end = pointer.lastIndexOf('/');
   const holder = readPointer(root, pointer.slice(0, end));
   const key = unescape(pointer.slice(end + 1));
-  if (Array.isArray(holder)) return /^\d+$/.test(key) && Number(key) < holder.length;
+  if (Array.isArray(holder)) return indexOf(key, holder.length) !== undefined;
   return isObject(holder) && Object.hasOwn(holder, key);
 }
 
-/** @throws {E_API} 422 */
-function indexOf(key: string): number {
-  if (!/^\d+$/.test(key)) throw patchRejected();
-  return Number(key);
+/**
+ * Which of so many places a key names; undefined for none of them. As evanphx/json-patch has it, which kube-apiserver patches by: `-1` is the
+ * last, and what strconv.Atoi reads is a number.
+ */
+function indexOf(key: string, count: number): number | undefined {
+  if (!/^[+-]?\d{1,15}$/.test(key)) return undefined;
+  const given = Number(key);
+  const index = given < 0 ? given + count : given;
+  return index >= 0 && index < count ? index : undefined;
 }
 
 function unescape(token: string): string {
@@ -171,7 +176,7 @@ function readPointer(root: unknown, pointer: string): unknown {
   let current = root;
   for (const token of pointer.split('/').slice(1)) {
     const key = unescape(token);
-    if (Array.isArray(current)) current = /^\d+$/.test(key) ? current[Number(key)] : undefined;
+    if (Array.isArray(current)) current = current[indexOf(key, current.length) ?? -1];
     else current = isObject(current) && Object.hasOwn(current, key) ? current[key] : undefined;
   }
   return current ?? null;
