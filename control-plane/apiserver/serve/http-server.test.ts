@@ -4,7 +4,7 @@ import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } f
 import { Agent, get, request as requestHttp1 } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '#base/log.ts';
 import { createAuthority } from '#control-plane/apiserver/pki/certificate.ts';
@@ -101,6 +101,27 @@ describe('createHttpServer()', () => {
       return answer.statusCode;
     };
     expect(await overHttp1()).toEqual(200);
+  });
+
+  it('keeps a connection whose request was answered before its body came, and says where it does not', async () => {
+    await using running = await serve(async ({ path }) => textResponse(path === '/busy' ? 409 : 200, path));
+
+    const ask = async (bytes: number): Promise<{ socket: TLSSocket; said: () => string }> => {
+      const socket = connectTls({ host: '127.0.0.1', port: running.port, rejectUnauthorized: false });
+      let said = '';
+      socket.on('data', (chunk: Buffer) => (said += chunk.toString()));
+      socket.on('error', () => undefined);
+      socket.write(`POST /busy HTTP/1.1\r\nhost: x\r\ncontent-length: ${bytes}\r\n\r\n`);
+      await expect.poll(() => said).toContain('/busy');
+      return { socket, said: () => said };
+    };
+    const short = await ask(5);
+    expect(short.said()).toMatch(/connection: keep-alive/i);
+    short.socket.write('helloGET /next HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+    await once(short.socket, 'close');
+    expect(short.said()).toMatch(/HTTP\/1.1 200 OK[^]*\/next$/);
+    const long = await ask(1_000_000);
+    expect(long.said()).toMatch(/connection: close/i);
   });
 
   it('answers what is no HTTP', async () => {

@@ -189,11 +189,16 @@ async function send(
   const { body } = answer;
   unread.add(response, body instanceof Uint8Array ? body.byteLength : 0);
   response.once('close', () => unread.remove(response));
-  // Whoever was answered in the middle of sending need not go on.
+  // What comes of a body that nobody reads is thrown away, and the connection good for the next request. Who has more to send need not go on, and is told.
+  const isKept = request.complete || isRestShort(request);
   response.once('finish', () => {
-    if (!request.complete) request.destroy();
+    if (isKept) request.resume();
+    else if (!request.complete) request.destroy();
   });
-  response.writeHead(answer.status, headersOf(answer));
+  response.writeHead(
+    answer.status,
+    isKept ? headersOf(answer) : { ...headersOf(answer), connection: 'close' },
+  );
   if (request.method === 'HEAD') {
     response.end();
   } else if (body instanceof Uint8Array) {
@@ -203,4 +208,14 @@ async function send(
     await body(sinkOf(response, unread));
     response.end();
   }
+}
+
+/** As much as Go's server throws away, in bytes (net/http, maxPostHandlerReadBytes). */
+const thrownAwayBytesMax = 262_144;
+
+/** Whether a request says of its body that it is short. */
+function isRestShort({ headers }: IncomingMessage): boolean {
+  return (
+    headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) <= thrownAwayBytesMax
+  );
 }
