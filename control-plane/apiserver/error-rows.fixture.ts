@@ -89,7 +89,36 @@ const patchRows: readonly Row[] = [
   options: { body, headers: merge },
 }));
 
+/** Objects that are posted to others, or are answered only, are where they are sent, too. */
+const elsewhere: readonly Row[] = [
+  ['a binding', `${ns}/pods/x/binding`, { metadata: { name: 'x' }, target: { name: 'n' } }],
+  ['a binding by itself', `${ns}/bindings`, { metadata: { name: 'x' }, target: { name: 'n' } }],
+  ['an eviction', `${ns}/pods/x/eviction`, { apiVersion: 'policy/v1', kind: 'Eviction', metadata: {} }],
+  ['a request for a token', `${ns}/serviceaccounts/default/token`, { spec: {} }],
+  ['a scale', `${deployments}/x/scale`, { metadata: { name: 'x' }, spec: { replicas: 1 } }],
+  [
+    'a review',
+    '/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews',
+    { spec: { user: 'u', resourceAttributes: { verb: 'get', namespace: 'default' } } },
+  ],
+].map(([name, path, body]): Row => {
+  const { metadata = {} } = body as { readonly metadata?: object };
+  return {
+    name: `${String(name)} of another namespace than the URL`,
+    method: String(path).endsWith('/scale') ? 'PUT' : 'POST',
+    path: String(path),
+    options: { body: { ...(body as object), metadata: { ...metadata, namespace: 'other' } } },
+    status: 400,
+    want: failure(
+      400,
+      'BadRequest',
+      'the namespace of the provided object does not match the namespace sent on the request',
+    ),
+  };
+});
+
 export const rows: readonly Row[] = [
+  ...elsewhere,
   ...patchRows,
   {
     name: 'an object that is not there',
@@ -153,6 +182,17 @@ export const rows: readonly Row[] = [
       name: 'x',
       kind: 'configmaps',
     }),
+  },
+  {
+    name: 'a new object that was read somewhere',
+    method: 'POST',
+    path: cms,
+    options: { body: { metadata: { name: 'read-before', resourceVersion: '7' } } },
+    status: 500,
+    want: {
+      ...failure(500, '', 'resourceVersion should not be set on objects to be created'),
+      reason: undefined,
+    },
   },
   {
     name: 'JSON that is none',

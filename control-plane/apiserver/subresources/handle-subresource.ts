@@ -5,7 +5,7 @@ import { kindOfSubresource } from '#api/schema/kinds.ts';
 import { methodNotAllowed } from '#api/errors/status.ts';
 import { admitWhole } from '#control-plane/apiserver/chain/admission/run-admission.ts';
 import { admitConnection } from '#control-plane/apiserver/chain/admission/admit-connection.ts';
-import { checkNameOf } from '#control-plane/apiserver/verbs/place.ts';
+import { checkNameOf, checkNamespaceOf } from '#control-plane/apiserver/verbs/place.ts';
 import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
 import { connectToNode } from '#control-plane/apiserver/nodes/connect.ts';
 import { patchObject } from '#control-plane/apiserver/verbs/patch.ts';
@@ -81,6 +81,7 @@ async function handlePosted(
   const { object } = decodeRequest(taken, body, options.fieldValidation);
   request.record?.saw(object);
   if (subresource.name !== 'token') checkNameOf(name, object);
+  checkNamespaceOf(kind, namespace, object);
   using admitted = await admitWhole(
     context,
     {

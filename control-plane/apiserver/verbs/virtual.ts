@@ -16,6 +16,7 @@ import { objectResponse, styleOf } from '#control-plane/apiserver/serve/respond.
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { bindPod } from '#control-plane/apiserver/subresources/binding.ts';
+import { checkNamespaceOf } from './place.ts';
 import { parseWriteOptions, warningHeaders } from './write-options.ts';
 
 /** Objects of these kinds are never stored: a POST asks a question, and its answer is the object's status. */
@@ -83,6 +84,7 @@ export async function handleVirtual(
   const { object: given, warnings } = decodeRequest(route.kind, body, options.fieldValidation);
   request.record?.saw(given);
   const { kind, namespace } = route;
+  checkNamespaceOf(kind, namespace, given);
   using admitted = await admitWhole(
     context,
     {
