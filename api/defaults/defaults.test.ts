@@ -55,6 +55,25 @@ describe('applyDefaults()', () => {
     });
   });
 
+  it.each<[name: string, kind: string, given: JsonObject, want: JsonObject]>([
+    ['a list gives the first', 'Node', { podCIDRs: ['a', 'b'] }, { podCIDR: 'a', podCIDRs: ['a', 'b'] }],
+    ['the first gives a list', 'Node', { podCIDR: 'a' }, { podCIDR: 'a', podCIDRs: ['a'] }],
+    ['the first counts', 'Node', { podCIDR: 'c', podCIDRs: ['a', 'b'] }, { podCIDR: 'c', podCIDRs: ['c'] }],
+    ['none stays none', 'Node', {}, {}],
+    ['a list gives the first', 'Pod', { podIPs: [{ ip: 'a' }] }, { podIP: 'a', podIPs: [{ ip: 'a' }] }],
+    ['the first gives a list', 'Pod', { podIP: 'a' }, { podIP: 'a', podIPs: [{ ip: 'a' }] }],
+    [
+      'the first counts',
+      'Pod',
+      { podIP: 'c', podIPs: [{ ip: 'a' }, { ip: 'b' }] },
+      { podIP: 'c', podIPs: [{ ip: 'c' }] },
+    ],
+  ])('of a field that is the first of a list, %s: %s', (_name, name, given, want) => {
+    const holder = name === 'Node' ? 'spec' : 'status';
+    const kind = kindOf({ in: { apiVersion: 'v1', kind: name } });
+    expect(applyDefaults(kind, { [holder]: given })[holder]).toEqual(want);
+  });
+
   it('drops the configuration of an affinity that a Service does not have', () => {
     const kind = kindOf({ in: { apiVersion: 'v1', kind: 'Service' } });
     const sessionAffinityConfig = { clientIP: { timeoutSeconds: 5 } };

@@ -1,7 +1,8 @@
-import { at, objectsOf, stringOf, typed, withPath } from '#api/wire/json.ts';
+import { at, objectsOf, typed, withPath } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import { refuseNodeWrite } from '#api/kinds/node-writes/node.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { joinTwins } from '#api/kinds/twin-fields.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { nodeCells } from '#api/table/core.ts';
 import {
@@ -15,10 +16,8 @@ import {
 export const nodeRules: KindRules = {
   effect: acted('control-plane/scheduler/scheduler.ts'),
   storageFolder: 'minions',
-  defaults: [
-    ['status.allocatable', (status) => status['capacity']],
-    ['spec.podCIDRs', (spec) => (stringOf(spec['podCIDR']) === '' ? undefined : [spec['podCIDR']])],
-  ],
+  defaults: [['status.allocatable', (status) => status['capacity']]],
+  completeDefaults: (node) => joinTwins(node, { holder: 'spec', single: 'podCIDR', list: 'podCIDRs' }),
   admit: taintNode,
   refuseNode: refuseNodeWrite,
   tracksGeneration: false,

@@ -2,6 +2,7 @@ import { at, listOf, stringOf, typed, withPath } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import { refusePodLate, refusePodWrite } from '#api/kinds/node-writes/pod.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { joinTwins } from '#api/kinds/twin-fields.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { podParts } from './pod-parts.ts';
 import { appArmorWarnings, withAppArmorFields } from '#api/pod/app-armor.ts';
@@ -16,6 +17,8 @@ import { admitPod } from './pod-admission.ts';
 export const podRules: KindRules = {
   effect: acted('agent/kubelet/sync/pod-workers.ts'),
   podSpec: { path: 'spec', isTemplate: false },
+  completeDefaults: (pod) =>
+    joinTwins(pod, { holder: 'status', single: 'podIP', list: 'podIPs', member: 'ip' }),
   admit: admitPod,
   refuseNode: refusePodWrite,
   refuseNodeLate: refusePodLate,

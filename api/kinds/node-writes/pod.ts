@@ -1,6 +1,7 @@
 import type { NodeLookUp, NodeWrite } from '#api/kinds/rules.ts';
 import type { OwnerReference, Pod } from '#api/generated/objects.ts';
 import { referencesOf, type ReferencedKind } from '#api/pod/references.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { at, equalJson, objectsOf, stringOf, typed } from '#api/wire/json.ts';
 
 const mirror = 'kubernetes.io/config.mirror';
@@ -22,17 +23,23 @@ export function refusePodWrite(write: NodeWrite): string | undefined {
         return `node ${quoted} can only update pod status for pods with spec.nodeName set to itself`;
       if (!equalJson(at(old, 'metadata.labels') ?? {}, at(object, 'metadata.labels') ?? {}))
         return `node ${quoted} cannot update labels through pod status`;
-      return equalJson(
-        at(old, 'status.resourceClaimStatuses') ?? [],
-        at(object, 'status.resourceClaimStatuses') ?? [],
-      )
-        ? undefined
-        : `node ${quoted} cannot update resource claim statues`;
+      return refuseClaimStatus(quoted, old, object);
     case 'eviction':
       return undefined; // The pod is looked up: `refuseLate`.
     default:
       return `unexpected pod subresource ${JSON.stringify(subresource)}, only 'status' and 'eviction' are allowed`;
   }
+}
+
+/** Which claims a pod has been given is the control plane's to say: a node may read what they name. */
+function refuseClaimStatus(quoted: string, old: JsonObject, object: JsonObject): string | undefined {
+  const isSame = (path: string, none: unknown): boolean =>
+    equalJson(at(old, path) ?? none, at(object, path) ?? none);
+  if (!isSame('status.resourceClaimStatuses', []))
+    return `node ${quoted} cannot update resource claim statues`;
+  return isSame('status.extendedResourceClaimStatus', null)
+    ? undefined
+    : `node ${quoted} cannot update extended resource claim status`;
 }
 
 /** What takes a look at the pod that is evicted, or at the Node that a mirror pod says it belongs to. */
@@ -69,7 +76,11 @@ function refuseMirrorPod(node: string, { metadata = {}, spec }: Pod): string | u
     lacks('secrets', 'secrets') ??
     lacks('configmaps', 'configmaps') ??
     (usesBundle ? `node ${quoted} can not create pods that reference clustertrustbundles` : undefined) ??
-    lacks('persistentvolumeclaims', 'persistentvolumeclaims')
+    lacks('persistentvolumeclaims', 'persistentvolumeclaims') ??
+    // CVE-2025-4563.
+    ((spec.resourceClaims ?? []).length > 0
+      ? `node ${quoted} can not create pods that reference resourceclaims`
+      : undefined)
   );
 }
 
