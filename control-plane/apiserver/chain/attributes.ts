@@ -6,7 +6,7 @@ import { forbidden, statusError } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { describeDenial, type Attributes, type ResourceAttributes } from './authz/authorizer.ts';
 import type { ApiRequest, User } from '#control-plane/apiserver/serve/request.ts';
-import type { Route, Verb } from './route.ts';
+import { withoutLastSlash, type Route, type Verb } from './route.ts';
 
 const selecting: ReadonlySet<Verb> = new Set(['list', 'watch', 'deletecollection']);
 
@@ -54,7 +54,8 @@ function resourceOfPath({
   query,
 }: ApiRequest): Omit<ResourceAttributes, 'kind' | 'user'> | undefined {
   const [root, ...segments] = path.split('/').slice(1);
-  const parts = root === 'api' ? segments.slice(1) : root === 'apis' ? segments.slice(2) : [];
+  const skip = root === 'api' ? 1 : root === 'apis' ? 2 : segments.length;
+  const parts = withoutLastSlash(segments.slice(skip));
   if (parts[0] === undefined || parts[0] === '') return undefined;
   const isInNamespace = parts[0] === 'namespaces' && parts.length > 2;
   const [resource = '', name = '', subresource = ''] = isInNamespace ? parts.slice(2) : parts;

@@ -32,6 +32,11 @@ describe('parseRoute()', () => {
     ['DELETE', '/api/v1/namespaces/ns/pods', 'deletecollection /pods ns'],
     ['GET', '/api/v1/nodes/n/proxy/stats/summary', 'get /nodes  n proxy /stats/summary'],
     ['GET', '/apis/apps/v1/deployments', 'list apps/deployments'],
+    ['GET', '/apis/apps/v1/deployments/', 'list apps/deployments'],
+    ['GET', '/api/v1/namespaces/ns/', 'get /namespaces  ns'],
+    ['GET', '/api/v1/namespaces/ns/pods/p/log/', 'get /pods ns p log'],
+    ['GET', '/api/v1/nodes/n/proxy/', 'get /nodes  n proxy /'],
+    ['GET', '/api/v1/nodes/n/proxy/a/', 'get /nodes  n proxy /a/'],
     [
       'GET',
       '/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode',

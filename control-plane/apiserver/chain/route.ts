@@ -42,7 +42,7 @@ export function parseRoute(
   if (skip === 0 || segments.length <= skip) return { kind: 'path' };
   const [group, version] = skip === 2 ? ['', segments[1] ?? ''] : [segments[1] ?? '', segments[2] ?? ''];
   const served = kinds.findVersion(group, version);
-  const parts = segments.slice(skip);
+  const parts = withoutLastSlash(segments.slice(skip));
   if (served === undefined || parts[0] === '') return { kind: 'path' };
   const isLegacyWatch = parts[0] === 'watch';
   const target = parseTarget(served, isLegacyWatch ? parts.slice(1) : parts);
@@ -58,6 +58,11 @@ export function parseRoute(
   const allowed = target.subresource?.verbs ?? target.kind.custom?.verbs ?? target.kind.verbs;
   if (!allowed.includes(verb === 'get' && target.rest !== '' ? 'get' : verb)) throw methodNotAllowed();
   return { kind: 'resource', route: { ...target, verb } };
+}
+
+/** A slash at the end changes nothing (go-restful, TrimRightSlashEnabled), but of what a proxy passes on. */
+export function withoutLastSlash(parts: readonly string[]): readonly string[] {
+  return parts.length > 1 && parts.at(-1) === '' && !parts.includes('proxy') ? parts.slice(0, -1) : parts;
 }
 
 type Target = Omit<ResourceRoute, 'verb'>;
