@@ -3,6 +3,7 @@ import { createFakeClock } from '#base/clock.ts';
 import { configMaps } from '#api/schema/kind-ref.ts';
 import { createApiClient, type ApiClientOptions } from './api-client.ts';
 import { apiFailureOf, isConflict, isTooManyRequests } from './api-error.ts';
+import type { ApiClient } from './client.ts';
 import type { TransportRequest, TransportResponse } from './transport.ts';
 
 type Answer = Partial<Omit<TransportResponse, 'body'>> & { readonly body?: unknown };
@@ -26,6 +27,19 @@ function clientOf(answers: readonly Answer[], options: Partial<ApiClientOptions>
 }
 
 const where = { namespace: 'n', name: 'm' };
+
+it.each<[name: string, call: (client: ApiClient) => Promise<unknown>]>([
+  ['get', (client) => client.get(configMaps, { name: 'm' })],
+  ['create', (client) => client.create(configMaps, { metadata: { name: 'm' } })],
+  ['update', (client) => client.update(configMaps, { metadata: { name: 'm' } })],
+  ['patch', (client) => client.patch(configMaps, { name: 'm' }, { kind: 'merge', body: {} })],
+  ['apply', (client) => client.apply(configMaps, { metadata: { name: 'm' } }, { fieldManager: 'f' })],
+  ['delete', (client) => client.delete(configMaps, { name: 'm', namespace: '' })],
+])('%s of an object without its namespace asks nobody', async (_name, call) => {
+  const { client, asked } = clientOf([{}]);
+  await expect(call(client)).rejects.toThrow(/^find configmaps.*no namespace was given/);
+  expect(asked).toEqual([]);
+});
 
 it('apply sends the object with manager, force and dry run', async () => {
   const { client, asked } = clientOf([{}]);

@@ -1,4 +1,5 @@
 import type { Clock } from '#base/clock.ts';
+import { PodwrightError } from '#base/errors.ts';
 import { apiVersionOf, objectPath, type KindRef } from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import { isObject, listOf, objectOf, stringOf } from '#api/wire/json.ts';
@@ -36,6 +37,18 @@ export interface ApiClientOptions {
   readonly busyRetries?: { readonly triesMax: number; readonly clock: Pick<Clock, 'sleep'> } | undefined;
 }
 
+/** Of one object, or of the place of a new one. @throws {E_INVALID} without the namespace that objects of the kind are in */
+function placedPath(kind: KindRef<unknown>, where: Parameters<typeof objectPath>[1]): string {
+  if (kind.namespaced && (where.namespace ?? '') === '') {
+    const what = where.name === undefined ? kind.resource : `${kind.resource} ${JSON.stringify(where.name)}`;
+    throw new PodwrightError(
+      'E_INVALID',
+      `find ${what}: no namespace was given, and ${kind.kind}s are in one`,
+    );
+  }
+  return objectPath(kind, where);
+}
+
 /** A typed client of any API server that the transport reaches. */
 export function createApiClient(options: ApiClientOptions): ApiClient {
   const { transport } = options;
@@ -49,7 +62,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
   };
   return {
     get: async <T>(kind: KindRef<T>, where: object, options: { readonly subresource?: string } = {}) =>
-      (await callJson('GET', objectPath(kind, { ...where, ...options }))) as T,
+      (await callJson('GET', placedPath(kind, { ...where, ...options }))) as T,
     list: async <T>(kind: KindRef<T>, options: ListOptions = {}) => {
       const path = withQuery(objectPath(kind, { namespace: options.namespace }), listQuery(options));
       const accept = options.metadataOnly === true ? metadataListAccept : undefined;
@@ -58,20 +71,20 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     create: async (kind, object, options = {}) => {
       const { where, subresource } = options;
       const namespace = options.namespace ?? where?.namespace ?? metadataOf(object).namespace;
-      const path = objectPath(kind, { namespace, name: where?.name, subresource });
+      const path = placedPath(kind, { namespace, name: where?.name, subresource });
       return (await callJson('POST', withQuery(path, writeQuery(options)), {
         body: typed(kind, object),
       })) as typeof object;
     },
     update: async (kind, object, options = {}) => {
       const { namespace, name } = metadataOf(object);
-      const path = objectPath(kind, { namespace, name: name ?? '', subresource: options.subresource });
+      const path = placedPath(kind, { namespace, name: name ?? '', subresource: options.subresource });
       return (await callJson('PUT', withQuery(path, writeQuery(options)), {
         body: typed(kind, object),
       })) as typeof object;
     },
     patch: async <T>(...[kind, where, patch]: Parameters<ApiClient['patch']>) => {
-      const path = objectPath(kind, { ...where, subresource: patch.subresource });
+      const path = placedPath(kind, { ...where, subresource: patch.subresource });
       return (await callJson('PATCH', withQuery(path, writeQuery(patch)), {
         body: patch.body,
         contentType: patchContentTypes[patch.kind],
@@ -79,7 +92,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     },
     apply: async (kind, object, options) => {
       const { namespace, name = '' } = metadataOf(object);
-      const path = objectPath(kind, { namespace, name, subresource: options.subresource });
+      const path = placedPath(kind, { namespace, name, subresource: options.subresource });
       const force = options.force === true ? { force: 'true' } : {};
       return (await callJson('PATCH', withQuery(path, { ...writeQuery(options), ...force }), {
         body: typed(kind, object),
@@ -89,7 +102,7 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     delete: async (kind, where, options) => {
       const body =
         options === undefined ? undefined : { kind: 'DeleteOptions', apiVersion: 'v1', ...options };
-      await callJson('DELETE', objectPath(kind, where), body === undefined ? {} : { body });
+      await callJson('DELETE', placedPath(kind, where), body === undefined ? {} : { body });
     },
     watch: <T>(kind: KindRef<T>, options: WatchOptions, signal: AbortSignal) =>
       watchEvents<T>(transport, { headers, kind, options, signal }),

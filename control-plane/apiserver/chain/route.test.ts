@@ -60,6 +60,10 @@ describe('parseRoute()', () => {
     ['POST', '/api/v1/namespaces/ns/pods/p', 405],
     ['PUT', '/api/v1/namespaces/ns/pods', 405],
     ['TRACE', '/api/v1/pods', 405],
+    ['POST', '/api/v1/pods', 405],
+    ['DELETE', '/api/v1/pods', 405],
+    ['DELETE', '/apis/apps/v1/deployments', 405],
+    ['POST', '/api/v1/bindings', 405],
     ['GET', '/apis/authorization.k8s.io/v1/subjectaccessreviews', 405],
   ])('refuses %s %s with %i', (method, target, code) => {
     expect(() => route(method, target)).toThrow(

@@ -52,8 +52,11 @@ export function parseRoute(
     throw resourceNotFound();
   }
   const isAmongAll = target.kind.namespaced && target.namespace === '';
-  if (target.kind.custom !== undefined && isAmongAll && method !== 'GET' && method !== 'HEAD')
-    return { kind: 'path' };
+  // All namespaces are looked at together, and nothing is written in them together.
+  if (isAmongAll && method !== 'GET' && method !== 'HEAD') {
+    if (target.kind.custom !== undefined) return { kind: 'path' };
+    throw methodNotAllowed();
+  }
   const verb = isLegacyWatch ? 'watch' : verbOf(method, target, query);
   const allowed = target.subresource?.verbs ?? target.kind.custom?.verbs ?? target.kind.verbs;
   if (!allowed.includes(verb === 'get' && target.rest !== '' ? 'get' : verb)) throw methodNotAllowed();
