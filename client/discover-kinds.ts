@@ -34,6 +34,30 @@ export async function discoverKinds(client: ApiClient): Promise<Discovery> {
   };
 }
 
+/** The kind of a resource by its plural, in the version that the server prefers, or another that has it; undefined: none has. */
+export async function discoverResource(
+  client: ApiClient,
+  { group, resource }: Pick<DiscoveredKind, 'group' | 'resource'>,
+): Promise<DiscoveredKind | undefined> {
+  for (const groupVersion of group === '' ? ['v1'] : await versionsOf(client, group)) {
+    const kinds = await discoverKindsOf(client, groupVersion);
+    const found = kinds.find((kind) => kind.resource === resource);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** Group versions, the preferred one first; none where the group is not served. */
+async function versionsOf(client: ApiClient, group: string): Promise<readonly string[]> {
+  const { status, body } = await client.raw('GET', `/apis/${group}`);
+  if (status === 404) return [];
+  if (status !== 200) throw apiError(`GET /apis/${group}`, {}, status);
+  const document: unknown = JSON.parse(body);
+  const preferred = stringOf(at(document, 'preferredVersion.groupVersion'));
+  const all = objectsOf(at(document, 'versions')).map(({ groupVersion }) => stringOf(groupVersion));
+  return [...new Set([preferred, ...all])].filter((one) => one !== '');
+}
+
 /** The kinds of one group version. @throws {E_API} NotFound where it is not served */
 export async function discoverKindsOf(
   client: ApiClient,

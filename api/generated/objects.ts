@@ -4889,3 +4889,31 @@ export interface WorkloadSpec {
   readonly controllerRef?: SchedulingV1alpha2TypedLocalObjectReference | undefined;
   readonly podGroupTemplates: readonly PodGroupTemplate[];
 }
+
+/** storagemigration.v1beta1.StorageVersionMigration (storagemigration.k8s.io/v1beta1/StorageVersionMigration) */
+export interface StorageVersionMigration {
+  readonly apiVersion?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly metadata?: ObjectMeta | undefined;
+  readonly spec?: StorageVersionMigrationSpec | undefined;
+  readonly status?: StorageVersionMigrationStatus | undefined;
+}
+
+/** storagemigration.v1beta1.StorageVersionMigrationList (storagemigration.k8s.io/v1beta1/StorageVersionMigrationList) */
+export interface StorageVersionMigrationList {
+  readonly apiVersion?: string | undefined;
+  readonly items: readonly StorageVersionMigration[];
+  readonly kind?: string | undefined;
+  readonly metadata?: ListMeta | undefined;
+}
+
+/** storagemigration.v1beta1.StorageVersionMigrationSpec */
+export interface StorageVersionMigrationSpec {
+  readonly resource: GroupResource;
+}
+
+/** storagemigration.v1beta1.StorageVersionMigrationStatus */
+export interface StorageVersionMigrationStatus {
+  readonly conditions?: readonly Condition[] | undefined;
+  readonly resourceVersion?: string | undefined;
+}

@@ -64,6 +64,7 @@ import { resourceSliceRules } from './resource/resource-slice.ts';
 import { podGroupRules } from './scheduling/pod-group.ts';
 import { priorityClassRules } from './scheduling/priority-class.ts';
 import { workloadRules } from './scheduling/workload.ts';
+import { storageVersionMigrationRules } from './storagemigration/storage-version-migration.ts';
 import { csiDriverRules } from './storage/csi-driver.ts';
 import { csiNodeRules } from './storage/csi-node.ts';
 import { csiStorageCapacityRules } from './storage/csi-storage-capacity.ts';
@@ -145,6 +146,7 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['storage.k8s.io/StorageClass', storageClassRules],
   ['storage.k8s.io/VolumeAttachment', volumeAttachmentRules],
   ['storage.k8s.io/VolumeAttributesClass', volumeAttributesClassRules],
+  ['storagemigration.k8s.io/StorageVersionMigration', storageVersionMigrationRules],
 ]);
 
 /** The kinds that nothing is particular about: some of Kubernetes, and all that clients bring. */

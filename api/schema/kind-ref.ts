@@ -49,6 +49,7 @@ import type {
   ServiceCIDR,
   StatefulSet,
   StorageClass,
+  StorageVersionMigration,
   SubjectAccessReview,
   TokenReview,
   ValidatingAdmissionPolicy,
@@ -128,6 +129,11 @@ export const priorityClasses: KindRef<PriorityClass> = ref(
 /** Served only where a server is told (`--runtime-config`). */
 export const podGroups: KindRef<PodGroup> = ref('scheduling.k8s.io/v1alpha2/podgroups', 'PodGroup');
 export const workloads: KindRef<Workload> = ref('scheduling.k8s.io/v1alpha2/workloads', 'Workload');
+export const storageVersionMigrations: KindRef<StorageVersionMigration> = ref(
+  'storagemigration.k8s.io/v1beta1/storageversionmigrations',
+  'StorageVersionMigration',
+  false,
+);
 
 export const clusterRoles: KindRef<ClusterRole> = ref(
   'rbac.authorization.k8s.io/v1/clusterroles',

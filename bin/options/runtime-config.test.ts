@@ -3,6 +3,7 @@ import { formatGroupVersion } from '#api/schema/kinds.ts';
 import { runtimeConfigProblems, versionsServed } from './runtime-config.ts';
 
 const gangs = 'scheduling.k8s.io/v1alpha2';
+const migrations = 'storagemigration.k8s.io/v1beta1';
 
 describe('runtimeConfigProblems()', () => {
   it.each([
@@ -13,7 +14,7 @@ describe('runtimeConfigProblems()', () => {
     [['apps/v1=true'], []],
     [[`${gangs}=yes`], [`--runtime-config ${gangs}=yes: write GROUP/VERSION=true`]],
     [['apps/v1=false'], ['--runtime-config apps/v1=false: it is served always']],
-    [['a/v1=true'], [`--runtime-config a/v1=true: podwright has no a/v1; it has ${gangs}`]],
+    [['a/v1=true'], [`--runtime-config a/v1=true: podwright has no a/v1; it has ${gangs}, ${migrations}`]],
   ])('%j', (runtimeConfig, want) => expect(runtimeConfigProblems({ runtimeConfig })).toEqual(want));
 });
 
@@ -25,6 +26,10 @@ describe('versionsServed()', () => {
     const with_ = named(`${gangs}=true`);
     expect(with_[with_.indexOf('scheduling.k8s.io/v1') + 1]).toBe(gangs);
     expect(with_.filter((name) => name !== gangs)).toEqual(named());
+  });
+
+  it('has what is asked for of a group that has nothing else', () => {
+    expect(named(`${migrations}=true`)).toEqual([...named(), migrations]);
   });
 
   it('goes by what was said last', () => {

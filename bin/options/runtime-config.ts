@@ -1,7 +1,6 @@
 /** `--runtime-config`: which group versions a server has beside those that every one has. Pure. */
 import type { Command } from 'commander';
-import { podGroups } from '#api/schema/kind-ref.ts';
-import { formatGroupVersion } from '#api/schema/kinds.ts';
+import { formatGroupVersion, type GroupVersion } from '#api/schema/kinds.ts';
 import { builtInVersions, optionalVersions, type ServedVersion } from '#api/schema/served-version.ts';
 import { collectAll } from './argument.ts';
 
@@ -47,15 +46,15 @@ export function versionsServed({
   );
   const more = optionalVersions.filter((version) => said.get(formatGroupVersion(version)) === true);
   // Beside the others of their group, after them: discovery prefers what comes first.
-  return builtInVersions.flatMap((version, index) => {
+  const beside = builtInVersions.flatMap((version, index) => {
     const isLastOfGroup = builtInVersions.slice(index + 1).every(({ group }) => group !== version.group);
     return [version, ...(isLastOfGroup ? more.filter(({ group }) => group === version.group) : [])];
   });
+  return [...beside, ...more.filter((version) => !beside.includes(version))];
 }
 
-/** Whether pods may be of PodGroups. */
-export function servesPodGroups(options: RuntimeConfigCommandOptions): boolean {
-  const { group, version } = podGroups;
+/** Whether the server has the kind. */
+export function serves(options: RuntimeConfigCommandOptions, { group, version }: GroupVersion): boolean {
   return versionsServed(options).some((served) => served.group === group && served.version === version);
 }
 

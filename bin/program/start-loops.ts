@@ -1,4 +1,5 @@
 import { parseDurationMs } from '#api/meta/duration.ts';
+import { podGroups, storageVersionMigrations } from '#api/schema/kind-ref.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import { createInformers, withoutManagedFields } from '#client/informers.ts';
@@ -17,7 +18,7 @@ import {
 import type { ServerCommandOptions } from '#bin/options/command-options.ts';
 import { managerSettingsOf } from '#bin/options/manager-flags.ts';
 import { nodePrefixLengthsOf, type NodePrefixOptions } from '#bin/options/network-options.ts';
-import { servesPodGroups, type RuntimeConfigCommandOptions } from '#bin/options/runtime-config.ts';
+import { serves, type RuntimeConfigCommandOptions } from '#bin/options/runtime-config.ts';
 import type { ManagerState } from './manager-port.ts';
 
 export interface LoopOptions {
@@ -55,7 +56,8 @@ export function startLoops(
     clusterCidrs: options.clusterCidr,
     nodePrefixLengths: nodePrefixLengthsOf(options),
     loadBalancerCidrs: options.loadBalancerCidr,
-    hasPodGroups: servesPodGroups(options),
+    hasPodGroups: serves(options, podGroups),
+    hasStorageMigrations: serves(options, storageVersionMigrations),
     isOn,
     autoscaling: autoscalingOf(options),
     nodeZones: nodeZonesOf(options),
@@ -75,7 +77,7 @@ export function startLoops(
     settings: scheduling,
     pluginFiles,
     metrics: schedulerMetrics,
-    hasPodGroups: servesPodGroups(options),
+    hasPodGroups: serves(options, podGroups),
   });
   // All stop at once: at the end of a term none goes on because another still has something to finish.
   stack.defer(async () => {

@@ -45,6 +45,7 @@ const known = [
   ['validatingadmissionpolicy-status-controller'],
   ['service-cidr-controller'],
   ['podgroup-protection-controller'],
+  ['storage-version-migrator-controller'],
 ] as const;
 
 /** Of Kubernetes, and not here: to switch one off is no mistake, to ask for it is. */
@@ -55,7 +56,6 @@ const absent: readonly (readonly string[])[] = [
   ['cloud-node-lifecycle-controller', 'cloud-node-lifecycle'],
   ['kube-apiserver-serving-clustertrustbundle-publisher-controller'],
   ['storageversion-garbage-collector-controller', 'storage-version-gc'],
-  ['storage-version-migrator-controller'],
   ['selinux-warning-controller'],
 ];
 

@@ -47,6 +47,7 @@ import { runReplicaSets, runReplicationControllers } from './replicaset/reconcil
 import { runDefaultServiceAccounts, runRootCa } from './serviceaccount/reconcile.ts';
 import { runServiceLoadBalancers } from './service-lb/reconcile.ts';
 import { runStatefulSets } from './statefulset/reconcile.ts';
+import { runStorageMigrations } from './storage-migration/reconcile.ts';
 import { runLegacyTokenCleaner } from './token-cleaner/reconcile.ts';
 import { runTokenSecrets, type TokenSecretsOptions } from './token-secrets/reconcile.ts';
 
@@ -67,6 +68,8 @@ export interface ControllersOptions {
   readonly loadBalancerCidrs?: readonly string[] | undefined;
   /** Whether PodGroups are served; default: no. */
   readonly hasPodGroups?: boolean | undefined;
+  /** Whether StorageVersionMigrations are served; default: no. */
+  readonly hasStorageMigrations?: boolean | undefined;
   /** Which of them run; default: all. */
   readonly isOn?: IsOn | undefined;
   /** Default: as kube-controller-manager's. */
@@ -126,6 +129,10 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     'podgroup-protection-controller':
       options.hasPodGroups === true
         ? [() => runPodGroupProtection(as('podgroup-protection-controller'))]
+        : [],
+    'storage-version-migrator-controller':
+      options.hasStorageMigrations === true
+        ? [(own) => runStorageMigrations(own('storage-version-migrator-controller'))]
         : [],
   };
   const controllers = controllerNames
