@@ -9,6 +9,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { http } from '#base/http.ts';
 import { FakeImageStore } from '#agent/runtime/images/image-store.fake.ts';
 import { connectControl, startControl, type AgentStatus } from './control.ts';
+import { pullInto, renderPullProgress } from './pull/image-pull.ts';
 
 let directory: string;
 let socket: string;
@@ -73,6 +74,26 @@ it('an archive comes as it is made, and what ends it early is told', async () =>
   expect(Buffer.concat(whole).length).toBe(300_000);
   await expect(Array.fromAsync(await client.exportArchive(['bad:1']))).rejects.toThrow('it is “short”');
   await expect(client.exportArchive(['nobody:1'])).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+});
+
+it('a pull is told of as it goes on, and how it ended', async () => {
+  const images = new FakeImageStore(createFakeClock());
+  images.serve('there:1');
+  const ports = { containersOf: () => 0, pinned: [], status: () => ({}) as AgentStatus };
+  await using _control = await startControl(socket, { ...ports, images });
+
+  const client = connectControl(socket);
+  const node = { name: 'node-1', control: client };
+  const told: string[] = [];
+  const { names } = await pullInto(node, 'there:1', (progress) =>
+    told.push(renderPullProgress('node-1', 'there:1', progress)),
+  );
+  expect(names).toEqual(['docker.io/library/there:1']);
+  // Once: no second has passed.
+  expect(told).toEqual([expect.stringMatching(/^node-1: there:1: 0 of 1 layers, 0\.0 of [\d.]+ MiB$/)]);
+  await expect(pullInto(node, 'nobody:1', () => undefined)).rejects.toMatchObject({
+    ...{ code: 'E_NOT_FOUND', message: 'node-1: pull docker.io/library/nobody:1: not found' },
+  });
 });
 
 it('prunes what no container uses, and not what is pinned', async () => {

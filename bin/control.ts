@@ -6,6 +6,7 @@
  *   DELETE /images?reference=REF       → RemovedImage
  *   POST   /images/prune               → PrunedImages
  *   GET    /archive?reference=REF&…    → an archive; what ends it early is the trailer `failure`
+ *   POST   /pull?reference=REF         → lines of PullNews (pull/pull-stream.ts)
  *   GET    /status                     → AgentStatus
  *
  * Failures are { code, message } with status 400.
@@ -21,6 +22,7 @@ import { describeError, isPodwrightError, PodwrightError, errnoOf, type ErrorCod
 import { http } from '#base/http.ts';
 import type { ImageRecord, ImageStore, Runtime } from '#agent/runtime/runtime.ts';
 import { clearSocketPath } from './program/socket-path.ts';
+import { pullStreamType, readPull, sendPull, type PullNews } from './pull/pull-stream.ts';
 
 const imports = 4; // At once; each holds one layer's buffers.
 const answerBytesMax = 16 * 1_048_576;
@@ -98,6 +100,11 @@ async function answer(
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://agent');
     if (request.method === 'GET' && pathname === '/archive') {
       await sendArchive(response, { ports, references: searchParams.getAll('reference') }, abort.signal);
+      return;
+    }
+    if (request.method === 'POST' && pathname === '/pull') {
+      const reference = searchParams.get('reference') ?? '';
+      await sendPull(response, { images: ports.images, reference, clock: systemClock }, abort.signal);
       return;
     }
     const body = await dispatch(request, ports, abort.signal);
@@ -238,6 +245,7 @@ async function ask(
   }
   late.dispose();
   if (response.headers['content-type'] === 'application/x-tar') return readArchive(response);
+  if (response.headers['content-type'] === pullStreamType) return readPull(response);
   const text = await readAll(response);
   if (response.statusCode === 204) return undefined;
   const value: unknown = JSON.parse(text);
@@ -278,6 +286,8 @@ export interface ControlClient {
   pruneImages(): Promise<PrunedImages>;
   /** By references or ids. What is read of it has to be read to its end, or returned from. */
   exportArchive(references: readonly string[]): Promise<AsyncIterable<Buffer>>;
+  /** Ended by returning from what is read. */
+  pull(reference: string): Promise<AsyncIterable<PullNews>>;
   status(): Promise<AgentStatus>;
 }
 
@@ -297,6 +307,8 @@ export function connectControl(socketPath: string, clock: Clock = systemClock): 
       const asked = new URLSearchParams(references.map((reference) => ['reference', reference])).toString();
       return (await call({ method: 'GET', path: `/archive?${asked}` })) as AsyncIterable<Buffer>;
     },
+    pull: async (reference) =>
+      (await call({ method: 'POST', path: `/pull?${query({ reference })}` })) as AsyncIterable<PullNews>,
     status: async () => (await call({ method: 'GET', path: '/status' })) as AgentStatus,
   };
 }

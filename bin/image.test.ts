@@ -54,6 +54,7 @@ const nodeWith = (control: Partial<NodeHere['control']>): NodeHere => {
       removeImage: refuse,
       pruneImages: refuse,
       exportArchive: refuse,
+      pull: refuse,
       status: refuse,
       ...control,
     },

@@ -337,6 +337,15 @@ function imageCommands(program: Command): void {
       (await import('./image-export.ts')).runImageExport(references, options),
     );
   image
+    .command('pull')
+    .description('pull images from their registries into every node')
+    .argument('<reference...>')
+    .addOption(data())
+    .addOption(output())
+    .action(async (references, options) =>
+      (await import('./pull/image-pull.ts')).runImagePull(references, options),
+    );
+  image
     .command('ls')
     .description('list images by node')
     .addOption(data())

@@ -3,6 +3,7 @@
  * runtime tells which pod changed, and `observe` answers from what it knows (never a polling loop).
  */
 import type { OciConfig } from '#api/oci/runtime/config.ts';
+import type { PullProgress } from '#agent/runtime/images/pull-progress.ts';
 import type { CgroupStats } from '#native/cgroup/cgroup.ts';
 import type { Duplex, Readable } from 'node:stream';
 import type {
@@ -315,7 +316,11 @@ export interface ImageStore {
   /** Pulls from the registry in the reference. @throws E_NOT_FOUND, E_CONNECTION, E_INVALID (digest, platform), E_PERMISSION, E_NO_SPACE */
   pull(
     reference: string,
-    options: { readonly credentials?: { readonly username: string; readonly password: string } | undefined },
+    options: {
+      readonly credentials?: { readonly username: string; readonly password: string } | undefined;
+      /** Of images that are another runtime's it hears nothing. */
+      readonly onProgress?: ((progress: PullProgress) => void) | undefined;
+    },
     signal: AbortSignal,
   ): Promise<ImageRecord>;
   /** Imports a docker-archive or OCI layout (a tar, plain or compressed, or a directory). All or nothing. */

@@ -3,6 +3,7 @@ import { formatReference, isImageId, parseReference, repositoryOf } from '#api/o
 import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
+import { countPull } from './pull-progress.ts';
 
 /** Images by name only; `serve` puts one in the pretended registry, `add` in the store itself. */
 export class FakeImageStore implements ImageStore {
@@ -44,13 +45,18 @@ export class FakeImageStore implements ImageStore {
     return this.#byName.get(name);
   }
 
-  async pull(reference: string, _options: object, signal: AbortSignal): Promise<ImageRecord> {
+  async pull(
+    reference: string,
+    { onProgress }: Parameters<ImageStore['pull']>[1],
+    signal: AbortSignal,
+  ): Promise<ImageRecord> {
     signal.throwIfAborted();
     const name = formatReference(parseReference(reference));
     if (!this.#hasEveryImage) this.pulls.push(name);
     const found = this.#registry.get(name) ?? this.#made(name);
     if (found === undefined) throw new PodwrightError('E_NOT_FOUND', `pull ${name}: not found`);
     if (found instanceof Error) throw found;
+    countPull([found], onProgress).done(0);
     this.#keep(found);
     return found;
   }

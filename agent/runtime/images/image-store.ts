@@ -28,6 +28,7 @@ import { layerIdOn, layOn } from './unpack/layer-stack.ts';
 import { LayerTurns } from './unpack/layer-turns.ts';
 import { impliedRootXattr } from './unpack/layer-writer.ts';
 import { machinePlatform } from './machine-platform.ts';
+import { countPull, type PullProgress } from './pull-progress.ts';
 import type { Credentials, RegistryClient } from './registry/registry.ts';
 import { defaultUnpackLimits, type UnpackLimits } from './unpack/unpack-layer.ts';
 import { unpackOnThread, type Unpack } from './unpack/unpack-thread.ts';
@@ -49,6 +50,13 @@ export interface ImageStoreOptions {
 interface LayerIds {
   readonly diffId: string;
   readonly onBelow: string;
+}
+
+interface LayerPlace extends LayerIds {
+  /** Directories of the layers below it, top first. */
+  readonly below: readonly string[];
+  /** How many bytes of its blob there are. */
+  readonly came: (bytes: number) => void;
 }
 
 /** A pull, whatever progress it makes: nobody needs an image that takes longer, and its place is wanted. */
@@ -158,7 +166,10 @@ export class LocalImageStore implements ImageStore {
 
   async pull(
     reference: string,
-    options: { readonly credentials?: Credentials | undefined },
+    options: {
+      readonly credentials?: Credentials | undefined;
+      readonly onProgress?: ((progress: PullProgress) => void) | undefined;
+    },
     signal: AbortSignal,
   ): Promise<ImageRecord> {
     const parsed = parseReference(reference);
@@ -183,7 +194,7 @@ export class LocalImageStore implements ImageStore {
     const incoming = await registry
       .resolve({ ...request, credentials: options.credentials }, each)
       .catch(notInTime);
-    const [record] = await this.#install([incoming], each).catch(notInTime);
+    const [record] = await this.#install([incoming], each, options.onProgress).catch(notInTime);
     if (record === undefined)
       throw new PodwrightError('E_INTERNAL', `pull ${reference}: nothing was recorded`);
     return record;
@@ -293,13 +304,17 @@ export class LocalImageStore implements ImageStore {
   }
 
   /** All of the images or none. */
-  async #install(incoming: readonly IncomingImage[], signal: AbortSignal): Promise<readonly ImageRecord[]> {
+  async #install(
+    incoming: readonly IncomingImage[],
+    signal: AbortSignal,
+    onProgress?: (progress: PullProgress) => void,
+  ): Promise<readonly ImageRecord[]> {
     this.#installs += 1;
     await this.#collecting; // What it is removing must not be taken for present.
     let isDone = false;
     try {
       const images: StoredImage[] = [];
-      for (const image of incoming) images.push(await this.#unpackImage(image, signal));
+      for (const image of incoming) images.push(await this.#unpackImage(image, signal, onProgress));
       signal.throwIfAborted();
       await this.#save((known) => mergeImages(known, images));
       isDone = true;
@@ -310,7 +325,11 @@ export class LocalImageStore implements ImageStore {
     }
   }
 
-  async #unpackImage(image: IncomingImage, signal: AbortSignal): Promise<StoredImage> {
+  async #unpackImage(
+    image: IncomingImage,
+    signal: AbortSignal,
+    onProgress: ((progress: PullProgress) => void) | undefined,
+  ): Promise<StoredImage> {
     const config = parseImageConfig(image.config);
     if (!image.isNamed) requirePlatform(config, this.#platform, image.label);
     if (config.diffIds.length !== image.layers.length) {
@@ -318,10 +337,11 @@ export class LocalImageStore implements ImageStore {
       throw new PodwrightError('E_INVALID', `read image ${image.label}: its manifest has ${counts}`);
     }
     const layerIds: string[] = [];
+    const count = countPull(image.layers, onProgress);
     let below = noLayers;
     for (const [at, layer] of image.layers.entries()) {
       const ids = { diffId: config.diffIds[at] ?? '', onBelow: layerIdOn(config.diffIds.slice(0, at + 1)) };
-      const place = { ...ids, below };
+      const place = { ...ids, below, came: (bytes: number) => count.came(at, bytes) };
       const work = {
         diffId: ids.diffId,
         source: image.source,
@@ -329,6 +349,7 @@ export class LocalImageStore implements ImageStore {
         bring: (each: AbortSignal) => this.#unpackLayer(place, layer, each),
       };
       await this.#turns.ensure(work, signal);
+      count.done(at);
       const layerId = (await this.#presentLayer(ids)) ?? ids.diffId;
       layerIds.push(layerId);
       below = layOn(below, this.#layerPath(layerId));
@@ -357,7 +378,7 @@ export class LocalImageStore implements ImageStore {
   }
 
   async #unpackLayer(
-    { below, ...ids }: LayerIds & { readonly below: readonly string[] },
+    { below, came, ...ids }: LayerPlace,
     layer: IncomingLayer,
     signal: AbortSignal,
   ): Promise<void> {
@@ -366,7 +387,7 @@ export class LocalImageStore implements ImageStore {
     const limits = this.#options.limits ?? defaultUnpackLimits;
     try {
       await using directory = await this.#temporaryDirectory();
-      await using blob = await layer.fetch(signal);
+      await using blob = await layer.fetch(signal, came);
 
       const target = `${directory.path}/layer`;
       await mkdir(target, { mode: 0o755 });

@@ -20,8 +20,11 @@ export const archiveSource = 'archive';
 export interface IncomingLayer {
   readonly digest: string | undefined; // of the blob; undefined where nothing names it
   readonly sizeBytes: number; // of the blob
-  /** The blob as a file, until disposed. Only called when the layer is not here yet. */
-  fetch(signal: AbortSignal): Promise<BlobFile>;
+  /**
+   * The blob as a file, until disposed. Only called when the layer is not here yet. `came` hears how many bytes of it there are, where they
+   * come one after the other.
+   */
+  fetch(signal: AbortSignal, came?: (bytes: number) => void): Promise<BlobFile>;
 }
 
 export interface BlobFile extends AsyncDisposable {

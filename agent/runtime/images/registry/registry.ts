@@ -107,6 +107,20 @@ async function firstOf<T>(
   throw new PodwrightError('E_INVALID', 'pull: there is nobody to ask'); // Each has the last behind it.
 }
 
+interface Download {
+  readonly layer: Descriptor;
+  /** One for each layer of the image that is this blob, the last of which takes the file away. */
+  readonly uses: readonly Descriptor[];
+  /** How many bytes of it there are. */
+  readonly came: ((bytes: number) => void) | undefined;
+}
+
+/** What is still to come of a blob. */
+interface Part extends Pick<Download, 'came'> {
+  readonly path: string;
+  readonly have: number;
+}
+
 /** One pull: it keeps the token it was given. */
 class Pull {
   readonly #options: RegistryOptions;
@@ -162,8 +176,12 @@ class Pull {
       layers: chosen.layers.map((layer) => ({
         digest: layer.digest,
         sizeBytes: layer.sizeBytes,
-        fetch: (each) =>
-          firstOf(sources, (pull) => pull.download(layer, uses.get(layer.digest) ?? [], each), each),
+        fetch: (each, came) =>
+          firstOf(
+            sources,
+            (pull) => pull.download({ layer, uses: uses.get(layer.digest) ?? [], came }, each),
+            each,
+          ),
       })),
     };
   }
@@ -192,9 +210,9 @@ class Pull {
 
   /**
    * Into a file; a connection that breaks goes on where it stopped, for as long as more comes each time. The digest is verified as the
-   * layer is unpacked. `uses`: one for each layer of the image that is this blob, the last of which takes the file away.
+   * layer is unpacked.
    */
-  async download(layer: Descriptor, uses: readonly Descriptor[], signal: AbortSignal): Promise<BlobFile> {
+  async download({ layer, uses, came }: Download, signal: AbortSignal): Promise<BlobFile> {
     const path = `${this.#request.directory}/${hexOf(layer.digest)}`;
     const size = async (): Promise<number> => (await stat(path).catch(() => undefined))?.size ?? 0;
     let most = 0;
@@ -206,7 +224,7 @@ class Pull {
     const append = async (): Promise<void> => {
       const have = await size();
       if (have === layer.sizeBytes && have > 0) return;
-      await this.#append(layer, { path, have: have < layer.sizeBytes ? have : 0 }, signal);
+      await this.#append(layer, { path, have: have < layer.sizeBytes ? have : 0, came }, signal);
     };
     await this.#retry(append, signal, hasProgress);
     const left = (this.#usesLeft.get(layer.digest) ?? uses.length) - 1;
@@ -214,11 +232,7 @@ class Pull {
     return { path, [Symbol.asyncDispose]: async () => void (left > 0 || (await rm(path, { force: true }))) };
   }
 
-  async #append(
-    layer: Descriptor,
-    { path, have }: { readonly path: string; readonly have: number },
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #append(layer: Descriptor, { path, have, came }: Part, signal: AbortSignal): Promise<void> {
     const headers: Record<string, string> = have > 0 ? { range: `bytes=${have}-` } : {};
     const response = await this.#answer(`${this.#base}/blobs/${layer.digest}${this.#query}`, headers, signal);
     const isResumed = response.status === 206;
@@ -236,6 +250,7 @@ class Pull {
     body.on('data', (chunk: Buffer) => {
       left -= chunk.length;
       progress.came(chunk.length);
+      came?.(layer.sizeBytes - Math.max(left, 0));
       if (left < 0)
         body.destroy(new PodwrightError('E_INVALID', `pull layer ${layer.digest}: longer than its size`));
     });
