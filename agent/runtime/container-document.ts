@@ -40,7 +40,10 @@ export function documentOf(
       minor,
       ...(access === undefined ? {} : { access }),
     })),
-    exec: { env: launch.env, cwd: launch.cwd, user: launch.user, security: launch.security },
+    exec: {
+      ...{ env: launch.env, cwd: launch.cwd, user: launch.user, security: launch.security },
+      ...(launch.rlimits === undefined || launch.rlimits.length === 0 ? {} : { rlimits: launch.rlimits }),
+    },
     sandboxAttempt: how.sandbox.attempt,
     state: { state: 'created' },
   };

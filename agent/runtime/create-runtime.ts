@@ -5,7 +5,7 @@ import { errnoOf, PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { createDeviceFilter } from '#native/bpf/device-filter.linux.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
-import type { Launcher, ProcessExit } from '#native/launch/launch.ts';
+import type { Launcher, LaunchRlimit, ProcessExit } from '#native/launch/launch.ts';
 import { decodeExits } from '#native/launch/protocol.ts';
 import type { Mounts } from '#native/mount/mount.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
@@ -41,6 +41,8 @@ export interface RuntimeOptions {
   /** For pods with user namespaces of their own; undefined: the kubelet's. */
   readonly idSpace?: IdSpace;
   /** Programs that make containers of RuntimeClasses; with `cgroupRoot`, where cgroup v2 is mounted. */
+  /** Of every container's processes; undefined: as the agent's. */
+  readonly ulimits?: readonly LaunchRlimit[];
   readonly handlers?: { readonly programs: readonly HandlerProgram[]; readonly cgroupRoot: string };
 }
 
@@ -75,6 +77,7 @@ export async function createRuntime(options: RuntimeOptions, signal: AbortSignal
       ? {}
       : { logMonitorIntervalMs: options.logMonitorIntervalMs }),
     ...(options.idSpace === undefined ? {} : { idSpace: options.idSpace }),
+    ...(options.ulimits === undefined ? {} : { ulimits: options.ulimits }),
     ...(options.logRotation === undefined ? {} : { logRotation: options.logRotation }),
   });
   await using opening = new AsyncDisposableStack();

@@ -369,6 +369,22 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
     },
   );
 
+  it.each([
+    ['of the host', false],
+    ['of its own', true],
+  ])('limits of the node are those of containers and execs, with users %s', async (_name, hasOwnUsers) => {
+    await using node = await makeNode({ ulimits: [{ name: 'RLIMIT_NOFILE', soft: 100, hard: 200 }] });
+
+    await node.runtime.runSandbox(sandboxConfig(uid, { hasOwnUsers }), signal);
+    const id = await startOn(node, shell('sleep 1000'));
+    const { pid } = await waitForState(node.runtime, { uid, id }, 'running');
+    const limits = [
+      await readFile(`/proc/${pid}/limits`, 'utf8'),
+      await output(node.runtime, id, 'cat /proc/self/limits'),
+    ];
+    for (const text of limits) expect(text).toMatch(/^Max open files +100 +200 /m);
+  });
+
   it('a privileged pod of the host has its network, name, pids and ipc', async () => {
     await using node = await makeNode();
 

@@ -6,7 +6,7 @@ import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts
 import type { Logger } from '#base/log.ts';
 import { deviceRulesOf } from '#native/bpf/device-rules.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
-import type { IdRange, ProcessExit, ProcessStreams } from '#native/launch/launch.ts';
+import type { IdRange, LaunchRlimit, ProcessExit, ProcessStreams } from '#native/launch/launch.ts';
 import { documentOf, failedDocumentOf } from './container-document.ts';
 import { forgetEnvironment, forgetEnvironments, keepEnvironment } from './exec-environment.ts';
 import { execInContainer } from './handlers/exec-in-container.ts';
@@ -66,6 +66,8 @@ export interface LocalRuntimeOptions extends SandboxPorts {
   readonly idSpace?: IdSpace;
   /** Who else makes containers, by name. */
   readonly handlers?: ReadonlyMap<string, Handler>;
+  /** Of every container's processes (plan/ulimits.ts). */
+  readonly ulimits?: readonly LaunchRlimit[];
 }
 
 export class LocalRuntime implements Runtime {

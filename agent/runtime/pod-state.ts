@@ -48,7 +48,8 @@ export interface ContainerDocument {
   /** That it was given besides those of every container; absent in documents of earlier agents. */
   readonly devices?: readonly Device[];
   /** How exec joins it. Holds the environment: the file is root's alone. */
-  readonly exec: Pick<ContainerLaunch, 'env' | 'cwd' | 'user' | 'security'>;
+  readonly exec: Pick<ContainerLaunch, 'env' | 'cwd' | 'user' | 'security'> &
+    Partial<Pick<ContainerLaunch, 'rlimits'>>;
   /** Its environment is not here but in a file, see exec-environment.ts. */
   readonly hasEnvironmentFile?: boolean;
   readonly sandboxAttempt: number;

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 
-import { runtimeHandlerOption } from '#bin/options/handler-option.ts';
+import { defaultUlimitOption, runtimeHandlerOption } from '#bin/options/handler-option.ts';
 import { dataDirDefault } from '#bin/paths.ts';
 import type { AgentCommandOptions, CriCommandOptions } from '#bin/options/command-options.ts';
 
@@ -29,9 +29,10 @@ export function criProblems({
   containerRuntimeEndpoint: runtime,
   imageServiceEndpoint: images,
   runtimeHandler = [],
+  defaultUlimit = [],
 }: Pick<
   AgentCommandOptions,
-  'criSocket' | 'containerRuntimeEndpoint' | 'imageServiceEndpoint' | 'runtimeHandler'
+  'criSocket' | 'containerRuntimeEndpoint' | 'imageServiceEndpoint' | 'runtimeHandler' | 'defaultUlimit'
 >): readonly string[] {
   const odd = (option: string, endpoint: string | undefined): readonly string[] =>
     endpoint === undefined || endpointForm.test(endpoint)
@@ -51,6 +52,11 @@ export function criProblems({
     ...(runtimeHandler.length > 0 && runtime !== undefined
       ? [
           '--runtime-handler: the runtime of --container-runtime-endpoint has handlers of its own, in its configuration',
+        ]
+      : []),
+    ...(defaultUlimit.length > 0 && runtime !== undefined
+      ? [
+          '--default-ulimit: CRI has none; the runtime of --container-runtime-endpoint has limits in its configuration',
         ]
       : []),
   ];
@@ -76,6 +82,7 @@ export function addCriCommand(program: Command): void {
     .option('--resolv-conf <file>', "resolvers of pods without a dns_config (default: the host's)")
     .option('--egress-socket <path>', 'pull images through this proxy socket')
     .addOption(runtimeHandlerOption(''))
+    .addOption(defaultUlimitOption())
     .option('--registry-config-dir <dir>', 'mirrors of registries: HOST/hosts.toml, as for containerd')
     .addOption(
       new Option('--insecure-registry <host>', 'plain http for this registry; can be repeated')

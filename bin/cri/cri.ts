@@ -8,6 +8,7 @@ import { parseCidr } from '#base/ip.ts';
 import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
 import { followHostNames, hostNameFiles } from '#agent/node/host-names.ts';
 import { createRuntime, type RuntimeOptions } from '#agent/runtime/create-runtime.ts';
+import { parseUlimit, ulimitProblems } from '#agent/runtime/plan/ulimits.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
@@ -65,6 +66,7 @@ async function serve(options: CriCommandOptions): Promise<void> {
         cgroups: await openTree(options.cgroup),
         mounts: createMounts(),
         handlers: { programs: handlerPrograms(options.runtimeHandler), cgroupRoot: findCgroupRoot() },
+        ulimits: (options.defaultUlimit ?? []).map(parseUlimit),
         clock: systemClock,
         log: logger,
         registry: registryOf(options),
@@ -103,7 +105,9 @@ async function serve(options: CriCommandOptions): Promise<void> {
   logger.info({ signal: await stop }, 'stopping; pods go on');
 }
 
-function refuseOptions({ podCidr = [], cniConfDir }: CriCommandOptions): void {
+function refuseOptions({ podCidr = [], cniConfDir, defaultUlimit }: CriCommandOptions): void {
+  const [problem] = ulimitProblems(defaultUlimit);
+  if (problem !== undefined) throw new PodwrightError('E_USAGE', problem);
   const odd = podCidr.find((cidr) => parseCidr(cidr) === undefined);
   if (odd !== undefined)
     throw new PodwrightError('E_USAGE', `--pod-cidr ${odd}: no network; write 10.1.2.0/24`);

@@ -6,7 +6,7 @@ import { addKubeletConfigOptions } from '#bin/kubelet/add-options.ts';
 import { collect, collectAll, integer } from './argument.ts';
 import { cloudProviderOption } from './cloud-provider-option.ts';
 import { fabricOption } from './fabric-option.ts';
-import { runtimeHandlerOption } from './handler-option.ts';
+import { defaultUlimitOption, runtimeHandlerOption } from './handler-option.ts';
 import { addClusterNetworkOptions, fastPathOption, proxyModeOption } from './network-options.ts';
 
 /** What an agent is told. */
@@ -50,6 +50,7 @@ export function agentHostOptions(command: Command): Command {
       'ids of this host for user namespaces of pods (default: those of user kubelet in /etc/subuid and /etc/subgid, or 65536 for each pod from 65536 on)',
     )
     .addOption(runtimeHandlerOption(''))
+    .addOption(defaultUlimitOption())
     .option('--insecure-registry <host>', 'plain http for this registry; can be repeated', collect, [])
     .option(
       '--image-credential-provider-config <file>',

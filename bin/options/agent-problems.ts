@@ -6,6 +6,7 @@ import { parseDurationMs } from '#api/meta/duration.ts';
 import { quantityToInteger, tryParseQuantity } from '#api/meta/quantity.ts';
 import { fastPathProblem } from '#agent/network/fast-path/choice.ts';
 import { kubeletAccessProblems } from '#bin/authorization/kubelet-access.ts';
+import { ulimitProblems } from '#agent/runtime/plan/ulimits.ts';
 import { criProblems } from '#bin/cri/cri-command.ts';
 import type { AgentCommandOptions } from './command-options.ts';
 import { handlerProblems } from './handler-option.ts';
@@ -31,6 +32,7 @@ export function agentOptionProblems(options: AgentCommandOptions): readonly stri
     ...kubeletAccessProblems(options),
     ...criProblems(options),
     ...handlerProblems(options.runtimeHandler),
+    ...ulimitProblems(options.defaultUlimit),
     ...((options.imageCredentialProviderConfig === undefined) ===
     (options.imageCredentialProviderBinDir === undefined)
       ? []

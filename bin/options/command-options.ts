@@ -55,6 +55,8 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   readonly insecureRegistry: readonly string[];
   /** `crun=/usr/bin/crun`: who else makes containers. */
   readonly runtimeHandler?: readonly string[];
+  /** `nofile=1024:1048576`: of the processes of containers. */
+  readonly defaultUlimit?: readonly string[];
   /** Of hosts.toml, as containerd's certs.d. */
   readonly registryConfigDir?: string;
   /** Default: in `data`; /var/log/pods of an installed agent. */
@@ -145,6 +147,8 @@ export interface CriCommandOptions {
   readonly insecureRegistry: readonly string[];
   /** `crun=/usr/bin/crun`: who else makes containers. */
   readonly runtimeHandler?: readonly string[];
+  /** `nofile=1024:1048576`: of the processes of containers. */
+  readonly defaultUlimit?: readonly string[];
   /** Of hosts.toml, as containerd's certs.d. */
   readonly registryConfigDir?: string;
 }

@@ -13,6 +13,13 @@ export function runtimeHandlerOption(more: string): Option {
   ).argParser((text: string, earlier: readonly string[] | undefined) => [...(earlier ?? []), text]);
 }
 
+export function defaultUlimitOption(): Option {
+  return new Option(
+    '--default-ulimit <name=soft:hard>',
+    "a limit of each container's processes, as nofile=1024:1048576 (default: this program's own); can be repeated",
+  ).argParser((text: string, earlier: readonly string[] | undefined) => [...(earlier ?? []), text]);
+}
+
 /** Where services of the system have their programs, whatever the PATH of who started this. */
 const directories = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 

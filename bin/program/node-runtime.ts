@@ -8,6 +8,7 @@ import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { IdSpace } from '#agent/runtime/id-ranges.ts';
 import type { LogRotation } from '#agent/runtime/logs/rotate-logs.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
+import { parseUlimit } from '#agent/runtime/plan/ulimits.ts';
 import type { ConfiguredOptions } from '#bin/kubelet/configured.ts';
 import { connectThrough } from '#bin/egress-connect.ts';
 import { openCgroups } from '#bin/node/open-cgroups.ts';
@@ -72,6 +73,7 @@ async function openOwn(parts: NodeRuntimeParts): Promise<NodeRuntime> {
       clock,
       log,
       idSpace: options.idSpace,
+      ulimits: (options.defaultUlimit ?? []).map(parseUlimit),
       ...logsOf(options),
       registry: {
         insecureRegistries: options.insecureRegistry,

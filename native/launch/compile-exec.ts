@@ -1,5 +1,5 @@
 /** An exec as a syscall program: joins a container's namespaces by the pidfd of one of its processes, then becomes the process. */
-import { compileConfinement } from './compile-container.ts';
+import { compileConfinement, compileRlimit } from './compile-container.ts';
 import { compileIdentity, compileProcess, compileStdio } from './compile-process.ts';
 import { targetFd } from './compile-mount.ts';
 import { closeAllButUser, compileEnterUser, hostId } from './compile-user-namespace.ts';
@@ -32,6 +32,8 @@ export function compileExec(
   if (exec.ids === undefined) builder.op('close_range', [targetFd, number(0xffff_ffff, '~0'), 0]);
   else closeAllButUser(builder, targetFd);
   compileStdio(builder, stdio, hostId(exec.ids, exec.user.uid));
+  // By root of the host: a user namespace raises none.
+  for (const limit of exec.rlimits ?? []) compileRlimit(builder, limit);
   if (exec.ids !== undefined) compileEnterUser(builder, { mounts: false });
   compileIdentity(builder, exec, architecture);
   compileProcess(builder, exec, architecture, { isSeen: true, tty: stdio.tty });

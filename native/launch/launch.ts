@@ -135,6 +135,7 @@ export interface ExecLaunch {
   >;
   readonly cgroup: string | undefined;
   /** As of the container. */
+  readonly rlimits?: readonly LaunchRlimit[] | undefined;
   readonly ids?: IdRange | undefined;
 }
 

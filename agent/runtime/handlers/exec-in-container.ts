@@ -29,13 +29,13 @@ export async function execInContainer(
     const own = await environmentOf(pod.directory, running);
     const hasTerm = !request.tty || own.some((entry) => entry.startsWith('TERM='));
     const { args } = request;
-    const { cwd, user, security } = exec;
+    const { cwd, user, security, rlimits } = exec;
     const env = hasTerm ? own : [...own, 'TERM=xterm'];
     const { streams } = await handler.exec(
       { supervisor, directory: pod.directory },
       {
         ...{ id: execId, containerId: running.id },
-        exec: { targetPid, args, env, cwd, user, security, cgroup, ids: pod.sandbox.config.ids },
+        exec: { targetPid, args, env, cwd, user, security, rlimits, cgroup, ids: pod.sandbox.config.ids },
         stdio: { logPath: undefined, stdin: request.stdin, stdinOnce: true, tty: request.tty },
       },
     );

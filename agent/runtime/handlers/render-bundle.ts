@@ -54,10 +54,7 @@ export function renderBundleConfig(launch: Omit<ContainerLaunch, 'cgroup'>, fact
   return {
     ociVersion,
     root: { path: facts.root, readonly: security.readonlyRoot },
-    process: {
-      ...renderBundleProcess(launch, facts),
-      rlimits: launch.rlimits.map(({ name, soft, hard }) => ({ type: name, soft, hard })),
-    },
+    process: renderBundleProcess(launch, facts),
     mounts: mounts.map(mountOf),
     ...(facts.hooks === undefined ? {} : { hooks: facts.hooks }),
     linux: {
@@ -110,10 +107,10 @@ function devicesOf({
 
 /** Of a container and of an exec alike. */
 export function renderBundleProcess(
-  process: Pick<ExecLaunch, 'args' | 'env' | 'cwd' | 'user' | 'security'>,
+  process: Pick<ExecLaunch, 'args' | 'env' | 'cwd' | 'user' | 'security' | 'rlimits'>,
   { permitted, isTerminal }: Pick<BundleFacts, 'permitted' | 'isTerminal'>,
 ): OciProcess {
-  const { args, env, cwd, user, security } = process;
+  const { args, env, cwd, user, security, rlimits = [] } = process;
   const { appArmor, nodev, privileged } = security;
   const isLeftOut = (name: string): boolean => nodev === true && !privileged && name === 'CAP_MKNOD';
   const capabilities = security.capabilities.filter((name) => permitted.includes(name) && !isLeftOut(name));
@@ -124,6 +121,7 @@ export function renderBundleProcess(
     // None is inheritable: a program with such a file would have it (CVE-2022-24769).
     capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
     noNewPrivileges: security.noNewPrivileges,
+    rlimits: rlimits.map(({ name, soft, hard }) => ({ type: name, soft, hard })),
     ...(appArmor === undefined ? {} : { apparmorProfile: appArmor }),
   };
 }

@@ -52,6 +52,8 @@ export interface ContainerContext {
   readonly isDeviceFiltered: boolean;
   /** The process of `pidTarget` in the supervisor's view; undefined where that does not run. */
   readonly targetPid: number | undefined;
+  /** Of the node, for containers that name none themselves. */
+  readonly ulimits?: ContainerLaunch['rlimits'] | undefined;
   readonly image: {
     readonly config: ImageConfig;
     readonly lower: readonly string[]; // top first
@@ -68,7 +70,8 @@ const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
  * target; E_LIMIT for more arguments and environment than execve(2) takes
  */
 export function planContainer(config: PlacedContainer, context: ContainerContext): ContainerPlan {
-  const { image, sandbox, paths } = context;
+  const { image, sandbox, paths, ulimits = [] } = context;
+  const own = new Set(config.rlimits.map(({ name }) => name));
   const refusal = config.runAsNonRoot ? nonRootRefusal(config.user, image.config.user) : undefined;
   if (refusal !== undefined) throw new PodwrightError('E_INVALID', refusal);
   const user = resolveUser(config.user, image.config.user, image.accounts);
@@ -104,7 +107,7 @@ export function planContainer(config: PlacedContainer, context: ContainerContext
       cwd: config.workingDir ?? (image.config.workingDir === '' ? '/' : image.config.workingDir),
       user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
       security: context.isDeviceFiltered ? config.security : { ...config.security, nodev: true },
-      rlimits: config.rlimits,
+      rlimits: [...config.rlimits, ...ulimits.filter(({ name }) => !own.has(name))],
       sysctls: {}, // the pod's are set once, in its sandbox
       oomScoreAdj: config.oomScoreAdj,
       pidNamespace: pidNamespaceOf(config, context),

@@ -1,7 +1,7 @@
 import { PodwrightError } from '#base/errors.ts';
 import type { LocalImageStore } from '#agent/runtime/images/image-store.ts';
 import type { PlacedImages } from './place-images.ts';
-import { planContainer, type ContainerPlan } from './plan-container.ts';
+import { planContainer, type ContainerContext, type ContainerPlan } from './plan-container.ts';
 import type { RuntimePaths } from './plan-sandbox.ts';
 import type { Pod } from '#agent/runtime/pod.ts';
 import type { ContainerConfig, SandboxConfig } from '#agent/runtime/runtime.ts';
@@ -15,7 +15,13 @@ export async function planFromImage(
     images,
     paths,
     system,
-  }: { readonly images: LocalImageStore; readonly paths: RuntimePaths; readonly system: RuntimeSystem },
+    ulimits,
+  }: {
+    readonly images: LocalImageStore;
+    readonly paths: RuntimePaths;
+    readonly system: RuntimeSystem;
+    readonly ulimits?: ContainerContext['ulimits'];
+  },
 ): Promise<PlannedContainer> {
   await checkPropagation(config, pod.sandbox.config, system);
   const image = await images.content(config.imageId);
@@ -28,6 +34,7 @@ export async function planFromImage(
     hostDevices: config.security.privileged ? await system.hostDevices() : [],
     isDeviceFiltered: (await system.deviceRefusal()) === undefined,
     targetPid: config.pidTarget === undefined ? undefined : pod.pidOf(config.pidTarget),
+    ulimits,
     image,
   });
   return { plan, layerIds: [...image.layerIds, ...layerIds], lower: image.lower };
