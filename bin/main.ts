@@ -16,6 +16,7 @@ import { agentHostOptions, agentOptions } from './options/agent-options.ts';
 import { collect, collectAll, commas, integer } from './options/argument.ts';
 import { fabricOption } from './options/fabric-option.ts';
 import { addControllerOptions } from './options/controller-options.ts';
+import { addSchedulerOptions } from './options/scheduler-flags.ts';
 import { runtimeHandlerOption } from './options/handler-option.ts';
 import { addFlowControlOptions } from './options/flow-control-options.ts';
 import { addRuntimeConfig } from './options/runtime-config.ts';
@@ -148,7 +149,7 @@ function serverOptions(command: Command): Command {
     addClusterNetworkOptions(addAuditFlags(addEncryptionFlags(addRuntimeConfig(known)))),
     integer,
   );
-  return addFlowControlOptions(addControllerOptions(asked), integer)
+  return addFlowControlOptions(addSchedulerOptions(addControllerOptions(asked)), integer)
     .requiredOption('--data <dir>', 'where it keeps store, keys and certificates')
     .option('--listen <host:port>', 'listen here; can be repeated', collect, [])
     .option('--listen-fd <fd>', 'listen on this inherited socket', integer(3, 1023))
@@ -177,11 +178,6 @@ function serverOptions(command: Command): Command {
       'how long what is signed for CertificateSigningRequests is good for',
       '8760h',
     )
-    .option(
-      '--scheduler-config <file>',
-      'a KubeSchedulerConfiguration: profiles, plugins, extenders (default: none)',
-    )
-    .option('--scheduler-plugins <dir>', 'modules in TypeScript that the scheduler asks, too (default: none)')
     .option(
       '--etcd-servers <url,url>',
       'keep the store in this etcd, which several servers may share (default: in DIR)',

@@ -14,7 +14,10 @@ import { runWithLease } from '#client/lease.ts';
 import { startApiServer, type ApiServer, type ApiServerOptions } from '#control-plane/apiserver/server.ts';
 import type { Listener } from '#control-plane/apiserver/listener.ts';
 import { ensureLocalClass } from '#control-plane/controllers/persistent-volume/local-class.ts';
-import { readSchedulerConfiguration } from '#control-plane/scheduler/config/scheduler-configuration.ts';
+import {
+  readSchedulerConfiguration,
+  type SchedulerSettings,
+} from '#control-plane/scheduler/config/scheduler-configuration.ts';
 import { SchedulerMetrics } from '#control-plane/scheduler/metrics/scheduler-metrics.ts';
 import { createOwnClients, type OwnClients } from '#control-plane/controllers/own-clients.ts';
 import { readAdmission } from './admission/admission-options.ts';
@@ -39,9 +42,9 @@ import { announceReady } from './program/ready.ts';
 import { createManagerState, type ManagerState } from './program/manager-port.ts';
 import { startLoops, type LoopOptions } from './program/start-loops.ts';
 import { pluginFilesOf } from './scheduler/scheduler-options.ts';
+import { schedulerPaths } from './scheduler/scheduler-port.ts';
 import { stopSignal } from './program/stop-signal.ts';
 import type { ServerCommandOptions } from './options/command-options.ts';
-import type { PortPaths } from '#control-plane/apiserver/paths/port-paths.ts';
 
 /** The control plane in one process, until a signal ends it. */
 export async function runServer(options: ServerCommandOptions): Promise<void> {
@@ -65,14 +68,14 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   const admission = readAdmission(options);
   for (const plugin of admission.idle)
     logger.warn({ plugin }, 'the plugin is off: its configuration has no effect');
-  const scheduling = readSchedulerConfiguration(options.schedulerConfig);
-  for (const notice of scheduling.notices) logger.warn({ field: notice }, 'KubeSchedulerConfiguration');
+  const { settings, notices } = readSchedulerConfiguration(options.schedulerConfig);
+  for (const notice of notices) logger.warn({ field: notice }, 'KubeSchedulerConfiguration');
   const schedulerMetrics = new SchedulerMetrics();
   stack.use(claimDirectory(dataDir, { role: 'server', mode: 0o700, option: '--data' }));
   const server = stack.use(
     await startApiServer({
       dataDir,
-      listeners: [...listeners, ...managerListener(options, manager.paths)],
+      listeners: [...listeners, ...portListeners(options, { manager, metrics: schedulerMetrics, settings })],
       advertiseAddress: options.advertiseAddress,
       advertisePort: advertisedPort(listeners),
       extraHosts: options.virtualAddress ?? [],
@@ -107,7 +110,7 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   const clients = createOwnClients(server, (transport) => manager.requests.of(transport));
   const loops = {
     options,
-    scheduling: scheduling.settings,
+    scheduling: settings,
     ...{ pluginFiles: pluginFilesOf(options), schedulerMetrics },
     clients,
     manager,
@@ -146,12 +149,25 @@ function managerOf({ advertiseAddress }: ServerCommandOptions, listeners: readon
   return createManagerState(`${urlHost(advertiseAddress)}:${advertisedPort(listeners)}`, systemClock);
 }
 
-/** Where a kube-controller-manager is looked for. */
-function managerListener(
-  { controllerManagerPort: port, advertiseAddress: host }: ServerCommandOptions,
-  paths: PortPaths,
+/** Where a kube-controller-manager and a kube-scheduler are looked for. */
+function portListeners(
+  options: ServerCommandOptions,
+  {
+    manager,
+    ...scheduler
+  }: {
+    readonly manager: ManagerState;
+    readonly metrics: SchedulerMetrics;
+    readonly settings: SchedulerSettings;
+  },
 ): readonly Listener[] {
-  return port === undefined || port === 0 ? [] : [{ host, port, paths }];
+  const { controllerManagerPort = 0, schedulerPort = 0, advertiseAddress: host } = options;
+  const isLeading = (): boolean => manager.running.length > 0;
+  const ports = [
+    { port: controllerManagerPort, paths: manager.paths },
+    { port: schedulerPort, paths: schedulerPaths({ ...scheduler, isLeading }) },
+  ];
+  return ports.flatMap(({ port, paths }) => (port === 0 ? [] : [{ host, port, paths }]));
 }
 
 /** An address as a URL has it. */

@@ -30,8 +30,12 @@ const proxyHealthPort = 10_256;
 
 /** Whether the node listens there itself: a pod that had the port would answer in its place. */
 export function isPortOfNode({ port }: HostPort, node?: Node): boolean {
-  const own = node?.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? kubeletPort;
-  return port === `TCP/${own}` || port === `TCP/${proxyHealthPort}`;
+  return port === `TCP/${kubeletPortOf(node)}` || port === `TCP/${proxyHealthPort}`;
+}
+
+/** Where the node's kubelet listens; 0 is what a server makes of a status that does not say it. */
+export function kubeletPortOf(node?: Node): number {
+  return node?.status?.daemonEndpoints?.kubeletEndpoint?.Port || kubeletPort;
 }
 
 /** A port of an address can be bound once; one of all addresses conflicts with any. */

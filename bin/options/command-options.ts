@@ -118,6 +118,10 @@ export interface ServerCommandOptions
   readonly schedulerConfig?: string;
   /** A folder of modules, each a SchedulerPlugin. */
   readonly schedulerPlugins?: string;
+  /** 0: none. */
+  readonly schedulerPort?: number;
+  /** Another program binds pods to nodes. */
+  readonly disableScheduler?: boolean;
   /** Of the default StorageClass, whose volumes nodes make; `none`: there is none. */
   readonly localStorageClass: string;
   /** A duration as Go writes it. */

@@ -129,6 +129,10 @@ describe('serverOptionProblems()', () => {
       want: /^--authorization-mode: cannot be given with/,
     },
     { change: { schedulerPlugins: '/none' }, want: /^--scheduler-plugins: read \/none: ENOENT/ },
+    {
+      change: { disableScheduler: true, schedulerPort: 10_259 },
+      want: /^--scheduler-port: with --disable-scheduler there is none here; leave one of them out$/,
+    },
     { change: { schedulerConfig: '/none' }, want: /^--scheduler-config: read \/none: ENOENT/ },
     { change: { authorizationConfig: '/none' }, want: /^--authorization-config: read \/none: ENOENT/ },
     { change: { maxRequestsInflight: 0, maxMutatingRequestsInflight: 0 }, want: /no seats to share out/ },

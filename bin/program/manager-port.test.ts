@@ -7,12 +7,20 @@ import { configMaps, replicaSets } from '#api/schema/kind-ref.ts';
 import { createApiClient } from '#client/api-client.ts';
 import { startTestServer, type TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
 import { createOwnClients } from '#control-plane/controllers/own-clients.ts';
+import { schedulerSettings } from '#control-plane/scheduler/config/scheduler-configuration.ts';
+import { SchedulerMetrics } from '#control-plane/scheduler/metrics/scheduler-metrics.ts';
+import { schedulerPaths } from '#bin/scheduler/scheduler-port.ts';
 import { createManagerState } from './manager-port.ts';
 import { startLoops } from './start-loops.ts';
 
 describe('the port of a controller manager', () => {
   const stack = new AsyncDisposableStack();
   const manager = createManagerState('10.0.0.1:6443', systemClock);
+  const schedulerMetrics = new SchedulerMetrics();
+  const scheduler = schedulerPaths({
+    ...{ metrics: schedulerMetrics, settings: schedulerSettings({ podMaxBackoffSeconds: 7 }) },
+    isLeading: () => manager.running.length > 0,
+  });
   let test: TestServer;
   beforeAll(async () => {
     test = stack.use(
@@ -20,13 +28,14 @@ describe('the port of a controller manager', () => {
         listeners: [
           { host: '127.0.0.1', port: 0 },
           { host: '127.0.0.1', port: 0, paths: manager.paths },
+          { host: '127.0.0.1', port: 0, paths: scheduler },
         ],
       }),
     );
     const clients = createOwnClients(test.server, (transport) => manager.requests.of(transport));
     const options = { clusterCidr: ['10.244.0.0/16'], clusterSigningDuration: '1h' };
     const shared = { logger: silentLogger, clock: systemClock };
-    stack.use(startLoops(test.server, { options, clients, manager, ...shared }));
+    stack.use(startLoops(test.server, { options, clients, manager, schedulerMetrics, ...shared }));
     const client = createApiClient({ transport: test.server.transport(), userAgent: 't' });
     await client.create(replicaSets, {
       metadata: { name: 'web', namespace: 'default' },
@@ -45,10 +54,10 @@ describe('the port of a controller manager', () => {
 
   const get = async (
     path: string,
-    token?: string,
+    { token, port = 1 }: { readonly token?: string; readonly port?: number } = {},
   ): Promise<{ status?: number | undefined; text: string }> => {
     const request = https.get({
-      ...{ host: '127.0.0.1', port: test.server.ports[1], path, agent: false, rejectUnauthorized: false },
+      ...{ host: '127.0.0.1', port: test.server.ports[port], path, agent: false, rejectUnauthorized: false },
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
     });
     const [response] = await once(request, 'response');
@@ -60,8 +69,28 @@ describe('the port of a controller manager', () => {
   it('is for those who may read metrics, and has no API', async () => {
     expect(await get('/healthz')).toEqual({ status: 200, text: 'ok' });
     expect((await get('/metrics')).status).toBe(403);
-    expect((await get('/metrics', 'x')).status).toBe(401);
+    expect((await get('/metrics', { token: 'x' })).status).toBe(401);
     expect((await get('/api/v1/namespaces')).status).toBe(403);
+  });
+
+  it('has one beside it where a kube-scheduler is looked for', async () => {
+    for (const path of ['/healthz', '/livez', '/readyz'])
+      expect(await get(path, { port: 2 })).toEqual({ status: 200, text: 'ok' });
+    for (const path of ['/metrics', '/configz', '/api/v1/namespaces'])
+      expect((await get(path, { port: 2 })).status, path).toBe(403);
+    const textOf = async (path: string): Promise<string> => {
+      const answer = await scheduler.get(path)?.({} as never);
+      return Buffer.from((answer as { readonly body: Uint8Array }).body).toString();
+    };
+    expect(JSON.parse(await textOf('/configz'))).toMatchObject({
+      componentconfig: { podMaxBackoffSeconds: 7, profiles: [{ schedulerName: 'default-scheduler' }] },
+    });
+    await expect
+      .poll(() => textOf('/metrics'))
+      .toContain('scheduler_queue_incoming_pods_total{queue="active",event="UnschedulablePodAdd"}');
+    const text = await textOf('/metrics');
+    expect(text).toContain('leader_election_master_status{name="kube-scheduler"} 1');
+    expect(text).toContain('scheduler_pending_pods{queue="active"} 0');
   });
 
   it('tells of queues, requests and the lead by the names of kube-controller-manager', async () => {

@@ -1,6 +1,7 @@
 /** The port where a kube-controller-manager is looked for: what its loops do, for Prometheus. */
 import type { Clock } from '#base/clock.ts';
 import { createManagerMetrics } from '#control-plane/controllers/metrics/manager-metrics.ts';
+import type { RenderedMetrics } from '#control-plane/controllers/metrics/port-metrics.ts';
 import { RequestsAsked } from '#control-plane/controllers/metrics/count-requests.ts';
 import type { PortAnswer, PortPaths } from '#control-plane/apiserver/paths/port-paths.ts';
 import { textResponse } from '#control-plane/apiserver/serve/respond.ts';
@@ -22,21 +23,31 @@ export function createManagerState(host: string, clock: Clock): ManagerState {
   const render = createManagerMetrics({
     ...{ running: () => state.running, isLeading, requests: requests.metrics },
   });
-  let looks = 0;
-  const health: PortAnswer = () => textResponse(200, 'ok');
-  const paths: PortPaths = new Map<string, PortAnswer>([
-    ...['/healthz', '/livez', '/readyz', '/healthz/leaderElection'].map((path) => [path, health] as const),
-    [
-      '/metrics',
-      async () => {
-        const { contentType, text } = await render();
-        return textResponse(200, text, contentType);
-      },
-    ],
-    ['/metrics/slis', () => textResponse(200, renderIndicators(++looks), prometheus)],
-  ]);
+  const paths: PortPaths = new Map<string, PortAnswer>([...healthPaths(), metricsPath(render)]);
   const state: ManagerState = { requests, running: [], paths };
   return state;
+}
+
+type Path = readonly [path: string, answer: PortAnswer];
+
+/** Of a program that leads, or waits for its turn: both are well. */
+export function healthPaths(): readonly Path[] {
+  let looks = 0;
+  const health: PortAnswer = () => textResponse(200, 'ok');
+  return [
+    ...['/healthz', '/livez', '/readyz', '/healthz/leaderElection'].map((path) => [path, health] as const),
+    ['/metrics/slis', () => textResponse(200, renderIndicators(++looks), prometheus)],
+  ];
+}
+
+export function metricsPath(render: () => Promise<RenderedMetrics>): Path {
+  return [
+    '/metrics',
+    async () => {
+      const { contentType, text } = await render();
+      return textResponse(200, text, contentType);
+    },
+  ];
 }
 
 /** component-base/metrics/prometheus/slis. A server that could not lead in time has ended. Pure. */

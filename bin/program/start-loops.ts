@@ -24,7 +24,7 @@ import type { ManagerState } from './manager-port.ts';
 export interface LoopOptions {
   readonly options: Pick<
     ServerCommandOptions,
-    'clusterCidr' | 'clusterSigningDuration' | 'loadBalancerCidr'
+    'clusterCidr' | 'clusterSigningDuration' | 'loadBalancerCidr' | 'disableScheduler'
   > &
     NodePrefixOptions &
     RuntimeConfigCommandOptions &
@@ -72,16 +72,19 @@ export function startLoops(
     manager.running = controllerNames.filter(isOn);
     stack.defer(() => void (manager.running = []));
   }
-  const scheduler = startScheduler({
-    ...{ informers, client: clients.scheduler, clock, logger },
-    settings: scheduling,
-    pluginFiles,
-    metrics: schedulerMetrics,
-    hasPodGroups: serves(options, podGroups),
-  });
+  const scheduler =
+    options.disableScheduler === true
+      ? undefined
+      : startScheduler({
+          ...{ informers, client: clients.scheduler, clock, logger },
+          settings: scheduling,
+          pluginFiles,
+          metrics: schedulerMetrics,
+          hasPodGroups: serves(options, podGroups),
+        });
   // All stop at once: at the end of a term none goes on because another still has something to finish.
   stack.defer(async () => {
-    await Promise.all([scheduler[Symbol.asyncDispose](), controllers[Symbol.asyncDispose]()]);
+    await Promise.all([scheduler?.[Symbol.asyncDispose](), controllers[Symbol.asyncDispose]()]);
   });
   return stack;
 }

@@ -4,12 +4,30 @@ import { readSchedulerConfiguration } from '#control-plane/scheduler/config/sche
 import { listPlugins } from '#control-plane/scheduler/outside/plugin-host.ts';
 import type { ServerCommandOptions } from '#bin/options/command-options.ts';
 
-/** What is wrong with the file of `--scheduler-config`, or the folder of `--scheduler-plugins`. */
+type SchedulerOptions = Pick<
+  ServerCommandOptions,
+  'schedulerConfig' | 'schedulerPlugins' | 'schedulerPort' | 'disableScheduler'
+>;
+
+/** What is wrong with the file of `--scheduler-config`, the folder of `--scheduler-plugins`, and with what nobody would heed. */
 export function schedulerProblems({
   schedulerConfig,
   schedulerPlugins,
-}: Pick<ServerCommandOptions, 'schedulerConfig' | 'schedulerPlugins'>): readonly string[] {
+  schedulerPort = 0,
+  disableScheduler = false,
+}: SchedulerOptions): readonly string[] {
+  const unheeded = {
+    '--scheduler-config': schedulerConfig !== undefined,
+    '--scheduler-plugins': schedulerPlugins !== undefined,
+    '--scheduler-port': schedulerPort !== 0,
+  };
+  const said = Object.entries(unheeded).flatMap(([option, isGiven]) =>
+    disableScheduler && isGiven
+      ? [`${option}: with --disable-scheduler there is none here; leave one of them out`]
+      : [],
+  );
   return [
+    ...said,
     ...problemOf('--scheduler-config', () => readSchedulerConfiguration(schedulerConfig)),
     ...problemOf('--scheduler-plugins', () => pluginFilesIn(schedulerPlugins)),
   ];

@@ -325,6 +325,7 @@ function networkArguments(plan: UpPlan): readonly string[] {
 
 /** What follows the role on the command line of a program of ours inside a host. */
 export function serverArguments(plan: UpPlan): readonly string[] {
+  const isSaid = (name: string): boolean => plan.serverOption.some((option) => option.split('=')[0] === name);
   return [
     '--data',
     plan.server.dataDir,
@@ -343,15 +344,17 @@ export function serverArguments(plan: UpPlan): readonly string[] {
     '--pod-routes',
     ...plan.nodes.flatMap((node) => ['--node', `${node.name}=${node.ips.join(',')}`]),
     ...(plan.fakeNodes === 0 ? [] : ['--node', `${fakeName}=${plan.server.ips.join(',')}`]),
-    ...(plan.serverOption.some((option) => option.startsWith('controller-manager-port='))
+    ...(isSaid('controller-manager-port') ? [] : ['--controller-manager-port', String(managerPort)]),
+    ...(isSaid('scheduler-port') || isSaid('disable-scheduler')
       ? []
-      : ['--controller-manager-port', String(managerPort)]),
+      : ['--scheduler-port', String(schedulerPort)]),
     ...plan.serverOption.map((option) => `--${option}`),
   ];
 }
 
-/** Where kube-prometheus looks for a kube-controller-manager. */
+/** Where kube-prometheus looks for a kube-controller-manager, and for a kube-scheduler. */
 const managerPort = 10_257;
+const schedulerPort = 10_259;
 
 export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] {
   return [

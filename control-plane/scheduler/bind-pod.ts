@@ -5,7 +5,7 @@ import { pods, type KindRef } from '#api/schema/kind-ref.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import type { ClaimReservation } from './devices/device-binder.ts';
 import { onNode } from './gang/trial-cluster.ts';
-import type { Profile } from './plugin.ts';
+import type { MetricPoint, PointStatus, Profile } from './plugin.ts';
 import { noteAttempt, schedulerNameOf, type Parts } from './scheduler-parts.ts';
 import type { Reservation } from './volumes/bind-volumes.ts';
 
@@ -29,6 +29,36 @@ export interface Placement {
   readonly bindBy: ((binding: Binding, byDefault: () => Promise<unknown>) => Promise<void>) | undefined;
 }
 
+type Timed = (point: MetricPoint, work: () => Promise<unknown>) => Promise<void>;
+
+function pointTimer({ metrics, clock }: Pick<Parts, 'metrics' | 'clock'>, profile: string): Timed {
+  return async (point, work) => {
+    const sinceMs = clock.monotonic();
+    const ended = (status: PointStatus): void =>
+      metrics.ran({ point, profile, status }, (clock.monotonic() - sinceMs) / 1000);
+    try {
+      await work();
+    } catch (error) {
+      ended('Error');
+      throw error;
+    }
+    ended('Success');
+  };
+}
+
+function noteBound(
+  { metrics, clock, pending }: Pick<Parts, 'metrics' | 'clock' | 'pending'>,
+  key: string,
+): void {
+  const now = clock.monotonic();
+  const { attempts, sinceMs, isFlushed } = pending.waitOf(key) ?? {
+    attempts: 0,
+    sinceMs: now,
+    isFlushed: false,
+  };
+  metrics.bound(attempts + 1, { seconds: (now - sinceMs) / 1000, isFlushed });
+}
+
 /** Whether it was bound; what it would have taken of the node is free again otherwise. */
 export async function bindPod(
   parts: Omit<Parts, 'profiles' | 'groups'>,
@@ -40,18 +70,21 @@ export async function bindPod(
   const key = objectKey(pod);
   // Before the write: the next decision must count this one, and the watch may be faster than the answer.
   cache.assume(onNode(pod, nodeName), nodeName);
+  const timed = pointTimer(parts, profile.schedulerName);
   try {
-    await volumes?.bind(signal, profile.volumeBindMs);
-    await devices?.bind(signal, profile.deviceBindMs);
+    await timed('PreBind', async () => {
+      await volumes?.bind(signal, profile.volumeBindMs);
+      await devices?.bind(signal, profile.deviceBindMs);
+    });
     const binding: Binding = {
       metadata: { name, namespace, uid },
       target: { apiVersion: 'v1', kind: 'Node', name: nodeName },
     };
     const bindByDefault = (): Promise<unknown> =>
       client.create(bindings, binding, { where: { namespace, name }, subresource: 'binding' });
-    await (bindBy === undefined ? bindByDefault() : bindBy(binding, bindByDefault));
+    await timed('Bind', () => (bindBy === undefined ? bindByDefault() : bindBy(binding, bindByDefault)));
     noteAttempt(parts, pod, 'scheduled');
-    parts.metrics.bound(pending.attemptsOf(key) + 1);
+    noteBound(parts, key);
     pending.delete(key);
     recorderFor(schedulerNameOf(pod)).record(
       { kind: pods, object: pod },

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
-import type { Node, Pod } from '#api/generated/objects.ts';
+import type { Node, Pod, PodAffinityTerm } from '#api/generated/objects.ts';
 import {
   claimEvent,
   deviceClaimEvent,
+  namespaceEvent,
   nodeEvent,
   placedPodEvents,
   volumeEvent,
@@ -60,12 +61,28 @@ const large: Partial<Node> = { status: { allocatable: { cpu: '8', pods: '10' } }
 const gone = (one: Pod) => placedPodEvents(one, undefined);
 const placed = (one: Pod) => placedPodEvents(undefined, one);
 
-it.each<{
+const moved: Partial<Node> = { metadata: { name: 'n', labels: { zone: 'b' } } };
+const labelled = (name: string): readonly ClusterEvent[] =>
+  namespaceEvent(name, { metadata: { name } }, { metadata: { name, labels: { a: 'b' } } });
+const joining = (labels: Record<string, string>, ...terms: readonly PodAffinityTerm[]): Pod =>
+  pod(labels, { affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: terms } } });
+const nearItself = joining({ app: 'db' }, term);
+const nearBoth = joining({}, term, { ...term, labelSelector: { matchLabels: { tier: 'x' } } });
+const nearOthers = joining({}, { ...term, namespaceSelector: { matchLabels: { a: 'b' } } });
+const [constraint] = spread.spec?.topologySpreadConstraints ?? [];
+const spreadOverTolerated = pod(
+  {},
+  constraint && { topologySpreadConstraints: [{ ...constraint, nodeTaintsPolicy: 'Honor' }] },
+);
+const ending: Pod = { ...db, metadata: { ...db?.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } };
+const ofGroup = pod({}, { schedulingGroup: { podGroupName: 'g' } });
+
+const rows: readonly {
   readonly plugin: string;
   readonly of?: Pod;
   readonly after: readonly ClusterEvent[];
   readonly want: boolean;
-}>([
+}[] = [
   { plugin: 'NodeUnschedulable', after: became({}, { spec: { unschedulable: true } }), want: true },
   { plugin: 'NodeUnschedulable', after: became(large), want: false },
   { plugin: 'VolumeBinding', of: claiming, after: claimEvent('default/data', undefined, {}), want: true },
@@ -140,11 +157,61 @@ it.each<{
   { plugin: 'InterPodAffinity', of: far, after: gone(db), want: true },
   { plugin: 'InterPodAffinity', of: far, after: gone(web), want: false },
   { plugin: 'InterPodAffinity', of: db, after: gone(far), want: true },
-  { plugin: 'InterPodAffinity', of: near, after: nodeEvent(node(), node({ ...tainted })), want: true },
-])('$plugin: $want', ({ plugin, of = pod({}), after, want }) => {
+  { plugin: 'InterPodAffinity', of: near, after: became(tainted), want: false },
+  { plugin: 'InterPodAffinity', of: near, after: became(moved), want: true },
+  { plugin: 'InterPodAffinity', of: near, after: nodeEvent(node(), undefined), want: true },
+  { plugin: 'InterPodAffinity', of: near, after: gone(db), want: false },
+  { plugin: 'InterPodAffinity', of: nearItself, after: gone(db), want: true },
+  { plugin: 'InterPodAffinity', of: nearBoth, after: placed(db), want: false },
+  { plugin: 'InterPodAffinity', of: near, after: labelled('other'), want: false },
+  { plugin: 'InterPodAffinity', of: near, after: labelled('default'), want: true },
+  { plugin: 'InterPodAffinity', of: nearOthers, after: labelled('other'), want: true },
+  { plugin: 'NodePorts', of: onPort(80), after: became(tainted), want: false },
+  { plugin: 'NodePorts', of: onPort(80), after: added, want: true },
+  { plugin: 'NodeName', of: pod({}, { nodeName: 'n' }), after: added, want: true },
+  { plugin: 'NodeName', of: pod({}, { nodeName: 'm' }), after: added, want: false },
+  { plugin: 'NodeDeclaredFeatures', after: became(large), want: false },
+  {
+    plugin: 'NodeDeclaredFeatures',
+    after: became({ status: { ...node().status, declaredFeatures: ['F'] } }),
+    want: true,
+  },
+  { plugin: 'VolumeBinding', of: claiming, after: became(large), want: false },
+  { plugin: 'VolumeBinding', of: claiming, after: became(moved), want: true },
+  { plugin: 'VolumeZone', of: claiming, after: became(tainted), want: false },
+  { plugin: 'VolumeZone', of: claiming, after: became(moved), want: true },
+  { plugin: 'NodeVolumeLimits', of: claiming, after: [{ kind: 'csiDriver' }], want: true },
+  { plugin: 'NodeVolumeLimits', of: claiming, after: [{ kind: 'capacity' }], want: false },
+  { plugin: 'DynamicResources', of: withDevice, after: became(tainted), want: false },
+  { plugin: 'DynamicResources', of: withDevice, after: became(moved), want: true },
+  { plugin: 'PodTopologySpread', of: spread, after: became(large), want: false },
+  { plugin: 'PodTopologySpread', of: spread, after: became(moved), want: true },
+  { plugin: 'PodTopologySpread', of: spread, after: became({ metadata: { name: 'n' } }), want: true },
+  {
+    plugin: 'PodTopologySpread',
+    of: spread,
+    after: nodeEvent(undefined, { metadata: { name: 'n' } }),
+    want: false,
+  },
+  { plugin: 'PodTopologySpread', of: spread, after: placedPodEvents(db, ending), want: true },
+  { plugin: 'PodTopologySpread', of: spreadOverTolerated, after: became(tainted), want: true },
+  { plugin: 'NodeResourcesFit', after: placedPodEvents(db, ending), want: false },
+  { plugin: 'GangScheduling', of: ofGroup, after: [{ kind: 'podGroup', key: 'default/g' }], want: true },
+  { plugin: 'GangScheduling', of: ofGroup, after: [{ kind: 'podGroup', key: 'default/h' }], want: false },
+];
+
+it.each(rows)('$plugin: $want', ({ plugin, of = pod({}), after, want }) => {
   const hint = defaultProfile.hints.get(plugin);
   const answers = after.map((event) => hint?.mayHelp(of, event, () => ({})));
   expect(answers.includes(true)).toBe(want);
+});
+
+it('of each plugin that refuses pods there is what helps, and what does not', () => {
+  const wants = [...defaultProfile.hints.keys()].map((name) => [
+    name,
+    new Set(rows.flatMap(({ plugin, want }) => (plugin === name ? want : []))).size,
+  ]);
+  expect(wants.filter(([, size]) => size !== 2)).toEqual([]);
 });
 
 it('a heartbeat, and a status of a pod that runs, are no event', () => {

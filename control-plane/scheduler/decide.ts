@@ -80,9 +80,25 @@ export function decide(context: SchedulingContext, start = 0): Decision {
 
 /** Which nodes are possible. `hasNominated`: the node that the pod waits for is looked at alone first. */
 export function searchNodes(context: SchedulingContext, start: number, hasNominated = true): Search {
-  const { profile = defaultProfile } = context;
+  const { profile = defaultProfile, timer } = context;
+  const since = timer?.now() ?? 0;
   const refused = refusedByAll(context, profile);
+  timer?.ran('PreFilter', refused === undefined ? 'Success' : 'UnschedulableAndUnresolvable', since);
   if (refused !== undefined) return refused;
+  const filtersSince = timer?.now() ?? 0;
+  const search = filterNodes(context, { start, profile, hasNominated });
+  timer?.ran('Filter', search.feasible.length > 0 ? 'Success' : 'Unschedulable', filtersSince);
+  return search;
+}
+
+function filterNodes(
+  context: SchedulingContext,
+  {
+    start,
+    profile,
+    hasNominated,
+  }: { readonly start: number; readonly profile: Profile; readonly hasNominated: boolean },
+): Extract<Search, { kind: 'searched' }> {
   const { all, nodes, left } = nodesFor(context, profile);
   const fit = fitOf(context);
   const tally: Tally = {
@@ -230,7 +246,9 @@ export function pickBest(
   }: { readonly more?: Float64Array | undefined; readonly places?: readonly number[] | undefined },
 ): NodeInfo | undefined {
   if (feasible.length <= 1) return feasible[0];
+  const since = context.timer?.now() ?? 0;
   const totals = scoreNodes(context, feasible, places);
+  context.timer?.ran('Score', 'Success', since);
   let [best] = feasible;
   let bestTotal = -Infinity;
   let index = 0;

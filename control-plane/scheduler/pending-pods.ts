@@ -4,6 +4,7 @@ import { equalJson } from '#api/wire/json.ts';
 import { objectKey } from '#api/meta/object.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { Heap } from './heap.ts';
+import { queueEvents } from './metrics/event-labels.ts';
 
 /** How long a pod waits before it is tried again: doubling. As kube-scheduler: 1 s to 10 s. */
 export interface BackoffSettings {
@@ -32,21 +33,34 @@ export interface PendingPods extends Disposable {
   putUnschedulable(pod: Pod, refusedBy: ReadonlySet<string>): void;
   /** The try failed for a passing reason. */
   putFailed(pod: Pod): void;
-  /** Something changed: the unschedulable pods that it may help are tried again, each after its back-off. */
-  wakeUnschedulable(mayHelp: (pod: Pod, refusedBy: ReadonlySet<string>) => boolean): void;
+  /** Something changed: the unschedulable pods that it may help are tried again, each after its back-off. `event`: what it was, to be counted. */
+  wakeUnschedulable(mayHelp: (pod: Pod, refusedBy: ReadonlySet<string>) => boolean, event?: string): void;
   readonly size: number;
   /** How many wait how. */
   counts(): Readonly<Record<'active' | 'backoff' | 'unschedulable', number>>;
   /** Those that no node does for, with who refused them. */
   refused(): readonly { readonly pod: Pod; readonly refusedBy: ReadonlySet<string> }[];
-  /** Tries of a pod that were without success. */
-  attemptsOf(key: string): number;
+  /** What is known of a pod that waits, or is being tried. */
+  waitOf(key: string): Wait | undefined;
 }
 
-interface Entry {
+export interface Wait {
+  /** Tries that were without success. */
+  readonly attempts: number;
+  /** When it came first (monotonic). */
+  readonly sinceMs: number;
+  /** Whether it is tried because it waited for so long, and not because something happened. */
+  readonly isFlushed: boolean;
+}
+
+export interface PendingPodsOptions extends BackoffSettings {
+  /** Told when a pod comes to a queue of kube-scheduler's, and why. */
+  readonly onQueued?: (queue: 'active' | 'backoff' | 'unschedulable', event: string) => void;
+}
+
+interface Entry extends Wait {
   readonly pod: Pod;
   readonly order: number;
-  readonly attempts: number;
   readonly state: 'ready' | 'backoff' | 'unschedulable' | 'taken';
   /** Not tried before (monotonic). */
   readonly notBeforeMs: number;
@@ -64,24 +78,26 @@ interface Turn {
 export function createPendingPods(
   clock: Clock,
   onReady: () => void,
-  settings: BackoffSettings = backoffByDefault,
+  options: PendingPodsOptions = backoffByDefault,
 ): PendingPods {
-  return new Queue(clock, onReady, settings);
+  return new Queue(clock, onReady, options);
 }
 
 class Queue implements PendingPods {
   readonly #clock: Clock;
   readonly #onReady: () => void;
   readonly #backoff: Backoff;
+  readonly #onQueued: NonNullable<PendingPodsOptions['onQueued']>;
   readonly #entries = new Map<string, Entry>();
   readonly #ready = new Set<string>();
   readonly #unschedulable = new Set<string>();
   readonly #turns = new Heap<Turn>(isBefore);
   #nextOrder = 0;
 
-  constructor(clock: Clock, onReady: () => void, settings: BackoffSettings) {
-    const { podInitialBackoffMs: initialMs, podMaxBackoffMs: maxMs } = settings;
+  constructor(clock: Clock, onReady: () => void, options: PendingPodsOptions) {
+    const { podInitialBackoffMs: initialMs, podMaxBackoffMs: maxMs, onQueued = () => undefined } = options;
     this.#backoff = { initialMs, factor: 2, maxMs };
+    this.#onQueued = onQueued;
     this.#clock = clock;
     this.#onReady = onReady;
   }
@@ -105,17 +121,18 @@ class Queue implements PendingPods {
     });
   }
 
-  attemptsOf(key: string): number {
-    return this.#entries.get(key)?.attempts ?? 0;
+  waitOf(key: string): Wait | undefined {
+    return this.#entries.get(key);
   }
 
   put(pod: Pod): void {
     const key = objectKey(pod);
     const before = this.#entries.get(key);
-    if (before === undefined || before.pod.metadata?.uid !== pod.metadata?.uid)
-      this.#set(key, { pod, attempts: 0, notBeforeMs: 0, order: this.#nextOrder++, state: 'ready' });
-    else if (before.state === 'unschedulable' && isChanged(before.pod, pod))
-      this.#requeue(key, { ...before, pod });
+    if (before === undefined || before.pod.metadata?.uid !== pod.metadata?.uid) {
+      this.#set(key, { ...this.#newEntry(pod), state: 'ready' });
+      this.#onQueued('active', queueEvents.add);
+    } else if (before.state === 'unschedulable' && isChanged(before.pod, pod))
+      this.#requeue(key, { ...before, pod }, queueEvents.update);
     else {
       this.#entries.set(key, { ...before, pod });
       if (before.state === 'ready' && priorityOf(before.pod) !== priorityOf(pod)) this.#addTurn(key);
@@ -154,19 +171,26 @@ class Queue implements PendingPods {
 
   putUnschedulable(pod: Pod, refusedBy: ReadonlySet<string>): void {
     const { key, entry } = this.#tried(pod);
-    const timer = this.#clock.after(unschedulableMaxMs, () => this.#makeReady(key));
+    const timer = this.#clock.after(unschedulableMaxMs, () =>
+      this.#makeReady(key, { event: queueEvents.timeout, isFlushed: true }),
+    );
     this.#set(key, { ...entry, state: 'unschedulable', timer, refusedBy });
+    this.#onQueued('unschedulable', queueEvents.failure);
   }
 
   putFailed(pod: Pod): void {
     const { key, entry } = this.#tried(pod);
-    this.#requeue(key, entry);
+    this.#requeue(key, entry, queueEvents.failure);
   }
 
-  wakeUnschedulable(mayHelp: (pod: Pod, refusedBy: ReadonlySet<string>) => boolean): void {
+  wakeUnschedulable(
+    mayHelp: (pod: Pod, refusedBy: ReadonlySet<string>) => boolean,
+    event: string = queueEvents.activate,
+  ): void {
     for (const key of this.#unschedulable) {
       const entry = this.#entries.get(key);
-      if (entry !== undefined && mayHelp(entry.pod, entry.refusedBy ?? new Set())) this.#requeue(key, entry);
+      if (entry !== undefined && mayHelp(entry.pod, entry.refusedBy ?? new Set()))
+        this.#requeue(key, entry, event);
     }
   }
 
@@ -207,30 +231,40 @@ class Queue implements PendingPods {
     }
   }
 
-  #makeReady(key: string): void {
+  #makeReady(
+    key: string,
+    { event, isFlushed = false }: { readonly event: string; readonly isFlushed?: boolean },
+  ): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     const { timer: _timer, ...rest } = entry;
-    this.#set(key, { ...rest, state: 'ready' });
+    this.#set(key, { ...rest, isFlushed, state: 'ready' });
+    this.#onQueued('active', event);
   }
 
   /** Ready once the back-off has passed. */
-  #requeue(key: string, entry: Entry): void {
+  #requeue(key: string, entry: Entry, event: string): void {
     const waitMs = entry.notBeforeMs - this.#clock.monotonic();
     if (waitMs <= 0) this.#set(key, { ...entry, state: 'ready' });
     else {
-      const timer = this.#clock.after(waitMs, () => this.#makeReady(key));
+      const timer = this.#clock.after(waitMs, () => this.#makeReady(key, { event: queueEvents.backoff }));
       this.#set(key, { ...entry, state: 'backoff', timer });
     }
+    this.#onQueued(waitMs <= 0 ? 'active' : 'backoff', event);
+  }
+
+  #newEntry(pod: Pod): Omit<Entry, 'state'> {
+    const sinceMs = this.#clock.monotonic();
+    return { pod, attempts: 0, notBeforeMs: 0, order: this.#nextOrder++, sinceMs, isFlushed: false };
   }
 
   #tried(pod: Pod): { readonly key: string; readonly entry: Entry } {
     const key = objectKey(pod);
-    const before = this.#entries.get(key);
-    const attempts = (before?.attempts ?? 0) + 1;
+    const { order, sinceMs, attempts: before } = this.#entries.get(key) ?? this.#newEntry(pod);
+    const attempts = before + 1;
     const notBeforeMs = this.#clock.monotonic() + backoffMs(this.#backoff, attempts);
-    const order = before?.order ?? this.#nextOrder++;
-    return { key, entry: { pod, attempts, notBeforeMs, order, state: 'taken' } };
+    const entry = { pod, attempts, notBeforeMs, order, sinceMs, isFlushed: false };
+    return { key, entry: { ...entry, state: 'taken' } };
   }
 }
 

@@ -11,6 +11,19 @@ export interface SchedulingContext {
   readonly profile?: Profile | undefined;
   /** What pods like this one were answered before; undefined: nothing is kept. */
   readonly memory?: TemplateMemory | undefined;
+  /** Told how long parts of it took; undefined: nobody is. */
+  readonly timer?: PointTimer | undefined;
+}
+
+/** An extension point of kube-scheduler's, as its metrics call it. */
+export type MetricPoint = 'PreFilter' | 'Filter' | 'PostFilter' | 'Score' | 'Reserve' | 'PreBind' | 'Bind';
+/** How it ended. */
+export type PointStatus = 'Success' | 'Unschedulable' | 'UnschedulableAndUnresolvable' | 'Error';
+
+export interface PointTimer {
+  /** Seconds, from whenever. */
+  readonly now: () => number;
+  readonly ran: (point: MetricPoint, status: PointStatus, since: number) => void;
 }
 
 /** How the pods of one schedulerName are scheduled. */

@@ -10,21 +10,24 @@ import type { ApiClient, Informer } from '#client/client.ts';
 import type { Informers } from '#client/informers.ts';
 import { bindPod, type Placement } from './bind-pod.ts';
 import { createClusterCache } from './cluster-cache.ts';
-import { claimEvent, deviceClaimEvent, nodeEvent, volumeEvent, type ClusterEvent } from './cluster-event.ts';
+import { isNewNode, namespaceEvent, nodeEvent, type ClusterEvent } from './cluster-event.ts';
 import { schedulerSettings, type SchedulerSettings } from './config/scheduler-configuration.ts';
 import { decide, type Decision } from './decide.ts';
 import { createDeviceBinder, type DeviceBinder } from './devices/device-binder.ts';
+import { followDevices, followVolumes } from './follow-volumes.ts';
 import { tryGang, type GangPorts, type Held } from './gang/gang-cycle.ts';
 import { PodGroups } from './gang/pod-groups.ts';
 import { onNode } from './gang/trial-cluster.ts';
+import { eventLabelOf } from './metrics/event-labels.ts';
 import { schedulerFacts } from './metrics/scheduler-facts.ts';
 import { SchedulerMetrics } from './metrics/scheduler-metrics.ts';
+import { watchDecisions, type Watch } from './metrics/watch-decisions.ts';
 import { createPendingPods } from './pending-pods.ts';
 import { decideWith } from './outside/decide-with.ts';
 import { createExtender } from './outside/extender.ts';
 import type { Outsider } from './outside/outsider.ts';
 import { createPluginHost } from './outside/plugin-host.ts';
-import type { Profile, SchedulingContext } from './plugin.ts';
+import type { MetricPoint, Profile, SchedulingContext } from './plugin.ts';
 import { isGated, isWaiting, takePodChange } from './pod-changes.ts';
 import { createProfile, defaultProfile } from './profile.ts';
 import { createRecorders, type Recorders } from './recorders.ts';
@@ -87,6 +90,7 @@ class Scheduler implements AsyncDisposable {
   #missed: ClusterEvent[] = [];
   #namespaceVersion = 0;
   readonly #memories = createTemplateMemories();
+  readonly #watch: Watch;
   #isRunning = false;
   #isClosed = false;
 
@@ -102,7 +106,10 @@ class Scheduler implements AsyncDisposable {
     ];
     const groupInformer = options.hasPodGroups === true ? informers.for(podGroups) : undefined;
     const groups = new PodGroups((key) => groupInformer?.get(key));
-    const pending = createPendingPods(clock, () => this.#start(), settings);
+    const pending = createPendingPods(clock, () => this.#start(), {
+      ...settings,
+      onQueued: (queue, event) => metrics.queued(queue, event),
+    });
     const cache = createClusterCache();
     const profiles = profilesOf(settings);
     this.#parts = {
@@ -122,7 +129,9 @@ class Scheduler implements AsyncDisposable {
       metrics,
       isWaiting: (pod) => isStillWaiting(this.#parts, pod),
       outsiders: this.#outsiders,
+      onFreed: (pod) => this.#wake([{ kind: 'podGone', pod }]),
     });
+    this.#watch = watchDecisions(metrics, clock);
     const { claims, volumes, classes, drivers, csiNodes, capacities } = this.#volumes;
     const caches = [
       ...[informers.for(pods), informers.for(nodes), this.#services, this.#namespaces],
@@ -167,9 +176,15 @@ class Scheduler implements AsyncDisposable {
         if (current !== undefined && this.#isHeldByGates(current)) void noteGated(this.#parts, current);
       }),
     );
-    this.#attached.use(this.#namespaces.onChange(() => void this.#namespaceVersion++));
-    this.#attachVolumes();
-    this.#attachDevices();
+    this.#attached.use(
+      this.#namespaces.onChange(({ key, old, current }) => {
+        this.#namespaceVersion++;
+        this.#wake(namespaceEvent(key, old, current));
+      }),
+    );
+    const wake = (events: readonly ClusterEvent[]): void => this.#wake(events);
+    this.#attached.use(followVolumes(this.#volumes, wake));
+    this.#attached.use(followDevices(this.#devices, wake));
     if (this.#groupInformer !== undefined)
       this.#attached.use(
         this.#groupInformer.onChange(({ key }) => this.#noteGroup(key, { kind: 'podGroup', key })),
@@ -187,57 +202,21 @@ class Scheduler implements AsyncDisposable {
     this.#wake([event]);
   }
 
-  #attachVolumes(): void {
-    const { claims, volumes, classes, drivers, csiNodes, capacities } = this.#volumes;
-    for (const informer of [drivers, capacities])
-      this.#attached.use(informer.onChange(() => this.#wake([{ kind: 'capacity' }])));
-    this.#attached.use(csiNodes.onChange(() => this.#wake([{ kind: 'csiNode' }])));
-    this.#attached.use(
-      claims.onChange(({ key, old, current }) => {
-        this.#volumes.note('claim', key);
-        this.#wake(claimEvent(key, old, current));
-      }),
-    );
-    this.#attached.use(volumes.onChange(({ old, current }) => this.#wake(volumeEvent(old, current))));
-    this.#attached.use(
-      classes.onChange(({ current }) => this.#wake(current === undefined ? [] : [{ kind: 'volume' }])),
-    );
-  }
-
-  #attachDevices(): void {
-    const { claims, slices, classes } = this.#devices;
-    this.#attached.use(
-      claims.onChange(({ key, old, current }) => {
-        this.#devices.note(key, current);
-        this.#wake(deviceClaimEvent(key, old, current));
-      }),
-    );
-    this.#attached.use(
-      slices.onChange(() => {
-        this.#devices.noteSlices();
-        this.#wake([{ kind: 'devices' }]);
-      }),
-    );
-    this.#attached.use(
-      classes.onChange(({ current }) => {
-        this.#devices.noteClasses();
-        this.#wake(current === undefined ? [] : [{ kind: 'devices' }]);
-      }),
-    );
-  }
-
   /** Tries again the pods that one of the events may help. A pod that no plugin refused had no nodes to be refused by. */
   #wake(events: readonly ClusterEvent[]): void {
     if (this.#asking !== undefined && this.#asking.events.length < eventsMax)
       this.#asking.events.push(...events);
     for (const event of events)
-      this.#parts.pending.wakeUnschedulable((pod, refusedBy) =>
-        refusedBy.size === 0 ? event.kind === 'node' : this.#mayHelp(pod, refusedBy, event),
+      this.#parts.pending.wakeUnschedulable(
+        (pod, refusedBy) => (refusedBy.size === 0 ? isNewNode(event) : this.#mayHelp(pod, refusedBy, event)),
+        eventLabelOf(event),
       );
   }
 
   /** Whom somebody outside of the plugins refused, anything may help. */
   #mayHelp(pod: Pod, refusedBy: ReadonlySet<string>, event: ClusterEvent): boolean {
+    // It does not wait for itself to give up its nomination.
+    if (event.kind === 'podGone' && event.pod.metadata?.uid === pod.metadata?.uid) return false;
     const hints = this.#profileOf(pod).hints;
     for (const name of refusedBy) {
       const hint = hints.get(name);
@@ -326,7 +305,7 @@ class Scheduler implements AsyncDisposable {
     const profile = this.#profileOf(pod);
     const snapshot = this.#snapshot();
     const memory = this.#memories.for(pod, profile.schedulerName, snapshot.devices);
-    const context = { pod, snapshot, profile, memory };
+    const context = this.#watch({ pod, snapshot, profile, memory });
     const outsiders = this.#outsiders.filter((one) => one.isInterestedIn(pod));
     return outsiders.length === 0
       ? this.#looked(context, decide(context, this.#nextNode))
@@ -334,7 +313,10 @@ class Scheduler implements AsyncDisposable {
   }
 
   /** The next pod begins where this one ended, so that each node has its turn. */
-  #looked({ snapshot }: SchedulingContext, decision: Decision): Decision {
+  #looked({ pod, snapshot }: SchedulingContext, decision: Decision): Decision {
+    const { metrics, clock, begun } = this.#parts;
+    const now = clock.monotonic();
+    metrics.decided((now - (begun.get(objectKey(pod)) ?? now)) / 1000);
     this.#nextNode = (this.#nextNode + decision.examined) % Math.max(1, snapshot.nodes.length);
     return decision;
   }
@@ -342,14 +324,30 @@ class Scheduler implements AsyncDisposable {
   async #refuse(pod: Pod, decision: Extract<Decision, { kind: 'unschedulable' }>): Promise<void> {
     this.#parts.pending.putUnschedulable(pod, decision.refusedBy);
     this.#wakeIfMissed(pod, decision.refusedBy);
+    const sinceMs = this.#parts.clock.monotonic();
     const planned = this.#preemptor.plan(pod, decision);
     if (!(planned instanceof Promise)) {
       await this.#tell(pod, planned);
       return;
     }
-    const isMissed = await this.#preemptor.during([pod], async () => this.#tell(pod, await planned));
+    const isMissed = await this.#preemptor.during([pod], async () => {
+      const preempted = await planned;
+      this.#ran('PostFilter', pod, { isDone: preempted.plan !== undefined, sinceMs });
+      await this.#tell(pod, preempted);
+    });
     if (isMissed)
       this.#parts.pending.wakeUnschedulable(({ metadata }) => metadata?.uid === pod.metadata?.uid);
+  }
+
+  #ran(
+    point: MetricPoint,
+    pod: Pod,
+    { isDone, sinceMs }: { readonly isDone: boolean; readonly sinceMs: number },
+  ): void {
+    const { metrics, clock } = this.#parts;
+    const status = isDone ? 'Success' : 'Unschedulable';
+    const seconds = (clock.monotonic() - sinceMs) / 1000;
+    metrics.ran({ point, profile: schedulerNameOf(pod), status }, seconds);
   }
 
   #askOutsiders(context: SchedulingContext, outsiders: readonly Outsider[]): Promise<Decision> {
@@ -429,6 +427,7 @@ class Scheduler implements AsyncDisposable {
 
   /** Counts the pod on the node, with volumes and devices. */
   #hold(pod: Pod, nodeName: string): Held {
+    const sinceMs = this.#parts.clock.monotonic();
     const node = this.#parts.cache.node(nodeName)?.node;
     using undo = new DisposableStack();
 
@@ -438,6 +437,7 @@ class Scheduler implements AsyncDisposable {
     if (devices !== undefined) undo.use(devices);
     this.#parts.cache.assume(onNode(pod, nodeName), nodeName);
     const owned = undo.move();
+    this.#ran('Reserve', pod, { isDone: true, sinceMs });
     return { volumes, devices, [Symbol.dispose]: () => owned.dispose() };
   }
 

@@ -28,7 +28,7 @@ const zones = ['z1', 'z2', 'z3'];
 const apps = ['a', 'b', 'c'];
 
 /** What a seed's numbers are made into. */
-class Dice {
+export class Dice {
   readonly #random: () => number;
 
   constructor(random: () => number) {
@@ -64,9 +64,9 @@ class Dice {
 
 export function randomCluster(random: () => number): RandomCluster {
   const dice = new Dice(random);
-  const nodes = Array.from({ length: 3 + dice.below(5) }, (_, index) => nodeOf(dice, `n${index}`));
+  const nodes = Array.from({ length: 3 + dice.below(5) }, (_, index) => randomNode(dice, `n${index}`));
   const running = runningOn(dice, nodes.length);
-  const pods = Array.from({ length: 20 }, (_, index) => podOf(dice, `p${index}`, 0.25));
+  const pods = Array.from({ length: 20 }, (_, index) => randomPod(dice, `p${index}`, 0.25));
   return { nodes, running, pods };
 }
 
@@ -76,7 +76,7 @@ const askingMax = 3;
 function runningOn(dice: Dice, nodeCount: number): readonly Pod[] {
   const asking = Array.from({ length: nodeCount }, () => 0);
   return dice.list(12, (index) => {
-    const pod = podOf(dice, `r${index}`, 0.15);
+    const pod = randomPod(dice, `r${index}`, 0.15);
     const place = dice.below(nodeCount);
     const before = asking[place] ?? 0;
     const requests = before < askingMax ? { cpu: '250m', memory: '256Mi' } : {};
@@ -90,7 +90,7 @@ function runningOn(dice: Dice, nodeCount: number): readonly Pod[] {
 const taintKeys = ['dedicated', 'maintenance'];
 const effects = ['NoSchedule', 'NoExecute', 'PreferNoSchedule'] as const;
 
-function nodeOf(dice: Dice, name: string): Node {
+export function randomNode(dice: Dice, name: string): Node {
   const taints: Taint[] = dice.is(0.4)
     ? [{ key: dice.among(taintKeys), value: dice.oneOf('x', 'y'), effect: dice.oneOf(...effects) }]
     : [];
@@ -117,7 +117,7 @@ function nodeOf(dice: Dice, name: string): Node {
 }
 
 /** @param share of pods that have each of what a filter looks at */
-function podOf(dice: Dice, name: string, share: number): Pod {
+export function randomPod(dice: Dice, name: string, share: number): Pod {
   // 1.20 counts pods of nodes that the pod's own selectors leave out (kubernetes#106971): a pod has one or the other.
   const isSpread = dice.is(share);
   const [selects, names] = [dice.is(share), dice.is(share)].map((is) => is && !isSpread);

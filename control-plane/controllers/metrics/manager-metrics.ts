@@ -1,12 +1,11 @@
 import { countedControllers, countsOf } from '#client/controller.ts';
 import type { QueueNumbers } from '#base/counts/queue-counts.ts';
-import { gitVersion } from '#api/release.ts';
 import {
   histogramSamples,
-  registerRead,
   type MetricSample,
   type ReadMetric,
 } from '#control-plane/apiserver/serve/read-metric.ts';
+import { createPortMetrics, programMetrics, type RenderedMetrics } from './port-metrics.ts';
 import { queueNames } from './queue-names.ts';
 
 /** What is told of a kube-controller-manager besides its queues. */
@@ -71,22 +70,8 @@ function samplesOf(metric: string, loop: string, of: (typeof queueRows)[number][
 const manager = 'kube-controller-manager';
 
 function factMetrics({ running, isLeading }: ManagerFacts): readonly ReadMetric[] {
-  const [major = '', minor = ''] = /^v(\d+)\.(\d+)/.exec(gitVersion)?.slice(1) ?? [];
   return [
-    {
-      name: 'kubernetes_build_info',
-      help: 'The version, with 1.',
-      type: 'gauge',
-      labelNames: ['git_version', 'major', 'minor'],
-      read: () => [{ labels: { git_version: gitVersion, major, minor }, value: 1 }],
-    },
-    {
-      name: 'leader_election_master_status',
-      help: 'Whether this one leads: 1, or 0.',
-      type: 'gauge',
-      labelNames: ['name'],
-      read: () => [{ labels: { name: manager }, value: isLeading() ? 1 : 0 }],
-    },
+    ...programMetrics(manager, isLeading),
     {
       name: 'running_managed_controllers',
       help: 'Loops that run, with 1.',
@@ -98,20 +83,6 @@ function factMetrics({ running, isLeading }: ManagerFacts): readonly ReadMetric[
 }
 
 /** What `/metrics` of its port answers; loaded when somebody asks first. */
-export function createManagerMetrics(
-  facts: ManagerFacts,
-): () => Promise<{ readonly contentType: string; readonly text: string }> {
-  let loading: Promise<{ readonly contentType: string; metrics(): Promise<string> }> | undefined;
-  const load = async (): Promise<{ readonly contentType: string; metrics(): Promise<string> }> => {
-    const { Registry, collectDefaultMetrics } = await import('prom-client');
-    const registry = new Registry();
-    collectDefaultMetrics({ register: registry });
-    for (const metric of [...queueMetrics(), ...factMetrics(facts), ...facts.requests])
-      await registerRead(registry, metric);
-    return registry;
-  };
-  return async () => {
-    const registry = await (loading ??= load());
-    return { contentType: registry.contentType, text: await registry.metrics() };
-  };
+export function createManagerMetrics(facts: ManagerFacts): () => Promise<RenderedMetrics> {
+  return createPortMetrics(() => [...queueMetrics(), ...factMetrics(facts), ...facts.requests]);
 }

@@ -37,9 +37,25 @@ it('tells what was tried, what waits and why, and who went', async () => {
     'scheduler_pending_pods unschedulable': 2,
     'scheduler_pending_pods gated': 1,
     'scheduler_unschedulable_pods default-scheduler NodeResourcesFit': 2,
+    'scheduler_queue_incoming_pods_total active UnschedulablePodAdd': 4,
+    'scheduler_queue_incoming_pods_total unschedulable ScheduleAttemptFailure': 2,
+    scheduler_pod_scheduled_after_flush_total: 0,
     'scheduler_cache_size nodes': 1,
     'scheduler_cache_size pods': 2,
   });
+  const series = new Set(
+    cluster.metrics.metrics.flatMap(({ read: samplesOf }) =>
+      samplesOf().map(({ metricName, labels }) => `${metricName} ${Object.values(labels).join(' ')}`),
+    ),
+  );
+  for (const point of ['PreFilter Success', 'Filter Success', 'Filter Unschedulable', 'Reserve Success'])
+    expect(series).toContain(
+      `scheduler_framework_extension_point_duration_seconds_count ${point} default-scheduler`,
+    );
+  expect(series).toContain(
+    'scheduler_plugin_execution_duration_seconds_count NodeResourcesFit Filter Success',
+  );
+  expect(series).toContain('scheduler_pod_scheduling_sli_duration_seconds_count 1');
   await cluster.client.create(kinds.pods, podOf('high', undefined, { priority: 9 }));
   await cluster.settle(12_000);
   expect(read(cluster)).toMatchObject({

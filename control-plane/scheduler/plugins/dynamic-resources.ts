@@ -1,6 +1,7 @@
 import { classableResources } from '#api/device/extended-resources.ts';
 import { podClaimKeys } from '#api/device/pod-claims.ts';
 import type { Pod, ResourceV1ResourceClaim as ResourceClaim } from '#api/generated/objects.ts';
+import { changesOf } from '#control-plane/scheduler/cluster-event.ts';
 import type { ClaimPicks } from '#control-plane/scheduler/devices/allocate.ts';
 import { deviceClaimsFor, planDevices, usesDevices } from '#control-plane/scheduler/devices/plan-claims.ts';
 import {
@@ -43,7 +44,9 @@ export const dynamicResourcesFilter: FilterPlugin = {
   mayHelp: (pod, event) => {
     if (event.kind === 'deviceClaim')
       return event.isFreed || podClaimKeys(pod).includes(event.key) || classableResources(pod).length > 0;
-    return event.kind === 'devices' || event.kind === 'node';
+    if (event.kind === 'node')
+      return changesOf(event, ({ metadata, status }) => [metadata?.labels, status?.allocatable]);
+    return event.kind === 'devices';
   },
 };
 

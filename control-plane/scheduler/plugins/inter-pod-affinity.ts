@@ -1,5 +1,6 @@
 import type { Pod, PodAffinityTerm } from '#api/generated/objects.ts';
 import { passes, type FilterPlugin, type SchedulingContext } from '#control-plane/scheduler/plugin.ts';
+import { changesOf, labelsOf } from '#control-plane/scheduler/cluster-event.ts';
 import { antiAffinityOf, type NodeInfo } from '#control-plane/scheduler/snapshot.ts';
 import { labelOf, termsOf, type Term } from './affinity-terms.ts';
 import { domainSums, type DomainSums } from './domain-sums.ts';
@@ -18,22 +19,32 @@ export const interPodAffinityFilter: FilterPlugin = {
     const wanted = podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
     const selects = (terms: readonly PodAffinityTerm[], owner: Pod, other: Pod): boolean =>
       termsOf(terms, owner, { namespaceLabels }).some((term) => term.selects(other));
+    // Who is selected by all is somebody to join; where nobody is any more, the first may begin anywhere.
+    const joins = (other: Pod): boolean =>
+      wanted.length > 0 && termsOf(wanted, pod, { namespaceLabels }).every((term) => term.selects(other));
     switch (event.kind) {
       case 'node':
-        return true;
+        return changesOf(event, labelsOf);
+      case 'nodeGone':
+        return true; // Its pods are in no domain any more.
       case 'podPlaced':
-        return selects(wanted, pod, event.pod);
+        return joins(event.pod);
       case 'podGone':
         return (
-          selects(antiAffinityOf(pod), pod, event.pod) || selects(antiAffinityOf(event.pod), event.pod, pod)
+          selects(antiAffinityOf(pod), pod, event.pod) ||
+          selects(antiAffinityOf(event.pod), event.pod, pod) ||
+          (joins(event.pod) && joins(pod))
         );
-      case 'nodeGone':
+      case 'namespace':
+        return event.name === pod.metadata?.namespace || hasNamespaceSelector(pod);
+      case 'podEnding':
       case 'podShrunk':
       case 'claim':
       case 'volume':
       case 'deviceClaim':
       case 'devices':
       case 'csiNode':
+      case 'csiDriver':
       case 'podGroup':
       case 'podOfGroup':
       case 'capacity':
@@ -65,6 +76,15 @@ export const interPodAffinityFilter: FilterPlugin = {
     };
   },
 };
+
+function hasNamespaceSelector({ spec }: Pod): boolean {
+  const { podAffinity, podAntiAffinity } = spec?.affinity ?? {};
+  return [podAffinity, podAntiAffinity].some((one) =>
+    one?.requiredDuringSchedulingIgnoredDuringExecution?.some(
+      ({ namespaceSelector }) => namespaceSelector !== undefined,
+    ),
+  );
+}
 
 /** Topology domains in which a running pod refuses this one; undefined: no pod refuses any. */
 function domainsThatRefuse(context: SchedulingContext): DomainSums | undefined {

@@ -1,4 +1,5 @@
 import type { Pod } from '#api/generated/objects.ts';
+import { changesOf } from '#control-plane/scheduler/cluster-event.ts';
 import { passes, type FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 
 const mismatch = "node(s) didn't match Pod's required features";
@@ -25,5 +26,6 @@ export const nodeDeclaredFeaturesFilter: FilterPlugin = {
     return ({ node: { status } }) =>
       needed.every((name) => status?.declaredFeatures?.includes(name) === true) ? passes : [mismatch];
   },
-  mayHelp: (_pod, event) => event.kind === 'node',
+  mayHelp: (_pod, event) =>
+    event.kind === 'node' && changesOf(event, ({ status }) => status?.declaredFeatures),
 };

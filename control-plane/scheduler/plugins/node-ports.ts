@@ -1,4 +1,5 @@
-import { conflictsWith, isPortOfNode } from '#api/pod/host-ports.ts';
+import { changesOf } from '#control-plane/scheduler/cluster-event.ts';
+import { conflictsWith, isPortOfNode, kubeletPortOf } from '#api/pod/host-ports.ts';
 import { hostPortsOf } from '#control-plane/scheduler/pod-facts.ts';
 import { passes, type FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 
@@ -7,7 +8,7 @@ export const nodePortsFilter: FilterPlugin = {
   name: 'NodePorts',
   isSteady: true,
   mayHelp: (pod, event) => {
-    if (event.kind === 'node') return true;
+    if (event.kind === 'node') return changesOf(event, kubeletPortOf);
     if (event.kind !== 'podGone') return false;
     const freed = hostPortsOf(event.pod);
     return hostPortsOf(pod).some((one) => freed.some((other) => conflictsWith(one, other)));

@@ -2,7 +2,7 @@ import { controllerUidOf, serviceSelectorOf } from '#control-plane/scheduler/pod
 import type { SchedulingContext } from '#control-plane/scheduler/plugin.ts';
 import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';
 import { sumsOver, type Sum } from '#control-plane/scheduler/template-memory.ts';
-import type { Pod, TopologySpreadConstraint } from '#api/generated/objects.ts';
+import type { Node, Pod, TopologySpreadConstraint } from '#api/generated/objects.ts';
 import { labelSelectorFromObject, matchesLabels, type LabelMatcher } from '#api/meta/selector.ts';
 import { matchesNodeAffinity } from '#api/pod/node-affinity.ts';
 import { findUntoleratedTaint } from '#api/pod/tolerations.ts';
@@ -92,7 +92,7 @@ function ready(constraint: TopologySpreadConstraint, pod: Pod, { counts, by, isE
   return {
     ...{ topologyKey, maxSkew, minDomains, isSelfMatch: counts(pod) },
     name: `${JSON.stringify(constraint)} ${by}`,
-    considers: (node) => isConsidered(constraint, pod, node),
+    considers: ({ node }) => isConsidered(constraint, pod, node),
     countOn: ({ pods }) => {
       if (isEmpty) return 0;
       let count = 0;
@@ -126,7 +126,7 @@ export function countsOf(
 }
 
 /** nodeAffinityPolicy honours by default, nodeTaintsPolicy ignores by default. */
-function isConsidered(constraint: TopologySpreadConstraint, pod: Pod, { node }: NodeInfo): boolean {
+export function isConsidered(constraint: TopologySpreadConstraint, pod: Pod, node: Node): boolean {
   if (constraint.nodeAffinityPolicy !== 'Ignore' && !matchesNodeAffinity(pod, node)) return false;
   if (constraint.nodeTaintsPolicy !== 'Honor') return true;
   const effects = ['NoSchedule', 'NoExecute'];

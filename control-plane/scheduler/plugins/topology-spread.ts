@@ -1,9 +1,10 @@
-import type { TopologySpreadConstraint } from '#api/generated/objects.ts';
+import type { Node, Pod, TopologySpreadConstraint } from '#api/generated/objects.ts';
 import { matchesLabels } from '#api/meta/selector.ts';
 import type { Sum } from '#control-plane/scheduler/template-memory.ts';
 import { memberOf } from '#api/wire/json.ts';
+import { changesOf } from '#control-plane/scheduler/cluster-event.ts';
 import { passes, type FilterPlugin, type SchedulingContext } from '#control-plane/scheduler/plugin.ts';
-import { constraintsFor, countsOf, selectorOf, type Constraint } from './spread-constraints.ts';
+import { constraintsFor, countsOf, isConsidered, selectorOf, type Constraint } from './spread-constraints.ts';
 
 const mismatch = "node(s) didn't match pod topology spread constraints";
 const missingLabel = `${mismatch} (missing required label)`;
@@ -30,12 +31,11 @@ export function topologySpreadFilter(
       const own = pod.spec?.topologySpreadConstraints ?? [];
       const constraints = (own.length > 0 ? own : (byDefault ?? [])).filter(isHard);
       if (event.kind === 'node')
-        return constraints.some(({ topologyKey }) =>
-          [event.current, event.old].some(
-            (node) => memberOf(node?.metadata?.labels, topologyKey) !== undefined,
-          ),
+        return (
+          changesOf(event, (node) => constraints.map((one) => domainOf(one, pod, node))) &&
+          [event.current, event.old].some((node) => isCounted(constraints, node))
         );
-      if (event.kind !== 'podPlaced' && event.kind !== 'podGone') return false;
+      if (event.kind !== 'podPlaced' && event.kind !== 'podGone' && event.kind !== 'podEnding') return false;
       if (event.pod.metadata?.namespace !== pod.metadata?.namespace) return false;
       const { labels } = event.pod.metadata ?? {};
       return (
@@ -57,6 +57,17 @@ export function topologySpreadFilter(
       };
     },
   };
+}
+
+/** Whether the node is of a domain of each: otherwise its pods count for none. */
+function isCounted(constraints: readonly TopologySpreadConstraint[], node: Node | undefined): boolean {
+  return constraints.every(({ topologyKey }) => memberOf(node?.metadata?.labels, topologyKey) !== undefined);
+}
+
+/** Of which domain a node is for a constraint, and whether its pods count. */
+function domainOf(constraint: TopologySpreadConstraint, pod: Pod, node: Node): unknown {
+  const value = memberOf(node.metadata?.labels, constraint.topologyKey);
+  return value === undefined ? [] : [value, isConsidered(constraint, pod, node)];
 }
 
 function domainsOf(

@@ -1,6 +1,14 @@
+import type { Node } from '#api/generated/objects.ts';
+import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
+import { changesOf } from '#control-plane/scheduler/cluster-event.ts';
 import type { FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 import { claimKeysOf } from '#api/volume/claim.ts';
 import { claimsFor, planVolumes } from '#control-plane/scheduler/volumes/plan-volumes.ts';
+
+/** What of a node says which volumes it can have. */
+function placesVolumes({ metadata }: Node): unknown {
+  return [metadata?.labels, metadata?.annotations?.[volumesDirectoryAnnotation]];
+}
 
 /** A pod goes where its volumes are, or can be made. */
 export const volumeBindingFilter: FilterPlugin = {
@@ -23,6 +31,7 @@ export const volumeBindingFilter: FilterPlugin = {
   },
   mayHelp: (pod, event) => {
     if (event.kind === 'claim') return claimKeysOf(pod).includes(event.key);
-    return event.kind === 'volume' || event.kind === 'capacity' || event.kind === 'node';
+    if (event.kind === 'node') return changesOf(event, placesVolumes);
+    return event.kind === 'volume' || event.kind === 'capacity' || event.kind === 'csiDriver';
   },
 };

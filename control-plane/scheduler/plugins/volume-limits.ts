@@ -35,7 +35,7 @@ export const volumeLimitsFilter: FilterPlugin = {
     };
   },
   mayHelp: (pod, event) => {
-    if (event.kind === 'csiNode') return true;
+    if (event.kind === 'csiNode' || event.kind === 'csiDriver') return true;
     if (event.kind === 'claim') return claimKeysOf(pod).includes(event.key);
     return event.kind === 'podGone' && claimKeysOf(event.pod).length > 0;
   },

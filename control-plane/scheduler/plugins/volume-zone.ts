@@ -1,5 +1,6 @@
 import type { PersistentVolume } from '#api/generated/objects.ts';
 import { claimKeysOf } from '#api/volume/claim.ts';
+import { changesOf, labelsOf } from '#control-plane/scheduler/cluster-event.ts';
 import { passes, type FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 
 const conflict = 'node(s) had no available volume zone';
@@ -37,7 +38,7 @@ export const volumeZoneFilter: FilterPlugin = {
   },
   mayHelp: (pod, event) => {
     if (event.kind === 'claim') return claimKeysOf(pod).includes(event.key);
-    return event.kind === 'volume' || event.kind === 'node';
+    return event.kind === 'volume' || (event.kind === 'node' && changesOf(event, labelsOf));
   },
 };
 

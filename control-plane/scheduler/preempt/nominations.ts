@@ -5,31 +5,39 @@ const nobody: readonly Pod[] = [];
 
 /** Pods that wait for others to go from a node (status.nominatedNodeName): what they need there is theirs. */
 export class Nominations {
+  readonly #onFreed: (pod: Pod) => void;
   readonly #byPod = new Map<string, { readonly pod: Pod; readonly nodeName: string }>();
   readonly #byNode = new Map<string, Map<string, Pod>>();
 
-  /** The pod as it is now; undefined: gone, placed, or none of ours. */
-  take(key: string, pod: Pod | undefined): void {
-    const nodeName = pod?.status?.nominatedNodeName ?? '';
-    if (pod === undefined || nodeName === '') this.remove(key);
+  /** `onFreed` is told of a pod that needs nothing any more of the node that it was nominated to. */
+  constructor(onFreed: (pod: Pod) => void = () => undefined) {
+    this.#onFreed = onFreed;
+  }
+
+  /** The pod as it is now, which waits. */
+  take(key: string, pod: Pod): void {
+    const nodeName = pod.status?.nominatedNodeName ?? '';
+    if (nodeName === '') this.remove(key);
     else this.nominate(pod, nodeName);
   }
 
   nominate(pod: Pod, nodeName: string): void {
     const key = objectKey(pod);
-    this.remove(key);
+    this.remove(key, nodeName);
     this.#byPod.set(key, { pod, nodeName });
     const pods = this.#byNode.get(nodeName) ?? new Map<string, Pod>();
     this.#byNode.set(nodeName, pods.set(key, pod));
   }
 
-  remove(key: string): void {
+  /** @param nodeName where it is now, or is nominated to from now on; undefined: nowhere */
+  remove(key: string, nodeName?: string): void {
     const before = this.#byPod.get(key);
     if (before === undefined) return;
     this.#byPod.delete(key);
     const pods = this.#byNode.get(before.nodeName);
     pods?.delete(key);
     if (pods?.size === 0) this.#byNode.delete(before.nodeName);
+    if (before.nodeName !== nodeName) this.#onFreed(before.pod);
   }
 
   nodeOf(key: string): string | undefined {

@@ -11,6 +11,6 @@ export function noteNomination(
   { key, current }: Change<Pod>,
 ): void {
   const isOurs = current !== undefined && isWaiting(current, profiles);
-  if (!isOurs) preemptor.nominations.remove(key);
+  if (!isOurs) preemptor.nominations.remove(key, current?.spec?.nodeName);
   else if (!preemptor.isBusy(key)) preemptor.nominations.take(key, current);
 }

@@ -47,6 +47,8 @@ export interface PreemptorParts {
   readonly isWaiting: (pod: Pod) => boolean;
   /** Who else is asked from which nodes pods may go. */
   readonly outsiders: readonly Outsider[];
+  /** What was kept for the pod on a node is for others again. */
+  readonly onFreed: (pod: Pod) => void;
 }
 
 /** What becomes of a gang that does not fit: what is said of preemption, and who goes; undefined: nobody. */
@@ -66,7 +68,7 @@ const preemptionReason = 'PreemptionByScheduler';
 
 /** Evicts pods of lower priority for those that find no node. One pod at a time: two would choose the same victims. */
 export class Preemptor {
-  readonly nominations: Nominations = new Nominations();
+  readonly nominations: Nominations;
   readonly #parts: PreemptorParts;
   readonly #budgets: Informer<PodDisruptionBudget>;
   readonly #turns = createTurns();
@@ -76,6 +78,7 @@ export class Preemptor {
   constructor(parts: PreemptorParts) {
     this.#parts = parts;
     this.#budgets = parts.informers.for(podDisruptionBudgets);
+    this.nominations = new Nominations(parts.onFreed);
   }
 
   get budgets(): Informer<PodDisruptionBudget> {
@@ -253,7 +256,8 @@ export class Preemptor {
   }
 
   async #denominate(pod: Pod): Promise<void> {
-    this.nominations.remove(objectKey(pod));
+    const key = objectKey(pod);
+    this.nominations.remove(key, this.nominations.nodeOf(key)); // Its place is for another, and not free.
     await this.#patchStatus(pod, { nominatedNodeName: null });
   }
 
