@@ -106,8 +106,9 @@ export function createApiClient(options: ApiClientOptions): ApiClient {
     },
     watch: <T>(kind: KindRef<T>, options: WatchOptions, signal: AbortSignal) =>
       watchEvents<T>(transport, { headers, kind, options, signal }),
-    raw: async (method, path, body) => {
-      const { status, text } = await call(method, path, body === undefined ? {} : { body });
+    raw: async (method, path, body, accept) => {
+      const more = { ...(body === undefined ? {} : { body }), ...(accept === undefined ? {} : { accept }) };
+      const { status, text } = await call(method, path, more);
       return { status, body: text };
     },
     stream: (path, signal) => streamBody(transport, { path, headers, signal }),

@@ -83,11 +83,12 @@ export interface ApiClient {
   delete(kind: KindRef<unknown>, where: ObjectRef, options?: Partial<DeleteOptions>): Promise<void>;
   /** Ends when the server closes or the signal aborts; throws E_API with reason Expired on 410. */
   watch<T>(kind: KindRef<T>, options: WatchOptions, signal: AbortSignal): AsyncIterable<WatchEvent<T>>;
-  /** Any other path: the body as text. */
+  /** Any other path: the body as text. `accept`: the types of answers that are wanted; default JSON. */
   raw(
     method: string,
     path: string,
     body?: unknown,
+    accept?: string,
   ): Promise<{ readonly status: number; readonly body: string }>;
   /** GET of any path: the body as it comes, such as the logs of a container that are followed. */
   stream(path: string, signal: AbortSignal): AsyncIterable<Uint8Array>;

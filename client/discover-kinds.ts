@@ -1,6 +1,6 @@
 import { at, objectsOf, stringOf, listOf } from '#api/wire/json.ts';
 import type { KindRef } from '#api/schema/kind-ref.ts';
-import type { KubeObject } from '#api/meta/object.ts';
+import type { JsonObject, KubeObject } from '#api/meta/object.ts';
 import { apiError } from './api-error.ts';
 import type { ApiClient } from './client.ts';
 
@@ -16,9 +16,52 @@ export interface Discovery {
   readonly failed: readonly string[];
 }
 
-/** Asks the classic discovery documents. @throws {E_API} when the server has no discovery at all. */
+/** What a server since 1.26 answers `/api` and `/apis` with, and others do not know (KEP-3352). */
+const aggregated = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json';
+
+/** Asks the two aggregated documents, or a server that has none, the classic ones. @throws {E_API} when it has no discovery at all */
 export async function discoverKinds(client: ApiClient): Promise<Discovery> {
-  const groups = await getJson(client, '/apis');
+  const groups = await getJson(client, '/apis', aggregated);
+  if (!isAggregated(groups)) return discoverClassic(client, groups);
+  const core = await getJson(client, '/api', aggregated);
+  if (!isAggregated(core)) return discoverClassic(client, await getJson(client, '/apis'));
+  const preferred = [core, groups].flatMap((document) => objectsOf(at(document, 'items'))).flatMap(firstOf);
+  return {
+    kinds: preferred.flatMap(({ isCurrent, kinds }) => (isCurrent ? kinds : [])),
+    failed: preferred.flatMap(({ isCurrent, groupVersion }) => (isCurrent ? [] : [groupVersion])),
+  };
+}
+
+function isAggregated(document: unknown): boolean {
+  return at(document, 'kind') === 'APIGroupDiscoveryList';
+}
+
+/** The version of a group that it prefers. */
+function firstOf(item: JsonObject): readonly {
+  readonly groupVersion: string;
+  readonly isCurrent: boolean;
+  readonly kinds: readonly DiscoveredKind[];
+}[] {
+  const group = stringOf(at(item, 'metadata.name'));
+  const [first] = objectsOf(item['versions']);
+  if (first === undefined) return [];
+  const version = stringOf(first['version']);
+  const kinds = objectsOf(first['resources'])
+    // One that is only known by what is below it has no kind of its own.
+    .filter((resource) => resource['responseKind'] !== undefined)
+    .map((resource) => ({
+      group,
+      version,
+      kind: stringOf(at(resource, 'responseKind.kind')),
+      resource: stringOf(resource['resource']),
+      namespaced: resource['scope'] === 'Namespaced',
+      verbs: listOf(resource['verbs']).map(stringOf),
+    }));
+  const groupVersion = group === '' ? version : `${group}/${version}`;
+  return [{ groupVersion, isCurrent: first['freshness'] !== 'Stale', kinds }];
+}
+
+async function discoverClassic(client: ApiClient, groups: unknown): Promise<Discovery> {
   const preferred = objectsOf(at(groups, 'groups')).map((group) =>
     stringOf(at(group, 'preferredVersion.groupVersion')),
   );
@@ -79,8 +122,8 @@ export async function discoverKindsOf(
     }));
 }
 
-async function getJson(client: ApiClient, path: string): Promise<unknown> {
-  const { status, body } = await client.raw('GET', path);
+async function getJson(client: ApiClient, path: string, accept?: string): Promise<unknown> {
+  const { status, body } = await client.raw('GET', path, undefined, accept);
   if (status !== 200) throw apiError(`GET ${path}`, {}, status);
   return JSON.parse(body);
 }

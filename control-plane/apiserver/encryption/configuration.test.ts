@@ -206,6 +206,8 @@ describe('Transformers', () => {
       '/registry/apiextensions.k8s.io/customresourcedefinitions/a',
       true,
     ],
+    ['podgroups.scheduling.k8s.io', '/registry/podgroups/a/b', true],
+    ['"*.*"', '/registry/workloads/a/b', true],
     ['foos.ap.example.com', '/registry/ap.example.com/foos/a/b', true],
     ['foos.ap.example.com', '/registry/ap.example.com/bars/a/b', false],
     ['"*."', '/registry/secrets/a/b', true],

@@ -1,4 +1,4 @@
-import { findKind, kinds, storedKind, type Kind } from '#api/schema/kinds.ts';
+import { findKind, kinds, optionalKinds, storedKind, type Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 
 const folders = new WeakMap<Kind, string>();
@@ -43,7 +43,7 @@ export interface KeyResource {
 }
 
 const byFolder: ReadonlyMap<string, KeyResource> = new Map(
-  kinds
+  [...kinds, ...optionalKinds]
     .filter((kind) => rulesOf(kind).isStored !== false)
     .map((kind) => [folderOf(storedKind(kind)), storedKind(kind)]),
 );

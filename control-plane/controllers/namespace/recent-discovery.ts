@@ -2,7 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import type { ApiClient } from '#client/client.ts';
 import { discoverKinds, type Discovery } from '#client/discover-kinds.ts';
 
-/** One discovery for all who can do with it: 22 requests or more each. */
+/** One discovery for all who can do with it. */
 export interface RecentDiscovery {
   /** What the server had after that time (monotonic). */
   since(ms: number): Promise<Discovery>;
