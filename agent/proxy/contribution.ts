@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { NftElement, NftRule, NftSet, NftValue } from '#native/nft/nft.ts';
+import type { NftElement, NftExpr, NftRule, NftSet, NftValue } from '#native/nft/nft.ts';
 import type { Backend, Frontend, ProxyPort } from './service-map.ts';
 import {
   chainMap,
@@ -43,6 +43,9 @@ export interface AffinityChain {
 
 /** Numbers of backends whose maps each connection goes along; beyond, the frontend itself leads to the map (decision 0152). */
 const inTurnMax = 32;
+
+/** Clients that a backend keeps: what the kernel has room for in a set that says no size. */
+export const keptClientsMax = 65_535;
 
 /** Pure: the elements, rules and chains of a Service's ports. */
 export function renderContribution(ports: readonly ProxyPort[], facts: FamilyFacts): Contribution {
@@ -149,7 +152,8 @@ function addChainOf(key: readonly NftValue[], chain: string, place: Place, { fac
 
 /**
  * A client goes where it went before, as long as that backend is there and the client comes again within the timeout;
- * otherwise to one at random. One set per backend, so that a backend that goes takes its clients' entries with it.
+ * otherwise to one at random. One set per backend, so that a backend that goes takes its clients' entries with it. Of more clients than
+ * `keptClientsMax` the others are not kept.
  */
 function affinityChain(
   port: ProxyPort,
@@ -166,31 +170,28 @@ function affinityChain(
     dynamic: { timeoutMs },
   }));
   const key = [facts.source];
-  const send = (index: number): NftRule['exprs'] => {
-    const backend = backends[index];
-    const set = sets[index]?.name ?? '';
-    if (backend === undefined) return [];
-    return [
-      { expr: 'update', set, key },
-      { expr: 'dnat', address: backend.ip, port: backend.port },
-    ];
+  const send = ({ ip, port: number }: Backend): NftExpr => ({ expr: 'dnat', address: ip, port: number });
+  const keep = (set: NftSet): NftExpr => ({ expr: 'update', set: set.name, key });
+  const pairs = backends.flatMap((backend, i) => {
+    const set = sets[i];
+    return set === undefined ? [] : [{ backend, set }];
+  });
+  // The first of n with probability 1/n, the second of the rest with 1/(n-1), …: all alike.
+  const draw = (i: number): readonly NftExpr[] => {
+    const modulus = pairs.length - i;
+    const left = { load: 'numgen random', modulus } as const;
+    return modulus === 1 ? [] : [{ expr: 'match', left, op: '==', right: 0 }];
   };
   return {
     name: `affinity-${choice}-${id}`,
     sets,
     rules: [
-      ...sets.map((set, i): NftRule => ({ exprs: [{ expr: 'lookup', key, set: set.name }, ...send(i)] })),
-      // The first of n with probability 1/n, the second of the rest with 1/(n-1), …: all alike.
-      ...sets.map((_, i): NftRule => {
-        const left = sets.length - i;
-        const draw = {
-          expr: 'match',
-          left: { load: 'numgen random', modulus: left },
-          op: '==',
-          right: 0,
-        } as const;
-        return { exprs: left === 1 ? send(i) : [draw, ...send(i)] };
-      }),
+      ...pairs.map(({ backend, set }): NftRule => ({
+        exprs: [{ expr: 'lookup', key, set: set.name }, keep(set), send(backend)],
+      })),
+      ...pairs.map(({ backend, set }, i): NftRule => ({ exprs: [...draw(i), keep(set), send(backend)] })),
+      // A rule whose set is full ends there (docs/kernel-notes.md#nft-full-set): who cannot be kept is served all the same.
+      ...pairs.map(({ backend }, i): NftRule => ({ exprs: [...draw(i), send(backend)] })),
     ],
   };
 }

@@ -1,7 +1,12 @@
 /** Which of its backends a Service leads to. */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { expect } from 'vitest';
+import { keptClientsMax } from '#agent/proxy/contribution.ts';
 import { chiSquare, namesOf, silenceMs } from '#agent/proxy/packet-net.fixture.ts';
+import { inFamily } from '#agent/proxy/services.fixture.ts';
 import type { ServiceSpec } from '#api/generated/objects.ts';
+import { ownNetns } from '#native/netlink/netlink.ts';
 import { endpointAt } from './bench.fixture.ts';
 import type { Row } from './row.fixture.ts';
 
@@ -134,11 +139,41 @@ export const choiceRows: readonly Row[] = [
         externalIPs: ['203.0.113.64'],
         ports: [{ port: 80, nodePort: 30_089 }],
       };
-      await put('kept', spec, [a, b]);
-      const ways = ['192.0.2.1:30089', '203.0.113.64:80', '10.96.0.64:80', '192.0.2.1:30089'];
-      const replies: string[] = [];
-      for (const to of ways) replies.push(...(await outside.connect(to, 5)));
-      expect(namesOf(replies).size).toBe(1);
+      // Local too, of which it was lost once (kubernetes#55429).
+      for (const externalTrafficPolicy of ['Cluster', 'Local'] as const) {
+        await put('kept', { ...spec, externalTrafficPolicy }, [a, b]);
+        const outer = ['192.0.2.1:30089', '203.0.113.64:80', '192.0.2.1:30089'];
+        const ways = externalTrafficPolicy === 'Local' ? outer : [...outer, '10.96.0.64:80'];
+        const replies: string[] = [];
+        for (const to of ways) replies.push(...(await outside.connect(to, 5)));
+        expect(namesOf(replies).size).toBe(1);
+      }
+    },
+  },
+  {
+    name: 'a client that there is no room to keep is served all the same',
+    shows: ['sessionAffinity'],
+    except: (mode) =>
+      mode === 'nftables'
+        ? undefined
+        : 'its lists forget whoever was away longest (iptables: of 100; userspace: of 10,000, userspace.test.ts)',
+    canRun: () => existsSync('/usr/sbin/nft'),
+    run: async ({ put, family, nft, a, b, c, outside }) => {
+      await put('full', { clusterIP: '10.96.0.62', sessionAffinity: 'ClientIP' }, [a, b]);
+      const table = { family, name: 'podwright-proxy' } as const;
+      const listed = execFileSync('nft', ['list', 'sets', family]).toString();
+      const names = [...listed.matchAll(/set (clients-\S+)/g)].map(([, name = '']) => name);
+      expect(names.length).toBe(2);
+      const elements = Array.from({ length: keptClientsMax }, (_, i) => ({
+        key: [inFamily(family, `198.${18 + (i >> 15)}.${(i >> 8) & 127}.${i & 255}`)],
+      }));
+      const keyTypes = [family === 'ip' ? ('ipv4_addr' as const) : ('ipv6_addr' as const)];
+      for (const name of names) {
+        const set = { name, keyTypes, dynamic: { timeoutMs: 10_800_000 } };
+        await nft.commit(ownNetns, [{ op: 'addElements', table, set, elements }]);
+      }
+      for (const from of [c, outside])
+        expect(namesOf(await from.connect('10.96.0.62:80', 24))).toEqual(new Set(['a', 'b']));
     },
   },
   {

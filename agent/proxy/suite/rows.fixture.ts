@@ -1,7 +1,8 @@
 import { choiceRows } from './choice-rows.fixture.ts';
 import { endRows } from './end-rows.fixture.ts';
+import { policyRows } from './policy-rows.fixture.ts';
 import { reachRows } from './reach-rows.fixture.ts';
 import type { Row } from './row.fixture.ts';
 
 /** All of the suite, in any order. */
-export const rows: readonly Row[] = [...reachRows, ...choiceRows, ...endRows];
+export const rows: readonly Row[] = [...reachRows, ...choiceRows, ...endRows, ...policyRows];
