@@ -28,6 +28,8 @@ export const reachRows: readonly Row[] = [
   {
     name: 'SCTP gets to a backend, and its answer back',
     shows: ['SCTP'],
+    // A kernel with sockets of SCTP would answer by itself that nobody listens.
+    canRun: () => !existsSync('/proc/net/sctp'),
     run: async ({ put, at, family, a, b, c, outside }) => {
       const ports = [{ port: 80, nodePort: 30_070 }];
       await put('sctp', { clusterIP: '10.96.0.70', type: 'NodePort', ports }, [a], 'SCTP');
