@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { asStoredKind } from '#api/custom/custom-kinds.ts';
+import { builtInTypes } from '#api/schema/built-in-types.ts';
 import { decodeBodyOf } from '#api/wire/body.ts';
+import { decodeObject } from '#api/wire/decode.ts';
 import { hasGrace, isFinished, planDeletion, type DeletionWishes } from '#api/strategy/deletion.ts';
 import { forbiddenField, invalidField, notSupportedField } from '#api/errors/field-error.ts';
-import { at, isObject, listOf, numberOf, objectOf, stringOf } from '#api/wire/json.ts';
+import { at, isObject, listOf, numberOf, stringOf } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { queryBoolean } from '#api/wire/query.ts';
-import { conflict, invalidOptions, notFound, successStatus } from '#api/errors/status.ts';
+import { badRequest, conflict, invalidOptions, notFound, successStatus } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { nextTurn, TurnTime } from '#base/time-slice.ts';
 import {
@@ -267,9 +269,9 @@ export async function readDeleteOptions(request: AuthorizedRequest): Promise<Del
   const bytes = await request.readBody();
   const { query } = request;
   if (bytes.byteLength > 0) {
-    const { value } = decodeBodyOf('DeleteOptions', bytes, request.headers['content-type']);
-    request.record?.saw({ kind: 'DeleteOptions', apiVersion: 'meta.k8s.io/__internal', ...objectOf(value) });
-    return parseDeleteOptions(objectOf(value));
+    const options = decodeDeleteOptions(bytes, request.headers['content-type']);
+    request.record?.saw({ kind: 'DeleteOptions', apiVersion: 'meta.k8s.io/__internal', ...options });
+    return parseDeleteOptions(options);
   }
   return parseDeleteOptions({
     gracePeriodSeconds: integerOf(query, 'gracePeriodSeconds'),
@@ -278,6 +280,29 @@ export async function readDeleteOptions(request: AuthorizedRequest): Promise<Del
     dryRun: query.getAll('dryRun'),
   });
 }
+
+/**
+ * What a body says of a deletion. What is of another type, or of another kind, is not done without: it may be what holds the deletion back.
+ * @throws {E_API} 400
+ */
+function decodeDeleteOptions(bytes: Uint8Array, contentType: string | undefined): JsonObject {
+  const body = decodeBodyOf(optionsName, bytes, contentType);
+  const { value, literals, apiVersion = '', kind = optionsName } = body;
+  // They are of any group and version.
+  if (kind !== optionsName)
+    throw badRequest(
+      `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`,
+    );
+  if (value === null) return {};
+  try {
+    return decodeObject({ schema: builtInTypes, typeName: 'meta.v1.DeleteOptions' }, value, literals).object;
+  } catch (error) {
+    if (isPodwrightError(error, 'E_INVALID')) throw badRequest(error.message);
+    throw error;
+  }
+}
+
+const optionsName = 'DeleteOptions';
 
 /** Reads DeleteOptions. @throws {E_API} 422 naming every field that is wrong */
 export function parseDeleteOptions(value: JsonObject): DeleteOptions {

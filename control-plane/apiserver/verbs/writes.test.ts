@@ -276,6 +276,39 @@ describe('writes', () => {
     expect(answer.json['metadata']).toMatchObject({ finalizers: [finalizer], deletionGracePeriodSeconds: 0 });
   });
 
+  it.each([
+    [
+      { dryRun: 'All' },
+      'json: cannot unmarshal string into Go struct field DeleteOptions.dryRun of type []string',
+    ],
+    [
+      { preconditions: { uid: 5 } },
+      'json: cannot unmarshal number into Go struct field Preconditions.preconditions.uid of type string',
+    ],
+    [
+      { propagationPolicy: 5 },
+      'json: cannot unmarshal number into Go struct field DeleteOptions.propagationPolicy of type string',
+    ],
+    [
+      { orphanDependents: 'true' },
+      'json: cannot unmarshal string into Go struct field DeleteOptions.orphanDependents of type bool',
+    ],
+    [
+      { gracePeriodSeconds: 1.5 },
+      'json: cannot unmarshal number 1.5 into Go struct field DeleteOptions.gracePeriodSeconds of type int64',
+    ],
+    [[], 'json: cannot unmarshal array into Go value of type v1.DeleteOptions'],
+    [{ kind: 'Pod', apiVersion: 'v1' }, 'no kind "Pod" is registered for version "v1"'],
+  ])('DELETE by %j lets the object be', async (body, message) => {
+    await test.make(cms, { metadata: { name: 'held' } });
+    for (const path of [`${cms}/held`, cms]) {
+      const answer = await test.call('DELETE', path, { body });
+      expect(answer.json).toMatchObject({ code: 400, message });
+    }
+    const options = { kind: 'DeleteOptions', apiVersion: 'any.group/v9', preconditions: null };
+    expect((await test.call('DELETE', `${cms}/held`, { body: options })).status).toBe(200);
+  });
+
   it('DELETE of a collection deletes what is selected, and answers with it', async () => {
     for (const name of ['c1', 'c2', 'c3'])
       await test.make(cms, { metadata: { name, labels: { all: name === 'c3' ? 'no' : 'yes' } } });
