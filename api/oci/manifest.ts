@@ -12,6 +12,7 @@ import {
   parseDocument,
   size,
   stringMap,
+  strings,
   type Place,
 } from './document.ts';
 
@@ -38,6 +39,8 @@ export interface Descriptor {
   readonly sizeBytes: number;
   readonly annotations: Readonly<Record<string, string>>;
   readonly platform: Platform | undefined;
+  /** Where else it may be had (HTTP), as layers that registries may not give on. */
+  readonly urls: readonly string[];
 }
 
 export type Manifest =
@@ -76,6 +79,7 @@ function readDescriptor(place: Place): Descriptor {
     digest: digest(field(place, 'digest')),
     sizeBytes: size(field(place, 'size')),
     annotations: stringMap(field(place, 'annotations')),
+    urls: strings(field(place, 'urls')).filter((url) => /^https?:\/\//.test(url) && URL.canParse(url)),
     platform:
       platform.value === undefined
         ? undefined

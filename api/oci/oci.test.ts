@@ -164,6 +164,7 @@ describe('rankPlatform()', () => {
       digest,
       sizeBytes,
       annotations: {},
+      urls: [],
       platform: text === undefined ? undefined : of(text),
     });
     const manifests = [

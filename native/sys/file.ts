@@ -50,6 +50,13 @@ export function deviceNumber(major: number, minor: number): bigint {
   return ((x & 0xfff_ff000n) << 32n) | ((x & 0xfffn) << 8n) | ((y & 0xffff_ff00n) << 12n) | (y & 0xffn);
 }
 
+/** glibc's gnu_dev_major and gnu_dev_minor (makedev(3)). */
+export function deviceOf(rdev: bigint): { readonly major: number; readonly minor: number } {
+  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn);
+  const minor = (rdev & 0xffn) | ((rdev >> 12n) & ~0xffn);
+  return { major: Number(major), minor: Number(minor & 0xffff_ffffn) };
+}
+
 /** mknod(2). @throws E_EXISTS, E_PERMISSION */
 export function makeNode(path: string | Buffer, node: DeviceNode): void {
   const device = node.type === 'p' ? 0n : deviceNumber(node.major, node.minor);

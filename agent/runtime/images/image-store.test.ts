@@ -199,11 +199,6 @@ describe.skipIf(!isRoot)('importArchive() (needs root: owners, devices, trusted 
     },
     { name: 'a whiteout of ..', entries: [{ name: 'a/.wh...', content: '' }], want: /whiteout of no name/ },
     {
-      name: "overlayfs' own attributes",
-      entries: [{ name: 'a', content: '', xattrs: { 'trusted.overlay.redirect': Buffer.from('/etc') } }],
-      want: /sets trusted\.overlay\.redirect/,
-    },
-    {
       name: 'a file below a file',
       entries: [
         { name: 'a', content: '' },

@@ -5,7 +5,7 @@
 import { constants, type BigIntStats } from 'node:fs';
 import { lstat, open, readdir, readlink } from 'node:fs/promises';
 import { PodwrightError } from '#base/errors.ts';
-import { getXattr, listXattrs } from '#native/sys/file.ts';
+import { deviceOf, getXattr, listXattrs } from '#native/sys/file.ts';
 import { isOpaque, isWhiteout } from '#agent/runtime/images/lower-layers.ts';
 import { isOfImages } from '#agent/runtime/images/unpack/layer-entry.ts';
 import { layerPath, layerRoot, type LayerPath } from '#agent/runtime/images/unpack/layer-path.ts';
@@ -82,13 +82,6 @@ function typeOf(stats: BigIntStats): TarEntry['type'] | undefined {
   if (stats.isFIFO()) return 'fifo';
   if (stats.isCharacterDevice()) return 'character-device';
   return stats.isBlockDevice() ? 'block-device' : undefined;
-}
-
-/** glibc's gnu_dev_major and gnu_dev_minor (makedev(3)). */
-function deviceOf(rdev: bigint): { readonly major: number; readonly minor: number } {
-  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn);
-  const minor = (rdev & 0xffn) | ((rdev >> 12n) & ~0xffn);
-  return { major: Number(major), minor: Number(minor & 0xffff_ffffn) };
 }
 
 /** Of no time: that of the disk is when the layer was unpacked. */

@@ -2,6 +2,18 @@
 import { directory, file, hardlink, symlink, type LayerQuirk } from './quirk.fixture.ts';
 
 const capability = Buffer.from('0100000200f4ffff80ff00000000000000000000', 'hex');
+/** rw for the owner, r for user 7 and the group, nothing for others, at most r (linux/posix_acl_xattr.h). */
+const accessList = Buffer.from(
+  [
+    '02000000',
+    '01000600ffffffff',
+    '0200040007000000',
+    '04000400ffffffff',
+    '10000400ffffffff',
+    '20000000ffffffff',
+  ].join(''),
+  'hex',
+);
 const long = (count: number, end = 'file'): string => `${'directory-of-a-long-name/'.repeat(count)}${end}`;
 
 export const links: readonly LayerQuirk[] = [
@@ -55,6 +67,17 @@ export const links: readonly LayerQuirk[] = [
     layers: [[file('f', 'f'), ...Array.from({ length: 300 }, (_, at) => hardlink(`l${at}`, 'f'))]],
   },
   {
+    name: 'Docker: a hard link to a device and a FIFO of a layer below',
+    layers: [
+      [
+        directory('dev'),
+        { name: 'dev/loop', type: '4', mode: 0o660, gid: 6, device: [7, 300] },
+        { name: 'dev/fifo', type: '6', mode: 0o622 },
+      ],
+      [hardlink('loop', 'dev/loop'), hardlink('fifo', 'dev/fifo')],
+    ],
+  },
+  {
     name: 'apko: links to nowhere, to itself and out of the root',
     layers: [
       [
@@ -105,6 +128,49 @@ export const attributes: readonly LayerQuirk[] = [
         }),
       ],
     ],
+  },
+  {
+    name: "podman: what overlayfs noted on the builder's host",
+    layers: [
+      [
+        directory('etc', {
+          mode: 0o750,
+          pax: [
+            ['SCHILY.xattr.user.overlay.impure', 'y'],
+            ['SCHILY.xattr.user.overlay.origin', ''],
+            ['SCHILY.xattr.trusted.overlay.opaque', 'y'],
+          ],
+        }),
+        file('etc/f', 'f', { pax: [['SCHILY.xattr.trusted.overlay.redirect', '/etc']] }),
+        file('below', 'b'),
+      ],
+      [
+        directory('etc', {
+          pax: [
+            ['SCHILY.xattr.trusted.overlay.opaque', 'y'],
+            ['SCHILY.xattr.user.kept', 'k'],
+          ],
+        }),
+        file('etc/g', 'g'),
+      ],
+    ],
+    isOwn: true,
+    want: { '/etc': /^40755 .*user\.kept=6b/, '/etc/f': /^100644 \S+ \S+ 1 bytes \w+$/, '/etc/g': /1 bytes/ },
+  },
+  {
+    name: 'Fedora: lists of who has access',
+    layers: [
+      [
+        directory('d', { pax: [['SCHILY.xattr.system.posix_acl_default', accessList]] }),
+        file('d/f', 'f', { mode: 0o640, pax: [['SCHILY.xattr.system.posix_acl_access', accessList]] }),
+      ],
+      [hardlink('h', 'd/f')],
+    ],
+    isOwn: true,
+    want: {
+      '/d': new RegExp(`system\\.posix_acl_default=${accessList.toString('hex')}`),
+      '/h': new RegExp(`^100640 .*system\\.posix_acl_access=${accessList.toString('hex')}`),
+    },
   },
   {
     name: 'GNU tar: owners of base 256',
@@ -213,6 +279,14 @@ export const names: readonly LayerQuirk[] = [
     layers: [[{ ...directory('abs'), name: '/abs/' }, file('/abs/f', 'f'), hardlink('/h', '/abs/f')]],
   },
   { name: 'Bazel: doubled slashes and dots within', layers: [[file('a//b/./c', 'c')]] },
+  {
+    name: 'Python: steps back within a name',
+    layers: [
+      [directory('a'), file('a/../b', 'b'), hardlink('a/x/../c', 'a/../b'), file('a/../.wh.gone', '')],
+    ],
+    isOwn: true,
+    want: { '/b': /1 bytes/, '/a/c': /1 bytes/, '/a/x': undefined },
+  },
   {
     name: 'v7: no magic, directories by a slash',
     layers: [

@@ -39,7 +39,7 @@ function snapshot(root: string): Snapshot {
             ? ''
             : String(stats.rdev);
       const xattrs = listXattrs(each)
-        .filter((key) => key === 'security.capability' || key.startsWith('user.'))
+        .filter((key) => key === 'security.capability' || /^(user|system)\./.test(key))
         .toSorted()
         .map((key) => `${key}=${getXattr(each, key)?.toString('hex')}`);
       const { mode, uid, gid, mtimeNs, size } = stats;

@@ -243,6 +243,34 @@ describe.skipIf(!isRoot)('pull() (needs root: unpacking sets owners)', () => {
     expect(seen).toEqual([undefined, undefined]);
   });
 
+  it('gets a layer that the registry does not give from where its descriptor says, without credentials', async () => {
+    const image = await makeImage();
+    const seen: (string | undefined)[] = [];
+    await using storage = await serve(image, ({ headers }) => {
+      seen.push(headers.authorization);
+      return false;
+    });
+    const document = JSON.parse(image.blobs.get(image.manifest)?.toString() ?? '') as {
+      readonly layers: readonly { readonly digest: string }[];
+    };
+    const digest = document.layers[0]?.digest ?? '';
+    const urls = ['ftp://127.0.0.1/x', `http://${storage.host}/v2/x/blobs/${digest}`];
+    const layers = document.layers.map((layer) => ({ ...layer, urls }));
+    const manifest = Buffer.from(JSON.stringify({ ...document, layers }));
+    const blobs = new Map([...image.blobs, [digestOf(manifest), manifest]]);
+    blobs.delete(digest);
+    await using registry = await serve({ blobs, manifest: digestOf(manifest) }, ({ headers }, response) => {
+      if (headers.authorization !== undefined) return false;
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="r"' }).end();
+      return true;
+    });
+
+    const store = await openStore();
+    const credentials = { username: 'ada', password: 'secret' };
+    await store.pull(`${registry.host}/team/app:v1`, { credentials }, signal);
+    expect(seen).toEqual([undefined]);
+  });
+
   it.each(['//', 'http://[', 'http://a:99999/', 'ftp://127.0.0.1/x'])(
     'says where it cannot be redirected to: %s',
     async (location) => {

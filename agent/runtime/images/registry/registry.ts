@@ -84,19 +84,19 @@ export function createRegistryClient(options: RegistryOptions): RegistryClient {
 }
 
 /** The first that can. What is wrong here is no server's: the next would not do better. @throws what the last threw, with what the others did */
-async function firstOf<T>(
-  pulls: readonly Pull[],
-  attempt: (pull: Pull) => Promise<T>,
+async function firstOf<Source, T>(
+  sources: readonly Source[],
+  attempt: (source: Source) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
   const failures: string[] = [];
-  for (const [at, pull] of pulls.entries()) {
+  for (const [at, source] of sources.entries()) {
     try {
-      return await attempt(pull);
+      return await attempt(source);
     } catch (error) {
       signal.throwIfAborted();
       if (!isPodwrightError(error) || error.code === 'E_NO_SPACE' || error.code === 'E_KERNEL') throw error;
-      if (at < pulls.length - 1) failures.push(describeError(error));
+      if (at < sources.length - 1) failures.push(describeError(error));
       else if (failures.length === 0) throw error;
       else
         throw new PodwrightError(error.code, `${describeError(error)} (before: ${failures.join('; ')})`, {
@@ -109,6 +109,7 @@ async function firstOf<T>(
 
 interface Download {
   readonly layer: Descriptor;
+  readonly url: string;
   /** One for each layer of the image that is this blob, the last of which takes the file away. */
   readonly uses: readonly Descriptor[];
   /** How many bytes of it there are. */
@@ -116,7 +117,7 @@ interface Download {
 }
 
 /** What is still to come of a blob. */
-interface Part extends Pick<Download, 'came'> {
+interface Part extends Pick<Download, 'url' | 'came'> {
   readonly path: string;
   readonly have: number;
 }
@@ -178,8 +179,11 @@ class Pull {
         sizeBytes: layer.sizeBytes,
         fetch: (each, came) =>
           firstOf(
-            sources,
-            (pull) => pull.download({ layer, uses: uses.get(layer.digest) ?? [], came }, each),
+            [
+              ...sources.map((pull) => ({ pull, url: pull.blobUrl(layer) })),
+              ...layer.urls.map((url): { pull: Pull; url: string } => ({ pull: this, url })),
+            ],
+            ({ pull, url }) => pull.download({ layer, url, uses: uses.get(layer.digest) ?? [], came }, each),
             each,
           ),
       })),
@@ -197,8 +201,13 @@ class Pull {
     return { bytes, digest };
   }
 
+  /** Where a blob of the image is. */
+  blobUrl({ digest }: Descriptor): string {
+    return `${this.#base}/blobs/${digest}${this.#query}`;
+  }
+
   async #document(descriptor: Descriptor, signal: AbortSignal): Promise<Buffer> {
-    const url = `${this.#base}/blobs/${descriptor.digest}${this.#query}`;
+    const url = this.blobUrl(descriptor);
     const bytes = await this.#retry(
       async () => readBody(await this.#answer(url, {}, signal), this.#options.clock),
       signal,
@@ -212,7 +221,7 @@ class Pull {
    * Into a file; a connection that breaks goes on where it stopped, for as long as more comes each time. The digest is verified as the
    * layer is unpacked.
    */
-  async download({ layer, uses, came }: Download, signal: AbortSignal): Promise<BlobFile> {
+  async download({ layer, url, uses, came }: Download, signal: AbortSignal): Promise<BlobFile> {
     const path = `${this.#request.directory}/${hexOf(layer.digest)}`;
     const size = async (): Promise<number> => (await stat(path).catch(() => undefined))?.size ?? 0;
     let most = 0;
@@ -224,7 +233,7 @@ class Pull {
     const append = async (): Promise<void> => {
       const have = await size();
       if (have === layer.sizeBytes && have > 0) return;
-      await this.#append(layer, { path, have: have < layer.sizeBytes ? have : 0, came }, signal);
+      await this.#append(layer, { url, path, have: have < layer.sizeBytes ? have : 0, came }, signal);
     };
     await this.#retry(append, signal, hasProgress);
     const left = (this.#usesLeft.get(layer.digest) ?? uses.length) - 1;
@@ -232,9 +241,9 @@ class Pull {
     return { path, [Symbol.asyncDispose]: async () => void (left > 0 || (await rm(path, { force: true }))) };
   }
 
-  async #append(layer: Descriptor, { path, have, came }: Part, signal: AbortSignal): Promise<void> {
+  async #append(layer: Descriptor, { url, path, have, came }: Part, signal: AbortSignal): Promise<void> {
     const headers: Record<string, string> = have > 0 ? { range: `bytes=${have}-` } : {};
-    const response = await this.#answer(`${this.#base}/blobs/${layer.digest}${this.#query}`, headers, signal);
+    const response = await this.#answer(url, headers, signal);
     const isResumed = response.status === 206;
     const start = startOf(response) ?? have;
     if (isResumed && start !== have) {

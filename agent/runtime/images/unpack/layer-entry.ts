@@ -116,11 +116,18 @@ function deviceOf({ name, devmajor: major, devminor: minor }: TarHeader): { majo
   throw refuse(name, `there is no device ${major}:${minor}`);
 }
 
-/** Components below the root. A leading `/` or `./` means the layer's root, as every other unpacker takes it; `..` is refused. */
+/**
+ * Components below the root. A leading `/` or `./` means the layer's root, as every other unpacker takes it; `..` takes back the component
+ * before it, whatever that is (Go's path.Clean), and is refused where there is none.
+ */
 function pathOf(entry: string, text: string, what: string): readonly string[] {
   if (text.length > layerPathBytesMax) throw refuse(entry.slice(0, 80), `${what.slice(0, 80)} is too long`);
-  const path = text.split('/').filter((component) => component !== '' && component !== '.');
-  if (path.includes('..')) throw refuse(entry, `${what} leaves the layer`);
+  const path: string[] = [];
+  for (const component of text.split('/')) {
+    if (component === '' || component === '.') continue;
+    if (component !== '..') path.push(component);
+    else if (path.pop() === undefined) throw refuse(entry, `${what} leaves the layer`);
+  }
   if (text.includes('\0')) throw refuse(JSON.stringify(entry), `${what} holds a zero byte`);
   if (path.length > layerPathDepthMax) throw refuse(entry.slice(0, 80), `${what.slice(0, 80)} is too deep`);
   return path;
@@ -133,18 +140,26 @@ function attributesOf(header: TarHeader): LayerAttributes {
   }
   const xattrs = new Map<string, Buffer>();
   for (const [name, value] of header.xattrs) {
-    // These steer overlayfs itself: a layer that sets them could show files that are not its own.
-    if (name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.')) {
-      throw refuse(header.name, `it sets ${name}`);
-    }
     if (isOfImages(name)) xattrs.set(name, value);
   }
   return { mode: header.mode, uid: header.uid, gid: header.gid, mtimeNs: header.mtimeNs, xattrs };
 }
 
-/** Labels of the builder's host (SELinux, IMA, ACLs by its uids) mean nothing on this one; overlayfs' own are its own. */
+/** POSIX ACLs as Linux keeps them, by uids and gids as the owners are (acl(5)). */
+const accessLists: ReadonlySet<string> = new Set(['system.posix_acl_access', 'system.posix_acl_default']);
+
+/**
+ * Labels of the builder's host (SELinux, IMA) mean nothing on this one. What overlayfs keeps on the builder's host (buildah and podman
+ * bring it along) would steer the one here: a layer could show files that are not its own.
+ */
 export function isOfImages(xattr: string): boolean {
-  return xattr === 'security.capability' || (xattr.startsWith('user.') && !xattr.startsWith('user.overlay.'));
+  if (xattr === 'security.capability' || accessLists.has(xattr)) return true;
+  return xattr.startsWith('user.') && !xattr.startsWith('user.overlay.');
+}
+
+/** What an image does without where the file system has no such thing. */
+export function isOptional(xattr: string): boolean {
+  return accessLists.has(xattr);
 }
 
 /** `entry`: bytes as latin1. */

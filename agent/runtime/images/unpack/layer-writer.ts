@@ -26,8 +26,9 @@ import {
   type BigIntStats,
   type Stats,
 } from 'node:fs';
+import { isPodwrightError } from '#base/errors.ts';
 import { unreachable } from '#base/unreachable.ts';
-import { getXattr, listXattrs, makeNode, setTimes, setXattr } from '#native/sys/file.ts';
+import { deviceOf, getXattr, listXattrs, makeNode, setTimes, setXattr } from '#native/sys/file.ts';
 import { isAscii, layerPath, layerRoot, type LayerPath } from './layer-path.ts';
 import { isWhiteout, LowerLayers, type BelowNode } from '#agent/runtime/images/lower-layers.ts';
 import { tarText } from './tar-block.ts';
@@ -35,6 +36,7 @@ import type { SparsePart } from './tar-sparse.ts';
 import {
   aufsLinksName,
   isOfImages,
+  isOptional,
   layerPathDepthMax,
   refuse,
   type LayerAttributes,
@@ -336,7 +338,7 @@ export class LayerWriter {
     this.#implied.delete(relative);
     lchownSync(path, attributes.uid, attributes.gid);
     chmodSync(path, attributes.mode); // a directory for sure, see #clear
-    for (const [name, value] of attributes.xattrs) setXattr(path, name, value);
+    for (const [name, value] of attributes.xattrs) putXattr(path, name, value);
     this.#directoryTimes.set(relative, attributes.mtimeNs);
   }
 
@@ -372,6 +374,8 @@ export class LayerWriter {
     if (below.stats.isFile())
       copyFileSync(below.path, path, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
     else if (below.stats.isSymbolicLink()) symlinkSync(readlinkSync(below.path, 'buffer'), path);
+    else if (deviceTypeOf(below.stats) !== undefined)
+      makeNode(path, { type: deviceTypeOf(below.stats) ?? 'p', ...deviceOf(below.stats.rdev), mode: 0 });
     else throw refuse(entry, `its hard link to ${target} names no file of a layer below`);
     copyAttributes(below, path);
     setTimes(path, below.stats.mtimeNs, below.stats.mtimeNs);
@@ -386,8 +390,17 @@ export class LayerWriter {
 const newFile = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
 
 function finish(path: LayerPath, attributes: LayerAttributes): void {
-  for (const [name, value] of attributes.xattrs) setXattr(path, name, value);
+  for (const [name, value] of attributes.xattrs) putXattr(path, name, value);
   setTimes(path, attributes.mtimeNs, attributes.mtimeNs);
+}
+
+/** @throws E_UNSUPPORTED where the file system has no such attributes, and the image is not the same without */
+function putXattr(path: LayerPath, name: string, value: Uint8Array): void {
+  try {
+    setXattr(path, name, value);
+  } catch (error) {
+    if (!isOptional(name) || !isPodwrightError(error, 'E_UNSUPPORTED')) throw error;
+  }
 }
 
 /** Owner, mode and what an image may set of extended attributes; not the times. */
@@ -400,8 +413,14 @@ function copyAttributes(
   chmodSync(to, Number(stats.mode) & 0o7777);
   for (const name of listXattrs(from)) {
     const value = isOfImages(name) ? getXattr(from, name) : undefined;
-    if (value !== undefined) setXattr(to, name, value);
+    if (value !== undefined) putXattr(to, name, value);
   }
+}
+
+function deviceTypeOf(stats: BigIntStats): 'c' | 'b' | 'p' | undefined {
+  if (stats.isCharacterDevice()) return 'c';
+  if (stats.isBlockDevice()) return 'b';
+  return stats.isFIFO() ? 'p' : undefined;
 }
 
 function parentOf(relative: string): string {
