@@ -50,6 +50,19 @@ describe('lists', () => {
     }
   });
 
+  it('have no rows of a kind that nobody knows', async () => {
+    const headers = { accept: 'application/json;as=Table;g=meta.k8s.io;v=v1' };
+    for (const include of ['', 'None', 'Object', 'Metadata'])
+      expect((await test.call('GET', `${ns}/configmaps?includeObject=${include}`, { headers })).status).toBe(
+        200,
+      );
+    const { json } = await test.call('GET', `${ns}/configmaps?includeObject=Foo`, { headers });
+    expect(json).toMatchObject({
+      code: 400,
+      message: `Unable to convert to Table as requested: includeObject: Invalid value: "Foo": must be 'Metadata', 'Object', 'None', or empty`,
+    });
+  });
+
   it('show what is stored as another kind, which may be longer than what is stored', async () => {
     const involvedObject = { kind: 'Pod', namespace: 'default', name: 'p' };
     const time = '2026-01-01T00:00:00Z';

@@ -2,12 +2,12 @@ import { at, objectOf } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { tableColumns, tableRow } from '#api/table/table.ts';
-import { customNotAcceptable } from '#api/errors/status.ts';
+import { badRequest, customNotAcceptable } from '#api/errors/status.ts';
 import { negotiate, type Representation } from '#control-plane/apiserver/serve/negotiate.ts';
 
 /** Another shape in which objects can be asked for (`as=` in Accept). */
 export type Transform =
-  | { readonly kind: 'table'; readonly apiVersion: string; readonly include: 'Metadata' | 'Object' | 'None' }
+  | { readonly kind: 'table'; readonly apiVersion: string; readonly include: (typeof inclusions)[number] }
   | { readonly kind: 'partial'; readonly apiVersion: string };
 
 /** The transforms of an object and of a list or watch. */
@@ -31,14 +31,24 @@ export function negotiateObjects(kind: Kind, accept: string | undefined): Repres
 /** A clause of Accept that text can answer, or that asks for a transform. */
 const textType = /^\s*(?:application\/(?:json|yaml|\*)|\*\/\*)|;\s*as=|^\s*$/i;
 
+/** How much of an object each row of a Table has (TableOptions.includeObject). */
+const inclusions = ['Metadata', 'Object', 'None'] as const;
+
+/** @throws {E_API} 400 for rows that nobody knows */
+function inclusionOf(query: URLSearchParams): (typeof inclusions)[number] {
+  const asked = query.get('includeObject') ?? '';
+  const known = asked === '' ? 'Metadata' : inclusions.find((each) => each === asked);
+  if (known !== undefined) return known;
+  const detail = `includeObject: Invalid value: ${JSON.stringify(asked)}: must be 'Metadata', 'Object', 'None', or empty`;
+  throw badRequest(`Unable to convert to Table as requested: ${detail}`);
+}
+
+/** @throws {E_API} 400 */
 export function transformOf(representation: Representation, query: URLSearchParams): Transform | undefined {
   const apiVersion = `meta.k8s.io/${representation.version === 'v1beta1' ? 'v1beta1' : 'v1'}`;
   switch (representation.as) {
-    case 'Table': {
-      const asked = query.get('includeObject');
-      const include = asked === 'Object' || asked === 'None' ? asked : 'Metadata';
-      return { kind: 'table', apiVersion, include };
-    }
+    case 'Table':
+      return { kind: 'table', apiVersion, include: inclusionOf(query) };
     case 'PartialObjectMetadata':
     case 'PartialObjectMetadataList':
       return { kind: 'partial', apiVersion };
