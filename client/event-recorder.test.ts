@@ -63,6 +63,30 @@ it('an object that never stops is bounded', async () => {
   expect(client.all(events).length).toBe(25);
 });
 
+it('what is said again and again takes no place of what is new', async () => {
+  const { client, recorder } = setUp();
+  for (let time = 0; time < 100; time++)
+    recorder.record({ kind: pods, object }, 'Warning', 'FailedGetResourceMetric', 'no metrics');
+  recorder.record({ kind: pods, object }, 'Normal', 'SuccessfulRescale', 'New size: 2');
+  await recorder.flush();
+  expect(client.all(events).map(({ reason, count }) => `${reason} ${count}`)).toEqual([
+    'FailedGetResourceMetric 26',
+    'SuccessfulRescale 1',
+  ]);
+});
+
+it('of a burst none is lost that waits to be written', async () => {
+  const { clock, client, recorder } = setUp();
+  const count = 4_300;
+  for (let pod = 0; pod < count; pod++) {
+    const metadata = { name: `p${pod}`, namespace: 'default', uid: `u${pod}` };
+    recorder.record({ kind: pods, object: { metadata } }, 'Normal', 'Scheduled', `to n${pod}`);
+  }
+  clock.advance(500);
+  await recorder.flush();
+  expect(client.all(events)).toHaveLength(count);
+});
+
 it('an event that expired is written anew', async () => {
   const { client, recorder } = setUp();
   recorder.record({ kind: pods, object }, 'Normal', 'R', 'm');

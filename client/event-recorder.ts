@@ -54,14 +54,51 @@ const nameLengthMax = 253;
 const writesAtOnceMax = 4;
 const triesMax = 3;
 const normalDelayMs = 500;
+/** Events that have not been written yet: bursts of a scheduler are some thousands a second. */
+const waitingEventsMax = 20_000;
 /** What is held back is written before the recorder closes, if the API takes it in this time. */
 const closeMsMax = 2_000;
 const retryBackoff: Backoff = { initialMs: 100, factor: 4, maxMs: 5000 };
 
+/** The events that a recorder knows, by what is said: those that are not written yet are kept apart, so that what is known never costs one. */
+class Memory {
+  /** Said more often than written, who waits longest first. */
+  readonly waiting = new Map<string, Known>();
+  /** Least recently written first. */
+  readonly #known = new Map<string, Known>();
+  readonly #onLost: () => void;
+
+  constructor(onLost: () => void) {
+    this.#onLost = onLost;
+  }
+
+  find(key: string): Known | undefined {
+    return this.waiting.get(key) ?? this.#known.get(key);
+  }
+
+  said(key: string, entry: Known): void {
+    this.#known.delete(key);
+    this.waiting.set(key, entry);
+    if (this.waiting.size <= waitingEventsMax) return;
+    deleteFirst(this.waiting);
+    this.#onLost();
+  }
+
+  /** Where it was said again meanwhile, it still waits. */
+  written(key: string, entry: Known): void {
+    if (entry.count > entry.writtenCount || this.waiting.get(key) !== entry) return;
+    this.waiting.delete(key);
+    this.#known.set(key, entry);
+    if (this.#known.size > knownEventsMax) deleteFirst(this.#known);
+  }
+}
+
 /** Records Events of a component; dispose it last, so that what was said is written. */
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
   const { client, clock, logger } = options;
-  const known = new Map<string, Known>(); // by what is said, least recently said first
+  const memory = new Memory(() =>
+    logger.warn({ waiting: waitingEventsMax }, 'an event is not recorded: too many wait to be written'),
+  );
   const budgets = new Map<string, { tokens: number; atMs: number }>(); // by the object spoken of
   const failures = new Map<string, number>();
   const queue = new KeyedQueue<string>({
@@ -73,19 +110,20 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
   });
 
   const write = async (key: string): Promise<void> => {
-    const entry = known.get(key);
-    if (entry === undefined || entry.count === entry.writtenCount) return;
+    const entry = memory.waiting.get(key);
+    if (entry === undefined) return;
     const { count } = entry;
     try {
       await writeEvent(client, entry, new Date(entry.lastMs).toISOString());
       entry.writtenCount = count;
       failures.delete(key);
+      memory.written(key, entry);
     } catch (error) {
       const tries = (failures.get(key) ?? 0) + 1;
       const isHopeless = statusOf(error) !== undefined && !isNotFound(error);
       if (isHopeless || isNamespaceTerminating(error) || tries >= triesMax) {
         failures.delete(key);
-        known.delete(key);
+        memory.waiting.delete(key);
         logger.debug({ event: key, error: describeError(error) }, 'event not recorded');
         return;
       }
@@ -94,22 +132,23 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
     }
   };
   const flush = (): Promise<void> => {
-    for (const [key, entry] of known) if (entry.count > entry.writtenCount) queue.add(key);
+    for (const key of memory.waiting.keys()) queue.add(key);
     return queue.idle();
   };
   return {
     record: (regarding, type, reason, message) => {
       const involved = referenceOf(regarding);
       const nowMs = clock.now();
-      if (!takeToken(budgets, `${involved.uid ?? ''}/${involved.name}`, nowMs)) return;
       const text = message.slice(0, messageLengthMax);
       const key = keyOf(involved, [type, reason, text]);
-      const entry = known.get(key) ?? newEntry(options, involved, { type, reason, message: text, nowMs });
-      known.delete(key);
-      known.set(key, entry);
+      const before = memory.find(key);
+      // What is said again and again must not take the place of what is new.
+      const kind = before === undefined ? 'new' : 'again';
+      if (!takeToken(budgets, `${kind}/${involved.uid ?? ''}/${involved.name}`, nowMs)) return;
+      const entry = before ?? newEntry(options, involved, { type, reason, message: text, nowMs });
       entry.count += 1;
       entry.lastMs = nowMs;
-      if (known.size > knownEventsMax) deleteFirst(known);
+      memory.said(key, entry);
       queue.addAfter(key, type === 'Normal' ? normalDelayMs : 0);
     },
     flush,
@@ -172,7 +211,7 @@ function nextFraction(): number {
   return fraction;
 }
 
-/** A bucket of tokens for each object, so that one in trouble does not fill the store. */
+/** Two buckets of tokens for each object, of news and of what is said again, so that one in trouble does not fill the store. */
 function takeToken(
   budgets: Map<string, { tokens: number; atMs: number }>,
   key: string,
