@@ -1,4 +1,7 @@
-/** What `kubectl describe` of a person's object shows of each loop: reasons and messages of a 1.36 (loops-observed), no more and no less. */
+/**
+ * What `kubectl describe` of a person's object shows of each loop: reasons and messages of a 1.36 (loops-observed), no more and no less. Loops of
+ * quotas, certificates and namespaces tell of theirs by status and conditions alone, as upstream's do.
+ */
 import { describe, expect, it } from 'vitest';
 import * as failure from '#api/errors/status.ts';
 import { formatMicroTime } from '#api/meta/time.ts';
@@ -321,6 +324,65 @@ const rows: readonly {
     want: [
       'Normal TopologyAwareHintsEnabled (endpoint-slice-controller) Topology Aware Hints has been enabled, addressType: IPv4',
       'Warning TopologyAwareHintsDisabled (endpoint-slice-controller) Topology Aware Hints has been disabled, addressType: IPv4',
+    ],
+  },
+  {
+    name: 'a claim that waits for its first pod',
+    of: ['PersistentVolumeClaim', 'c'],
+    act: ({ client }) =>
+      client.create(kinds.persistentVolumeClaims, {
+        metadata: metadata('c'),
+        spec: {
+          accessModes: ['ReadWriteOnce'],
+          resources: { requests: { storage: '1Gi' } },
+          storageClassName: 'standard',
+        },
+      }),
+    want: [
+      'Normal WaitForFirstConsumer (persistentvolume-controller) waiting for first consumer to be created before binding',
+    ],
+  },
+  {
+    name: 'a claim of a class that is not there',
+    of: ['PersistentVolumeClaim', 'c'],
+    act: ({ client }) =>
+      client.create(kinds.persistentVolumeClaims, {
+        metadata: metadata('c'),
+        spec: {
+          accessModes: ['ReadWriteOnce'],
+          resources: { requests: { storage: '1Gi' } },
+          storageClassName: 'zz',
+        },
+      }),
+    want: [
+      'Warning ProvisioningFailed (persistentvolume-controller) storageclass.storage.k8s.io "zz" not found',
+    ],
+  },
+  {
+    name: 'an autoscaler whose target is not there',
+    of: ['HorizontalPodAutoscaler', 'h'],
+    act: ({ client }) =>
+      client.create(kinds.horizontalPodAutoscalers, {
+        metadata: metadata('h'),
+        spec: {
+          scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'nobody' },
+          maxReplicas: 2,
+        },
+      }),
+    want: ['Warning FailedGetScale (horizontal-pod-autoscaler) deployments.apps "nobody" not found'],
+  },
+  {
+    name: 'an object of no namespace whose owner would be in one',
+    of: ['ClusterRole', 'owned'],
+    act: ({ client }) =>
+      client.create(kinds.clusterRoles, {
+        metadata: {
+          name: 'owned',
+          ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'c', uid: 'u' }],
+        },
+      }),
+    want: [
+      'Warning OwnerRefInvalidNamespace (garbage-collector-controller) ownerRef [v1/ConfigMap, namespace: , name: c, uid: u] does not exist in namespace ""',
     ],
   },
   {

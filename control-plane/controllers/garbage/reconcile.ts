@@ -6,6 +6,7 @@ import type { OwnerReference } from '#api/generated/objects.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { runController, type Controller } from '#client/controller.ts';
 import { discoverKinds, type DiscoveredKind } from '#client/discover-kinds.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Change } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { slowStart } from '#control-plane/controllers/pods/slow-start.ts';
@@ -23,6 +24,7 @@ interface Loop {
   readonly graph: ObjectGraph;
   /** Uids of owners that the server itself said are gone: a thousand dependents do not ask a thousand times. */
   readonly absent: Set<string>;
+  readonly recorder: EventRecorder;
 }
 
 /** Deletes what lost its owners, and serves the two deletion policies that wait for dependents. */
@@ -35,7 +37,8 @@ export function runGarbageCollector(context: ControllerContext): Controller {
     }
     for (const id of idsToVisit(graph, kind, change)) controller.enqueue(id);
   });
-  const loop: Loop = { context, graph, absent: new Set() };
+  const recorder = context.recorder('garbage-collector-controller');
+  const loop: Loop = { context, graph, absent: new Set(), recorder };
   const controller = runController({
     name: 'garbage-collector',
     clock,
@@ -165,7 +168,10 @@ async function ownerState(loop: Loop, vertex: Vertex, reference: OwnerReference)
   const kind = graph.kindOf(reference);
   if (kind === undefined) return 'unknown';
   // A cluster-scoped object cannot have a namespaced owner: such a reference names nothing.
-  if (kind.namespaced && !vertex.kind.namespaced) return 'unknown';
+  if (kind.namespaced && !vertex.kind.namespaced) {
+    tellInvalid(loop, vertex, reference);
+    return 'unknown';
+  }
   const key = ownerKeyOf(reference, vertex.object, kind);
   const cached = graph.get(vertexId(kind, key))?.object;
   if (cached?.metadata?.uid === reference.uid) return stateOf(cached);
@@ -180,6 +186,17 @@ async function ownerState(loop: Loop, vertex: Vertex, reference: OwnerReference)
   absent.add(reference.uid);
   if (absent.size > absentOwnersMax) for (const first of absent.values().take(1)) absent.delete(first);
   return 'absent';
+}
+
+/** As kube-controller-manager has it (garbagecollector, reportInvalidNamespaceOwnerRef). */
+function tellInvalid(
+  { recorder }: Loop,
+  { kind, object }: Vertex,
+  { apiVersion, kind: ownerKind, name, uid }: OwnerReference,
+): void {
+  const owner = `[${apiVersion}/${ownerKind}, namespace: , name: ${name}, uid: ${uid}]`;
+  const message = `ownerRef ${owner} does not exist in namespace ""`;
+  recorder.record({ kind, object }, 'Warning', 'OwnerRefInvalidNamespace', message);
 }
 
 function stateOf(object: KubeObject): OwnerState {
