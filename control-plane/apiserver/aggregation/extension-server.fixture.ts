@@ -40,7 +40,11 @@ const item = {
 };
 const root = '/apis/wardle.example.com/v1';
 
-export async function startExtensionServer(host = 'ext.wardle.svc'): Promise<ExtensionServer> {
+/** @param more what it answers at other paths; undefined: that there is nothing */
+export async function startExtensionServer(
+  host = 'ext.wardle.svc',
+  more: (path: string) => JsonObject | undefined = () => undefined,
+): Promise<ExtensionServer> {
   const nowMs = Date.now();
   const authority = await createAuthority('extension', nowMs);
   const serving = await issueCertificate(authority, {
@@ -59,7 +63,9 @@ export async function startExtensionServer(host = 'ext.wardle.svc'): Promise<Ext
     for await (const chunk of request) body += String(chunk);
     calls.push({ ...callOf(request), body });
     if (state.isDown) return void response.writeHead(500).end('down');
-    respond(request, response, body);
+    const found = more(new URL(request.url ?? '', 'https://x').pathname);
+    if (found === undefined) return respond(request, response, body);
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(found));
   };
   server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
     calls.push({ ...callOf(request), body: '' });
