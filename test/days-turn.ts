@@ -10,6 +10,7 @@ const byDay: readonly (readonly string[])[] = [
     'test/cluster/csi.test.ts',
     'test/cluster/join.test.ts',
     'test/cluster/cloud-controller.test.ts',
+    'test/cluster/replaced.test.ts',
     'test/cluster/refusals.test.ts',
     'test/attack/bounds.test.ts',
     'test/attack/kill-campaign.test.ts',

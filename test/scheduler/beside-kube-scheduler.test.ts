@@ -17,13 +17,18 @@ import { listAll } from '#client/list-all.ts';
 import { startTestServer, type TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
 import { schedulerSettings } from '#control-plane/scheduler/config/scheduler-configuration.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
-import { oldProgramLacks, serveOldVersions, startOldProgram } from './old-program.fixture.ts';
+import {
+  oldProgramLacks,
+  serveOldVersions,
+  startOldProgram,
+  writeKubeconfig,
+} from './old-program.fixture.ts';
 import { namespaceNames, randomCluster, storageOf, type RandomCluster } from './random-cluster.fixture.ts';
 import { listenToSchedulers, verdictOf, type Listening, type Verdict } from './verdicts.fixture.ts';
 
 const lacks = oldProgramLacks('kube-scheduler');
 const seed = Number(process.env['PODWRIGHT_FUZZ_SEED'] ?? Date.now() % 1_000_000);
-const rounds = Number(process.env['PODWRIGHT_SCHEDULER_ROUNDS'] ?? 2);
+const rounds = Number(process.env['PODWRIGHT_SCHEDULER_ROUNDS'] ?? 1);
 const schedulers = ['ours', 'theirs'] as const;
 const merge = { 'content-type': 'application/merge-patch+json' };
 
@@ -50,7 +55,7 @@ describe.skipIf(lacks !== undefined)(
         await makeCluster(test, cluster);
         await expect
           .poll(() => differences(test, listening, cluster), {
-            ...{ timeout: 60_000, interval: 500 },
+            ...{ timeout: 120_000, interval: 500 },
             message: `round ${round}: ${JSON.stringify(cluster)}`,
           })
           .toEqual([]);
@@ -88,16 +93,7 @@ async function startTheirs(
   const front = stack.use(await serveOldVersions(test.server.transport(user)));
   const [kubeconfig, config] = ['theirs.kubeconfig', 'theirs.yaml'].map((name) => join(test.directory, name));
   if (kubeconfig === undefined || config === undefined) return;
-  const named = (name: string, more: object): object => ({ name, ...more });
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'c' },
-      clusters: [named('c', { cluster: { server: front.url } })],
-      users: [named('c', { user: {} })],
-      contexts: [named('c', { context: { cluster: 'c', user: 'c' } })],
-    }),
-  );
+  writeKubeconfig(kubeconfig, front.url);
   const enabled = filters.map((name) => ({ name }));
   writeFileSync(
     config,

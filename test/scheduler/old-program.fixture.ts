@@ -1,16 +1,29 @@
 /** Programs of Kubernetes 1.20 from the archive of docs/conformance.md, as clients of a server of ours. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, openSync, closeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { describeError } from '#base/errors.ts';
 import type { Transport, TransportResponse } from '#client/transport.ts';
 
 const directory = join(
   process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
   'podwright/kubernetes-1.20.2',
 );
+
+/** Of a program that finds the server there, whoever it is. */
+export function writeKubeconfig(path: string, server: string): void {
+  const named = (more: object): readonly object[] => [{ name: 'c', ...more }];
+  const text = JSON.stringify({
+    ...{ apiVersion: 'v1', kind: 'Config', 'current-context': 'c' },
+    clusters: named({ cluster: { server } }),
+    users: named({ user: {} }),
+    contexts: named({ context: { cluster: 'c', user: 'c' } }),
+  });
+  writeFileSync(path, text, { mode: 0o600 });
+}
 
 /** Why a program of the archive cannot be run here; undefined if it can. */
 export function oldProgramLacks(name: string): string | undefined {
@@ -49,7 +62,10 @@ export async function serveOldVersions(
   transport: Transport,
 ): Promise<AsyncDisposable & { readonly url: string }> {
   const server = createServer((request, response) => {
-    void pass(transport, request, response).catch(() => response.destroy());
+    void pass(transport, request, response).catch((error: unknown) => {
+      if (response.headersSent) response.destroy();
+      else response.writeHead(502).end(describeError(error));
+    });
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -99,12 +115,15 @@ async function pass(transport: Transport, request: IncomingMessage, response: Se
     response.end(version === undefined ? answer.body : then(Buffer.from(answer.body).toString(), version));
     return;
   }
-  for await (const line of linesOf(answer.body)) response.write(then(line, version));
+  if (version === undefined) for await (const piece of answer.body) response.write(piece);
+  else for await (const line of linesOf(answer.body)) response.write(then(line, version));
   response.end();
 }
 
 function headersOf({ headers }: TransportResponse): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !ofConnection.has(name)));
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !ofConnection.has(name) && !name.startsWith(':')),
+  );
 }
 
 type Renamed = (typeof renamed)[number] | undefined;

@@ -140,7 +140,7 @@ async function heartbeat({ client, dice }: World): Promise<void> {
 function observed(client: FakeApiClient): Observed {
   return {
     ...{ nodes: client.all(kinds.nodes), pods: client.all(kinds.pods), replicaSets: [], services: [] },
-    ...{ namespaces: client.all(kinds.namespaces), budgets: [], quotas: [] },
+    ...{ namespaces: client.all(kinds.namespaces), budgets: [], podGroups: [], quotas: [] },
     claims: client.all(kinds.persistentVolumeClaims),
     volumes: client.all(kinds.persistentVolumes),
     classes: client.all(kinds.storageClasses),

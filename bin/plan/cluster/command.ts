@@ -40,7 +40,7 @@ export async function whatIf(
 ): Promise<WhatIf> {
   const given = await readGiven(text, how);
   const observed = await observe(how.client);
-  const { objects, pods, claims } = await show(given, observed, {
+  const { objects, pods, claims, podGroups } = await show(given, observed, {
     client: how.client,
     nowMs: systemClock.now(),
   });
@@ -48,6 +48,9 @@ export async function whatIf(
   const isNew = ({ metadata }: (typeof claims)[number]): boolean =>
     !there.has(`${metadata?.namespace}/${metadata?.name}`);
   const { outcomes, ...bound } = bindAtOnce(claims.filter(isNew), observed);
-  const known = { ...observed, ...bound, claims: [...observed.claims, ...bound.claims] };
+  const known = {
+    ...{ ...observed, ...bound, claims: [...observed.claims, ...bound.claims] },
+    podGroups: [...podGroups, ...observed.podGroups], // As the file has it, before as it is there.
+  };
   return { objects, pods: planLandings(pods, known), claims: outcomes };
 }

@@ -1,5 +1,5 @@
 /** Reads a cluster, and shows it a file: lists, and writes that are dry runs, which it does not keep. */
-import type { Pod } from '#api/generated/objects.ts';
+import type { Pod, PodGroup } from '#api/generated/objects.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import {
   csiDrivers,
@@ -10,6 +10,7 @@ import {
   persistentVolumeClaims,
   persistentVolumes,
   podDisruptionBudgets,
+  podGroups,
   pods,
   replicaSets,
   resourceQuotas,
@@ -18,7 +19,7 @@ import {
   type KindRef,
 } from '#api/schema/kind-ref.ts';
 import { objectsOfDocument, splitDocuments } from '#api/wire/documents.ts';
-import { at, isObject, stringOf } from '#api/wire/json.ts';
+import { at, isObject, stringOf, typed } from '#api/wire/json.ts';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
@@ -100,13 +101,14 @@ export async function observe(client: ApiClient): Promise<Observed> {
     ...([all(nodes), all(pods), all(replicaSets), all(services), all(namespaces)] as const),
     ...([all(podDisruptionBudgets), all(resourceQuotas)] as const),
   ]);
+  const groups = await all(podGroups).catch(orNone); // A group that is off by default.
   const [claims, volumes, classes, theCsiNodes, drivers, capacities] = await Promise.all([
     ...([all(persistentVolumeClaims), all(persistentVolumes), all(storageClasses)] as const),
     ...([all(csiNodes), all(csiDrivers), all(csiStorageCapacities)] as const),
   ]);
   return {
     ...{ nodes: theNodes, pods: thePods, replicaSets: theReplicaSets, services: theServices },
-    ...{ namespaces: theNamespaces, budgets, quotas, claims, volumes, classes },
+    ...{ podGroups: groups, namespaces: theNamespaces, budgets, quotas, claims, volumes, classes },
     ...{ csiNodes: theCsiNodes, csiDrivers: drivers, capacities },
   };
 }
@@ -117,6 +119,7 @@ export interface Shown {
   readonly objects: readonly Answered[];
   readonly pods: readonly WantedPod[];
   readonly claims: Observed['claims'];
+  readonly podGroups: Observed['podGroups'];
 }
 
 /** What the server would make of each object, and of the pods that come of it. What it is shown, it does not keep. */
@@ -129,6 +132,7 @@ export async function show(
   const objects: Answered[] = [];
   const wanted: WantedPod[] = [];
   const claims: Observed['claims'][number][] = [];
+  const groups: Observed['podGroups'][number][] = [];
   for (const one of given) {
     const { kind, object, name } = one;
     if (kind === undefined) {
@@ -154,10 +158,15 @@ export async function show(
       ...(note === undefined ? {} : { note }),
     });
     if (isClaim(kind) && answer.object !== undefined) claims.push(claimOf(answer.object));
+    if (isPodGroup(kind) && answer.object !== undefined) groups.push(typed<PodGroup>(answer.object));
     claims.push(...expanded.claims);
     wanted.push(...(await admitted(expanded, { client, of: name, isAsked: !isNew && !isPod(kind), made })));
   }
-  return { objects, pods: wanted, claims };
+  return { objects, pods: wanted, claims, podGroups: groups };
+}
+
+function isPodGroup({ group, kind }: KindRef<unknown>): boolean {
+  return group === podGroups.group && kind === podGroups.kind;
 }
 
 function isPod({ group, resource }: KindRef<unknown>): boolean {

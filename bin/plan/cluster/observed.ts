@@ -9,6 +9,7 @@ import type {
   PersistentVolumeClaim,
   Pod,
   PodDisruptionBudget,
+  PodGroup,
   ReplicaSet,
   ResourceQuota,
   Service,
@@ -23,6 +24,8 @@ export interface Observed {
   readonly services: readonly Service[];
   readonly namespaces: readonly Namespace[];
   readonly budgets: readonly PodDisruptionBudget[];
+  /** None where they are not served. */
+  readonly podGroups: readonly PodGroup[];
   readonly quotas: readonly ResourceQuota[];
   readonly claims: readonly PersistentVolumeClaim[];
   readonly volumes: readonly PersistentVolume[];
@@ -70,6 +73,8 @@ export interface Evicted {
   readonly pod: string;
   /** A PodDisruptionBudget is broken by it; preemption does so where nothing else helps. */
   readonly breaksBudget: boolean;
+  /** The PodGroup that has fewer pods than it needs then, `namespace/name`: a single pod that preempts does not ask (1.36). */
+  readonly breaksGroup?: string;
 }
 
 export interface ClaimOutcome {

@@ -33,7 +33,8 @@ function rowOf(landing: Landing): readonly string[] {
         `claim ${claim} ${volume === undefined ? 'gets a new volume' : `binds ${volume}`}`,
     ),
     ...evicts.map(
-      ({ pod, breaksBudget }) => `evicts ${pod}${breaksBudget ? ', against its PodDisruptionBudget' : ''}`,
+      ({ pod, breaksBudget, breaksGroup }) =>
+        `evicts ${pod}${breaksBudget ? ', against its PodDisruptionBudget' : ''}${breaksGroup === undefined ? '' : `, which leaves PodGroup ${breaksGroup} below its minimum`}`,
     ),
   ];
   return [name, 'lands', [node, ...more].join('; ')];

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApiClient } from '#client/api-client.ts';
 import type { ApiClient } from '#client/client.ts';
 import { startTestServer, type TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
+import { versionsServed } from '#bin/options/runtime-config.ts';
 import { isFine, whatIf } from './command.ts';
 import { expand, podsOfObjectMax } from './expand.ts';
 import type { WhatIf } from './observed.ts';
@@ -35,7 +36,11 @@ describe('whatIf()', () => {
   let test: TestServer;
   let client: ApiClient;
   beforeAll(async () => {
-    test = stack.use(await startTestServer());
+    test = stack.use(
+      await startTestServer({
+        versions: versionsServed({ runtimeConfig: ['scheduling.k8s.io/v1alpha2=true'] }),
+      }),
+    );
     client = createApiClient({ transport: test.server.transport(), userAgent: 'plan' });
     for (const namespace of ['default', 'tight', 'strict']) {
       if (namespace !== 'default') await test.make('/api/v1/namespaces', { metadata: { name: namespace } });
@@ -207,6 +212,63 @@ describe('whatIf()', () => {
     expect(result.claims).toEqual([{ claim: 'default/soon' }]);
     expect(result.pods).toMatchObject([{ result: 'lands', claims: [] }]);
     expect(renderWhatIf(result)).toContain('PersistentVolumeClaim default/soon   binds    a new volume\n');
+  }, 60_000);
+
+  const groupOf = (name: string, minCount: number, more: object = {}): object => ({
+    ...{ apiVersion: 'scheduling.k8s.io/v1alpha2', kind: 'PodGroup', metadata: { name } },
+    spec: { schedulingPolicy: { gang: { minCount } }, ...more },
+  });
+  const member = (name: string, podGroupName: string, cpu: string): object =>
+    podOf(name, cpu, { schedulingGroup: { podGroupName } });
+
+  it('says whether a gang fits, of which otherwise no pod lands', async () => {
+    const fits = await ask(
+      groupOf('small', 2),
+      member('s1', 'small', '400m'),
+      member('s2', 'small', '400m'),
+      member('s3', 'small', '400m'),
+    );
+    expect(fits.pods.map(({ result }) => result)).toEqual(['lands', 'lands', 'waits']);
+    const large = await ask(
+      podOf('alone', '100m'),
+      groupOf('large', 3),
+      ...['l1', 'l2', 'l3'].map((name) => member(name, 'large', '400m')),
+    );
+    expect(large.pods.map(({ result }) => result)).toEqual(['lands', 'waits', 'waits', 'waits']);
+    expect(large.pods[3]).toMatchObject({
+      reason:
+        'pod group is unschedulable: 2 of 3 pods that it needs find a node, pod group preemption: No preemption victims found for incoming preemptor',
+    });
+    const short = await ask(groupOf('short', 2), member('x', 'short', '1m'));
+    expect(short.pods).toMatchObject([
+      { reason: 'waiting for minCount pods from a gang to appear in scheduling queue' },
+    ]);
+    const none = await ask(member('x', 'nobodys', '1m'));
+    expect(none.pods).toMatchObject([
+      { reason: 'waiting for pod\'s pod group "nobodys" to appear in scheduling queue' },
+    ]);
+  }, 60_000);
+
+  it('says who goes for a gang, and which gang a single pod leaves below its minimum', async () => {
+    const result = await ask(
+      groupOf('high', 3, { priorityClassName: 'high' }),
+      ...['h1', 'h2', 'h3'].map((name) => member(name, 'high', '600m')),
+    );
+    expect(result.pods.map((pod) => pod.result)).toEqual(['lands', 'lands', 'lands']);
+    expect(result.pods.flatMap((pod) => (pod.result === 'lands' ? pod.evicts : []))).not.toEqual([]);
+    await test.make('/apis/scheduling.k8s.io/v1alpha2/namespaces/default/podgroups', groupOf('pair', 2));
+    for (const node of ['n0', 'n1'])
+      await test.make('/api/v1/namespaces/default/pods', {
+        metadata: { name: `pair-${node}` },
+        spec: {
+          ...{ nodeName: node, schedulingGroup: { podGroupName: 'pair' } },
+          containers: [container('400m')],
+        },
+      });
+    const one = await ask(podOf('first', '400m', { priorityClassName: 'high' }));
+    expect(renderWhatIf(one)).toMatch(
+      /evicts default\/pair-n\d, which leaves PodGroup default\/pair below its minimum/,
+    );
   }, 60_000);
 
   it('takes objects of a namespace that the same file makes', async () => {

@@ -1,5 +1,5 @@
 /** Where pods would land, by the scheduler's own decisions, one after another on a copy of the cluster. Pure. */
-import type { Namespace, Pod, ResourceQuota } from '#api/generated/objects.ts';
+import type { Namespace, Pod, PodGroup, ResourceQuota } from '#api/generated/objects.ts';
 import { objectKey } from '#api/meta/object.ts';
 import {
   addQuantity,
@@ -23,6 +23,7 @@ import { ineligibility, preemptionNote } from '#control-plane/scheduler/preempt/
 import { priorityOf, type Snapshot } from '#control-plane/scheduler/snapshot.ts';
 import type { VolumeLookUp } from '#control-plane/scheduler/volumes/look-up.ts';
 import { claimsFor, planVolumes } from '#control-plane/scheduler/volumes/plan-volumes.ts';
+import { groupsBroken, planGang } from './gangs.ts';
 import type { ClaimOutcome, Evicted, Landing, Observed, WantedPod } from './observed.ts';
 
 /** Pods that nobody else asks for (a `schedulerName`) are decided by somebody else. */
@@ -31,12 +32,85 @@ const schedulerName = 'default-scheduler';
 /** Each pod in its turn: those before it have taken their room, and those that they evict are gone. */
 export function planLandings(wanted: readonly WantedPod[], observed: Observed): readonly Landing[] {
   const state = createState(observed);
+  const gangs = new Map<string, ReadonlyMap<string, Outcome>>();
   return wanted.map((one) => {
     const { of, pod, refusal } = one;
     const name = objectKey(pod);
     const quota = refusal ?? state.quotas.refuse(pod);
     if (quota !== undefined) return { pod: name, of, result: 'refused', reason: quota };
-    return { pod: name, of, ...land(pod, state) };
+    const key = podGroupKeyOf(pod);
+    if (key === undefined || !isDecided(pod)) return { pod: name, of, ...land(pod, state) };
+    // The first that comes takes the others of its group along.
+    const gang =
+      gangs.get(key) ??
+      landGang(
+        key,
+        wanted.filter((other) => isOfGang(other, key)),
+        state,
+      );
+    gangs.set(key, gang);
+    return { pod: name, of, ...(gang.get(name) ?? waits(`PodGroup ${key} does not fit`)) };
+  });
+}
+
+/** Whether it is the scheduler's to find a node for it. */
+function isDecided({ spec }: Pod): boolean {
+  return (
+    (spec?.nodeName ?? '') === '' &&
+    (spec?.schedulingGates ?? []).length === 0 &&
+    (spec?.schedulerName ?? schedulerName) === schedulerName &&
+    (spec?.resourceClaims ?? []).length === 0
+  );
+}
+
+function isOfGang({ pod, refusal }: WantedPod, key: string): boolean {
+  return refusal === undefined && podGroupKeyOf(pod) === key && isDecided(pod);
+}
+
+const waits = (reason: string): Outcome => ({ result: 'waits', reason });
+
+/** What becomes of each of its pods, by name. Who goes for it is told with its first. */
+function landGang(key: string, wanted: readonly WantedPod[], state: State): ReadonlyMap<string, Outcome> {
+  const members = wanted.map(({ pod }) => pod);
+  const all = (outcome: (pod: Pod) => Outcome): ReadonlyMap<string, Outcome> =>
+    new Map(members.map((pod) => [objectKey(pod), outcome(pod)]));
+  const group = state.groupOf(key);
+  if (group === undefined)
+    return all(() =>
+      waits(`waiting for pod's pod group "${key.slice(key.indexOf('/') + 1)}" to appear in scheduling queue`),
+    );
+  const context = { group, members, scheduledCount: onNodes(key, state).length, budgets: state.budgets };
+  const plan = planGang({ ...context, snapshot: snapshotNow(state), groupOf: state.groupOf });
+  const placed = new Map(plan.placed.map(({ pod, nodeName }) => [objectKey(pod), nodeName]));
+  if (plan.kind === 'waits') {
+    const own = placed.size > 0 ? `${plan.why}; it finds one itself` : plan.why;
+    return all((pod) => waits(placed.has(objectKey(pod)) ? own : plan.why));
+  }
+  const evicted = evict(plan.victims, state);
+  return all((pod) => {
+    const nodeName = placed.get(objectKey(pod));
+    if (nodeName === undefined) return land(pod, state);
+    return place(pod, nodeName, state, evicted.splice(0));
+  });
+}
+
+/** Pods of a group that are on nodes, or were put there. */
+function onNodes(key: string, { cache }: State): readonly Pod[] {
+  return cache.nodes().flatMap(({ pods }) => [...pods.values()].filter((pod) => podGroupKeyOf(pod) === key));
+}
+
+/** They are gone then. */
+function evict(victims: readonly Pod[], state: State): Evicted[] {
+  const allowed = new Budgets(state.budgets);
+  const broken = groupsBroken(victims, { groupOf: state.groupOf, podsOf: (key) => onNodes(key, state) });
+  for (const victim of victims) state.cache.setPod(objectKey(victim), undefined);
+  return victims.map((victim) => {
+    const key = podGroupKeyOf(victim);
+    return {
+      pod: objectKey(victim),
+      breaksBudget: !allowed.allow(victim),
+      ...(key !== undefined && broken.has(key) ? { breaksGroup: key } : {}),
+    };
   });
 }
 
@@ -45,6 +119,7 @@ interface State {
   readonly snapshot: Snapshot;
   readonly budgets: Observed['budgets'];
   readonly quotas: Quotas;
+  readonly groupOf: (key: string) => PodGroup | undefined;
   readonly taken: Map<string, string>;
   readonly chosen: Map<string, string>;
   start: number;
@@ -53,16 +128,12 @@ interface State {
 type Outcome = Landing extends infer L ? (L extends Landing ? Omit<L, 'pod' | 'of'> : never) : never;
 
 function land(pod: Pod, state: State): Outcome {
-  const waits = (reason: string): Outcome => ({ result: 'waits', reason });
   const { spec } = pod;
   if (spec?.nodeName !== undefined && spec.nodeName !== '') return place(pod, spec.nodeName, state, []);
   if ((spec?.schedulingGates ?? []).length > 0)
     return waits('Scheduling is blocked due to non-empty scheduling gates');
   if ((spec?.schedulerName ?? schedulerName) !== schedulerName)
     return waits(`scheduler ${JSON.stringify(spec?.schedulerName)} decides, which is not asked`);
-  const group = podGroupKeyOf(pod);
-  if (group !== undefined)
-    return waits(`it is of PodGroup ${group}, whose pods go to nodes together: that is not decided here`);
   if ((spec?.resourceClaims ?? []).length > 0)
     return waits('it has claims of devices, which are not looked at here');
   const { cache } = state;
@@ -85,30 +156,22 @@ function snapshotNow({ snapshot, cache }: State): Snapshot {
 }
 
 function preempt(pod: Pod, decision: Extract<Decision, { kind: 'unschedulable' }>, state: State): Outcome {
-  const { cache, budgets } = state;
-  const waits = (why: string | ReadonlyMap<string, number>): Outcome => ({
-    result: 'waits',
-    reason: decision.message + preemptionNote(pod, decision, why),
-  });
+  const { budgets } = state;
+  const waitsFor = (why: string | ReadonlyMap<string, number>): Outcome =>
+    waits(decision.message + preemptionNote(pod, decision, why));
   const ineligible = ineligibility(pod, false);
-  if (ineligible !== '') return waits(ineligible);
+  if (ineligible !== '') return waitsFor(ineligible);
   const nodes = decision.helpedByEviction;
   if (!nodes.some(({ lowestPriority }) => lowestPriority < priorityOf(pod))) {
     const noVictims: [string, number] = ['No preemption victims found for incoming pod', nodes.length];
-    return waits(new Map(nodes.length === 0 ? [] : [noVictims]));
+    return waitsFor(new Map(nodes.length === 0 ? [] : [noVictims]));
   }
   const steps = planPreemption({ pod, snapshot: snapshotNow(state), nodes, budgets });
   let step = steps.next();
   while (step.done !== true) step = steps.next();
   const plan = step.value;
-  if (plan.kind === 'none') return waits(plan.reasons);
-  const allowed = new Budgets(budgets);
-  const evicts = plan.victims.map((victim) => ({
-    pod: objectKey(victim),
-    breaksBudget: !allowed.allow(victim),
-  }));
-  for (const victim of plan.victims) cache.setPod(objectKey(victim), undefined);
-  return place(pod, plan.nodeName, state, evicts);
+  if (plan.kind === 'none') return waitsFor(plan.reasons);
+  return place(pod, plan.nodeName, state, evict(plan.victims, state));
 }
 
 /** Takes the room of the pod, and its volumes. */
@@ -158,6 +221,7 @@ function createState(observed: Observed): State {
     snapshot,
     budgets: observed.budgets,
     quotas: new Quotas(observed.quotas),
+    groupOf: (key) => observed.podGroups.find((group) => objectKey(group) === key),
     taken,
     chosen,
     start: 0,
