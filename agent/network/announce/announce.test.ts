@@ -35,7 +35,7 @@ class TestLink implements AsyncDisposable {
   readonly link: FakeLink = createFakeLink();
   readonly nodes = new Map<string, TestNode>();
 
-  async start(name: string, groups: readonly AnnouncedGroup[] = [group]): Promise<TestNode> {
+  async start(name: string, groups: readonly AnnouncedGroup[] = [group], prepareMs = 0): Promise<TestNode> {
     const held: string[] = [];
     const node = { held, isCutOff: false };
     const ask = <T>(call: () => Promise<T>): Promise<T> =>
@@ -50,6 +50,7 @@ class TestLink implements AsyncDisposable {
       open: ({ onHeard, onDeath }) =>
         this.link.open({ link: { index: 1, mac: name, ips: {} }, onHeard, onDeath }),
       onHeld: ({ lease }) => void held.push(lease),
+      ...(prepareMs === 0 ? {} : { prepare: () => this.clock.sleep(prepareMs) }),
       clock: this.clock,
       log: silentLogger,
     });
@@ -104,6 +105,33 @@ describe('of nodes on a link', () => {
     // The one that was cut off sees whose the Lease is.
     await net.pass(6_000);
     expect(net.nodes.get('n1')?.announcements.held()).toEqual([]);
+  });
+
+  test('who takes over is left to it, though it needs its time before it answers', async () => {
+    await using net = new TestLink();
+    await net.start('n1');
+    for (const name of ['n2', 'n3', 'n4']) await net.start(name, [group], 2_500);
+    await net.pass(3_000);
+    net.link.cut('n1');
+    await net.pass(1_000);
+    const next = net.holder();
+    expect([next === 'n1', net.link.answering(address)]).toEqual([false, []]);
+    await net.pass(3_000);
+    expect([net.holder(), net.link.answering(address)]).toEqual([next, [next]]);
+    expect(net.api.all(leases)[0]?.spec?.leaseTransitions).toBe(1);
+  });
+
+  test('one that dies as soon as it took over is followed within two seconds', async () => {
+    await using net = new TestLink();
+    for (const name of ['n1', 'n2', 'n3']) await net.start(name);
+    await net.pass(3_000);
+    net.link.cut('n1');
+    await expect.poll(async () => (await net.pass(50), net.link.answering(address).length)).toBe(1);
+    const second = net.holder() ?? '';
+    await net.pass(200);
+    net.link.cut(second);
+    await net.pass(2_000);
+    expect(net.link.answering(address)).toEqual(['n2', 'n3'].filter((name) => name !== second));
   });
 
   test('one that loses an answer or two stays', async () => {

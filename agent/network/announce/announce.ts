@@ -15,13 +15,27 @@ export interface AnnounceOptions {
   readonly client: ApiClient;
   /** Opened when there is something to announce; again after its end. @throws where the link cannot have one */
   readonly open: (events: AnnouncerEvents) => Promise<Announcer>;
+  /** What has to be so before this node answers for a group; where it throws, nobody here answers, and it is tried again. */
+  readonly prepare?: (group: AnnouncedGroup) => Promise<void>;
   /** Told of what this node announces from now on. */
   readonly onHeld?: (group: AnnouncedGroup) => void;
   /** Told of what this node announces no more. */
   readonly onLost?: (group: AnnouncedGroup) => void;
+  /** Of a Lease, and how often it is renewed and looked at by others. */
+  readonly times?: LeaseTimes;
   readonly clock: Clock;
   readonly log: Logger;
 }
+
+/** What a takeover takes at most where the holder was never heard: of another link, or dead before this node began. */
+export interface LeaseTimes {
+  readonly leaseSeconds: number;
+  readonly renewMs: number;
+  /** Between two looks, unless it may be free sooner. */
+  readonly lookMs: number;
+}
+
+const defaultTimes: LeaseTimes = { leaseSeconds: 15, renewMs: 5_000, lookMs: 5_000 };
 
 export interface AnnouncerEvents {
   readonly onHeard: (claim: HeardClaim) => void;
@@ -40,10 +54,7 @@ const askMs = 150;
 const missesMax = 4;
 /** From so many on, all of the link is asked: another may have taken over unheard. */
 const missesUnicast = 2;
-const renewMs = 5_000;
-/** Between two looks at the Lease of a holder that was never heard: of another link, or dead before this node began. */
-const lookMs = 5_000;
-/** The first of them: it may be giving the Lease back. */
+/** The first look at the Lease of a holder: it may be giving it back. */
 const firstLookMs = 250;
 /** Each of those who did not hear the first hears another. */
 const announceAgainMs = [1_000, 2_000, 4_000] as const;
@@ -64,6 +75,8 @@ interface GroupState {
   isHeld: boolean;
   isDisputed: boolean;
   watch: Watch;
+  /** Who had the Lease when it was looked at: who is taken for dead when nobody answers. */
+  holder: string | undefined;
   /** In a row that found another's. */
   looks: number;
   /** No attempt before. */
@@ -80,6 +93,7 @@ export function startAnnouncing(options: AnnounceOptions): Announcements {
 
 class Announcing implements Announcements {
   readonly #options: AnnounceOptions;
+  readonly #times: LeaseTimes;
   readonly #states = new Map<string, GroupState>();
   readonly #timers = new Set<Disposable>();
   readonly #queue: KeyedQueue<string>;
@@ -90,6 +104,7 @@ class Announcing implements Announcements {
 
   constructor(options: AnnounceOptions) {
     this.#options = options;
+    this.#times = options.times ?? defaultTimes;
     this.#queue = new KeyedQueue({
       clock: options.clock,
       concurrencyMax: 8,
@@ -134,12 +149,14 @@ class Announcing implements Announcements {
     const { client, clock, identity, onHeld } = this.#options;
     const state = this.#states.get(group.lease);
     if (state === undefined) {
-      const lease = createGroupLease({ client, clock, identity, name: group.lease });
+      const { leaseSeconds } = this.#times;
+      const lease = createGroupLease({ client, clock, identity, name: group.lease, leaseSeconds });
       const fresh = {
         isGone: false,
         isHeld: false,
         isDisputed: false,
         watch: unheard(),
+        holder: undefined,
         looks: 0,
         notBeforeMs: 0,
       };
@@ -174,25 +191,36 @@ class Announcing implements Announcements {
     state.notBeforeMs = this.#options.clock.monotonic() + attemptMs;
     let view: LeaseView;
     try {
-      view = await lease.hold(!state.isHeld && isSilent(state.watch));
+      view = await lease.hold(!state.isHeld && isSilent(state.watch) ? state.holder : undefined);
+      // Whoever is told that the address is here comes at once: what leads it on has to be there by then.
+      if (view.kind === 'ours' && !state.isHeld) await this.#options.prepare?.(group);
     } catch (error) {
       // Another says that it is there, and nobody can be asked who is right.
       if (state.isDisputed) this.#lose(state);
       throw error;
     }
-    if (view === 'ours') {
+    if (view.kind === 'ours') {
       this.#hold(state);
-      return { kind: 'again', afterMs: renewMs };
+      return { kind: 'again', afterMs: this.#times.renewMs };
     }
-    // Whoever has it now is heard, or given the time of a dead one.
-    if (state.isHeld || isSilent(state.watch)) this.#lose(state);
-    return { kind: 'again', afterMs: Math.min(lookMs, firstLookMs * 2 ** state.looks++) };
+    if (state.isHeld) this.#lose(state);
+    else if (isSilent(state.watch)) this.#watchAnew(state, view.holder);
+    state.holder = view.holder;
+    const lookMs = Math.min(this.#times.lookMs, firstLookMs * 2 ** state.looks++);
+    return { kind: 'again', afterMs: Math.max(0, Math.min(lookMs, view.leftMs)) };
+  }
+
+  /** Of one that was taken for dead, but has renewed the Lease meanwhile, or has lost it to another. */
+  #watchAnew(state: GroupState, holder: string): void {
+    const { mac } = state.watch;
+    // Another is heard soon, or given the time of a dead one.
+    state.watch = holder === state.holder ? { mac, misses: 0 } : unheard();
   }
 
   #hold(state: GroupState): void {
     const { addresses } = state.group;
     const isNew = !state.isHeld;
-    Object.assign(state, { isHeld: true, looks: 0 });
+    Object.assign(state, { isHeld: true, looks: 0, holder: undefined });
     if (isNew) {
       this.#tellAnnouncer();
       this.#options.log.info({ addresses }, 'announcing addresses');
@@ -230,9 +258,11 @@ class Announcing implements Announcements {
   #hear({ address, mac }: HeardClaim): void {
     for (const state of this.#states.values()) {
       if (!state.group.addresses.includes(address)) continue;
+      const isAnother = mac !== state.watch.mac;
       state.watch = { mac, misses: 0 };
-      if (!state.isHeld || state.isDisputed) continue;
-      state.isDisputed = true;
+      // Who it is has to be known by the time that it is silent.
+      if (state.isHeld ? state.isDisputed : !isAnother) continue;
+      state.isDisputed = state.isHeld;
       this.#queue.addAfter(state.group.lease, state.notBeforeMs - this.#options.clock.monotonic());
     }
   }

@@ -5,12 +5,15 @@ import { isAlreadyExists, isConflict, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { microTime } from '#client/lease.ts';
 
-export type LeaseView = 'ours' | 'anothers';
+export type LeaseView =
+  | { readonly kind: 'ours' }
+  /** Another has it, for so long at least if it does not renew it. */
+  | { readonly kind: 'anothers'; readonly holder: string; readonly leftMs: number };
 
 /** The Lease of a group of addresses: who holds it announces them. */
 export interface GroupLease {
-  /** Renews or takes it: where it is ours or free, where its holder is dead, or where nobody renewed it for its time. */
-  hold(isHolderDead: boolean): Promise<LeaseView>;
+  /** Renews or takes it: where it is ours or free, where its holder is the one that is dead, or where nobody renewed it for its time. */
+  hold(dead: string | undefined): Promise<LeaseView>;
   /** Free for another, if it is ours; removed where there is nothing more to announce. */
   release(isGone: boolean): Promise<void>;
 }
@@ -20,13 +23,15 @@ export interface GroupLeaseOptions {
   readonly clock: Clock;
   readonly identity: string;
   readonly name: string;
+  /** After so many without a renewal it is anybody's. */
+  readonly leaseSeconds: number;
 }
 
 /** Where nothing else is held, so that who may write these may not write others' (decision 0109). */
 export const leaseNamespace = 'kube-public';
-const leaseSeconds = 15;
 
-export function createGroupLease({ client, clock, identity, name }: GroupLeaseOptions): GroupLease {
+export function createGroupLease(options: GroupLeaseOptions): GroupLease {
+  const { client, clock, identity, name, leaseSeconds } = options;
   const where = { namespace: leaseNamespace, name };
   // The holder's clock may be wrong: what counts is how long it was seen unchanged.
   let seen = { version: '', atMs: 0 };
@@ -38,7 +43,14 @@ export function createGroupLease({ client, clock, identity, name }: GroupLeaseOp
       throw error;
     }
   };
-  const write = async (lease: Lease | undefined): Promise<LeaseView> => {
+  const look = (lease: Lease | undefined): Extract<LeaseView, { readonly kind: 'anothers' }> => {
+    const { resourceVersion: version = '' } = lease?.metadata ?? {};
+    if (version !== seen.version) seen = { version, atMs: clock.monotonic() };
+    const leftMs = seen.atMs + leaseSeconds * 1000 - clock.monotonic();
+    return { kind: 'anothers', holder: lease?.spec?.holderIdentity ?? '', leftMs };
+  };
+  /** Whether it came to be written. */
+  const write = async (lease: Lease | undefined): Promise<boolean> => {
     const renewTime = microTime(clock.now());
     const isOurs = lease?.spec?.holderIdentity === identity;
     const spec = {
@@ -52,21 +64,21 @@ export function createGroupLease({ client, clock, identity, name }: GroupLeaseOp
     try {
       if (lease === undefined) await client.create(leases, { metadata: where, spec });
       else await client.update(leases, { ...lease, spec });
-      return 'ours';
+      return true;
     } catch (error) {
-      if (isConflict(error) || isAlreadyExists(error)) return 'anothers';
+      if (isConflict(error) || isAlreadyExists(error)) return false;
       throw error;
     }
   };
   return {
-    hold: async (isHolderDead) => {
+    hold: async (dead) => {
       const lease = await read();
-      const { resourceVersion: version = '' } = lease?.metadata ?? {};
-      if (version !== seen.version) seen = { version, atMs: clock.monotonic() };
-      const holder = lease?.spec?.holderIdentity ?? '';
-      const isOver = clock.monotonic() - seen.atMs >= leaseSeconds * 1000;
-      if (holder !== '' && holder !== identity && !isHolderDead && !isOver) return 'anothers';
-      return write(lease);
+      const view = look(lease);
+      const { holder, leftMs } = view;
+      const isAnothers = holder !== '' && holder !== identity && holder !== dead && leftMs > 0;
+      if (isAnothers) return view;
+      // Somebody was faster.
+      return (await write(lease)) ? { kind: 'ours' } : look(await read());
     },
     release: async (isGone) => {
       const lease = await read();

@@ -14,10 +14,20 @@ const port = 6443;
 
 /** What answers at an address, asked from the third host: the name that its server says. */
 function whoAnswers(link: KernelLink, address: string): Promise<string> {
-  const connect = `exec 3<>/dev/tcp/${address}/${port} && cat <&3`;
+  const connect = `exec 3<>/dev/tcp/${address}/${port} && head -c1 <&3`;
   const args = [`--net=${link.netnsOf('c').path}`, 'timeout', '0.4', 'bash', '-c', connect];
   return new Promise((resolve) => {
     execFile('nsenter', args, (error, stdout) => resolve(error === null ? stdout : ''));
+  });
+}
+
+/** A connection of the third host that says something all the time, as agents do: resolves with the server's name once it is broken. */
+function keepSaying(link: KernelLink, address: string, stack: AsyncDisposableStack): Promise<string> {
+  const say = `exec 3<>/dev/tcp/${address}/${port} && head -c1 <&3 && while echo x >&3; do sleep 0.1; done`;
+  const args = [`--net=${link.netnsOf('c').path}`, 'bash', '-c', say];
+  return new Promise((resolve) => {
+    const child = execFile('nsenter', args, (_, stdout) => resolve(stdout));
+    stack.defer(() => void child.kill('SIGKILL'));
   });
 }
 
@@ -37,7 +47,10 @@ describe.skipIf(process.getuid?.() !== 0)('two servers on a link', () => {
       const netns = link.netnsOf(name);
       const ip = host?.link.ips[family] ?? '';
       const fd = inetSocket({ kind: 'stream', family, netns: netns.path, bind: { ip, port } }).takeFd();
-      const server = createServer((socket) => socket.end(name));
+      const server = createServer((socket) => {
+        stack.defer(() => void socket.destroy());
+        socket.on('error', () => undefined).write(name);
+      });
       await new Promise<void>((resolve) => server.listen({ fd }, resolve));
       stack.defer(() => void server.close());
       stack.use(
@@ -60,11 +73,15 @@ describe.skipIf(process.getuid?.() !== 0)('two servers on a link', () => {
     }
     // Only a holder that was heard can be found silent.
     await expect.poll(() => heard.has('b')).toBe(true);
+    const before = keepSaying(link, address, stack);
+    await expect.poll(() => whoAnswers(link, address)).toBe('a');
     const sinceMs = systemClock.monotonic();
     await link.plug('a', false);
     await expect.poll(() => whoAnswers(link, address), { interval: 10 }).toBe('b');
     // A second, and what this machine takes to start programs.
     expect(systemClock.monotonic() - sinceMs).toBeLessThan(3_000);
+    // What was connected to the other is told so by this one, not by a time that runs out.
+    expect(await before).toBe('a');
     await link.plug('a', true);
     const nobody = (): Promise<number> => nft.ruleCount(link.netnsOf('a'), virtualTableRef(family));
     await expect.poll(nobody, { timeout: 15_000 }).toBe(0);

@@ -20,42 +20,77 @@ test('what comes for the address is led to the server of this host, for a while'
   await expect(tables.map(renderTable).join('\n')).toMatchFileSnapshot('golden/virtual-address.nft');
 });
 
-test('rules are there while the Lease is held, made again when one was refused, and gone after', async () => {
+const address = '192.0.2.100';
+
+function createPlace() {
   const clock = createFakeClock();
   const [client, nft, link] = [createFakeApiClient(clock), createFakeNft(), createFakeLink()];
-  let isRefused = true;
-  const start = (name: string) =>
-    startVirtualAddress({
-      ...{ identity: name, addresses: ['192.0.2.100'], port, own: { 4: '192.0.2.1' }, client, clock },
-      open: (events) => link.open({ link: { index: 1, mac: name, ips: {} }, ...events }),
-      nft: {
-        commit: (netns, ops) => {
-          const [first] = ops;
-          if (!isRefused || first?.op !== 'replaceTable') return nft.commit(netns, ops);
-          isRefused = false;
-          return Promise.reject(new Error('refused'));
+  const dead = new Set<string>();
+  return {
+    ...{ client, nft, link },
+    count: () => nft.ruleCount(ownNetns, virtualTableRef(4)),
+    /** `refused`: rules that are put there first. */
+    start: (name: string, refused = 0) => {
+      const ask = <T>(call: () => Promise<T>): Promise<T> =>
+        dead.has(name) ? Promise.reject(new Error('it is dead')) : call();
+      return startVirtualAddress({
+        ...{ identity: name, addresses: [address], port, own: { 4: '192.0.2.1' }, clock },
+        client: {
+          ...client,
+          get: (...parameters) => ask(() => client.get(...parameters)),
+          update: (...parameters) => ask(() => client.update(...parameters)),
         },
-      },
-      log: silentLogger,
-    });
-  const count = () => nft.ruleCount(ownNetns, virtualTableRef(4));
-  const pass = async (ms: number): Promise<void> => {
-    for (let left = ms; left > 0; left -= 50) {
-      clock.advance(50);
-      await untilTurnsEnd();
-    }
+        open: (events) => link.open({ link: { index: 1, mac: name, ips: {} }, ...events }),
+        nft: {
+          commit: (netns, ops) =>
+            ops[0]?.op === 'replaceTable' && refused-- > 0
+              ? Promise.reject(new Error('refused'))
+              : nft.commit(netns, ops),
+        },
+        log: silentLogger,
+      });
+    },
+    kill: (name: string) => {
+      dead.add(name);
+      link.cut(name);
+    },
+    pass: async (ms: number): Promise<void> => {
+      for (let left = ms; left > 0; left -= 50) {
+        clock.advance(50);
+        await untilTurnsEnd();
+      }
+    },
   };
-  const server = start('s1');
+}
+
+test('rules are there before and while the address is answered for, made again when one was refused, and gone after', async () => {
+  const { client, nft, link, count, start, pass } = createPlace();
+  const server = start('s1', 1);
   await untilTurnsEnd();
-  expect([link.answering('192.0.2.100'), await count()]).toEqual([['s1'], 0]);
+  // Who asked now would come before there is anything to lead it on.
+  expect([link.answering(address), await count()]).toEqual([[], 0]);
   await pass(300);
-  expect(await count()).toBe(2);
+  expect([link.answering(address), await count()]).toEqual([['s1'], 2]);
   // Somebody flushes all rules.
   await nft.commit(ownNetns, [{ op: 'removeTable', table: virtualTableRef(4) }]);
   await pass(2_100);
   expect(await count()).toBe(2);
   await server[Symbol.asyncDispose]();
-  expect([link.answering('192.0.2.100'), await count()]).toEqual([[], 0]);
+  expect([link.answering(address), await count()]).toEqual([[], 0]);
   const [lease] = client.all(leases);
   expect([lease?.metadata?.name, lease?.spec?.holderIdentity ?? '']).toEqual([virtualLease, '']);
+});
+
+test('a holder that no other ever heard is followed within seven seconds', async () => {
+  const { link, start, kill, pass } = createPlace();
+  await using stack = new AsyncDisposableStack();
+
+  stack.use(start('s1'));
+  await pass(500);
+  kill('s1');
+  stack.use(start('s2'));
+  await pass(3_000);
+  expect(link.answering(address)).toEqual([]); // It may be on another link.
+  await pass(4_000);
+  expect(link.answering(address)).toEqual(['s2']);
 });

@@ -10,7 +10,7 @@ import { nftFamilies } from '#agent/network/cluster-network.ts';
 import type { ApiClient } from '#client/client.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import type { Nft, NftRule, NftSet, NftTable, TableRef } from '#native/nft/nft.ts';
-import { startAnnouncing, type AnnounceOptions } from './announce.ts';
+import { startAnnouncing, type AnnounceOptions, type LeaseTimes } from './announce.ts';
 
 /** Who holds it has the addresses. */
 export const virtualLease = 'podwright-api-servers';
@@ -19,6 +19,8 @@ export const virtualLease = 'podwright-api-servers';
 const sayMs = 2_000;
 const forgetMs = 5_000;
 const retryMs = 200;
+/** There is one such Lease, and whatever reaches the API does so by its holder: shorter than those of load balancers. */
+const times: LeaseTimes = { leaseSeconds: 5, renewMs: 1_000, lookMs: 1_000 };
 
 export interface VirtualAddressOptions {
   /** Of this server among the others. */
@@ -86,16 +88,18 @@ export function startVirtualAddress(options: VirtualAddressOptions): AsyncDispos
     const ip = own[familyOfIp(address) ?? 4];
     return ip === undefined ? [] : [renderVirtualTable(address, port, { ip, port })];
   });
+  const lead = (isLed: boolean): Promise<unknown> =>
+    nft.commit(
+      ownNetns,
+      tables.map((table) => (isLed ? { op: 'replaceTable', table } : { op: 'removeTable', table })),
+    );
   const queue = new KeyedQueue<'rules'>({
     clock,
     concurrencyMax: 1,
     backoff: { initialMs: retryMs, factor: 2, maxMs: sayMs },
     work: async () => {
       const wasHeld = isHeld;
-      await nft.commit(
-        ownNetns,
-        tables.map((table) => (wasHeld ? { op: 'replaceTable', table } : { op: 'removeTable', table })),
-      );
+      await lead(wasHeld);
       return wasHeld ? { kind: 'again', afterMs: sayMs } : done;
     },
     onError: (_key, error, afterMs) =>
@@ -109,6 +113,17 @@ export function startVirtualAddress(options: VirtualAddressOptions): AsyncDispos
   queue.add('rules');
   const announcing = startAnnouncing({
     ...options,
+    times,
+    // A client that is told of the address before would have its first packet dropped, and try again a second later.
+    prepare: async () => {
+      isHeld = true;
+      try {
+        await lead(true);
+      } catch (error) {
+        isHeld = false;
+        throw error;
+      }
+    },
     onHeld: () => turn(true),
     onLost: () => turn(false),
   });
