@@ -110,7 +110,10 @@ describe('of nodes on a link', () => {
   test('who takes over is left to it, though it needs its time before it answers', async () => {
     await using net = new TestLink();
     await net.start('n1');
-    for (const name of ['n2', 'n3', 'n4']) await net.start(name, [group], 2_500);
+    for (const name of ['n2', 'n3', 'n4']) {
+      await net.start(name, [group], 2_500);
+      await net.pass(50); // Each finds the silence at another time.
+    }
     await net.pass(3_000);
     net.link.cut('n1');
     await net.pass(1_000);
