@@ -343,7 +343,7 @@ async function startNetwork(
     ownServices,
     mode: options.proxyMode,
     ...options.proxy,
-    ...openSockets(options, log),
+    ...(await openSockets(options, log)),
     xtables: createXtables(process.env, kernel.nft),
   });
   startAnnouncements(stack, {

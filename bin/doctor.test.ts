@@ -14,6 +14,7 @@ const healthy: HostFacts = {
   deviceRefusal: undefined,
   flowRefusal: undefined,
   socketRefusal: undefined,
+  connectedRefusal: undefined,
   redirectRefusal: undefined,
 };
 
@@ -58,6 +59,13 @@ describe('examine()', () => {
       what: 'fast path',
       state: 'limited',
       remedy: /--fast-path services does nothing/,
+    },
+    {
+      name: 'no right to trace',
+      facts: { connectedRefusal: 'take descriptor 0 of a process: EPERM' },
+      what: 'fast path',
+      state: 'limited',
+      remedy: /connected sockets of UDP go by rules/,
     },
     {
       name: 'no tcx',

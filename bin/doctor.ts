@@ -10,7 +10,7 @@ import { compileDeviceProgram } from '#native/bpf/device-program.ts';
 import { allDeviceRules, normaliseDeviceRules } from '#native/bpf/device-rules.ts';
 import { BPF_PROG_TYPE_CGROUP_DEVICE, loadProgram } from '#native/bpf/load.linux.ts';
 import { packetRedirectorRefusal } from '#native/bpf/redirect/packet-redirector.linux.ts';
-import { socketBalancerRefusal } from '#native/bpf/sockets/socket-balancer.linux.ts';
+import { connectedRefusal, socketBalancerRefusal } from '#native/bpf/sockets/socket-balancer.linux.ts';
 import { print } from './terminal/print.ts';
 import type { OutputFormat } from './terminal/progress.ts';
 import { version } from './version.ts';
@@ -39,6 +39,8 @@ export interface HostFacts {
   readonly flowRefusal: string | undefined;
   /** Why sockets cannot be led to Services; undefined: they can, or only root can tell. */
   readonly socketRefusal: string | undefined;
+  /** The same of connected sockets of UDP alone. */
+  readonly connectedRefusal: string | undefined;
   /** The same of packets between pods. */
   readonly redirectRefusal: string | undefined;
 }
@@ -92,13 +94,20 @@ function examineDevices({ deviceRefusal, isRoot, cgroupControllers }: HostFacts)
 }
 
 /** Nothing is lost without it: rules and the network stack are always there. */
-function examineFastPath({ isRoot, cgroupControllers, socketRefusal, redirectRefusal }: HostFacts): Finding {
+function examineFastPath(facts: HostFacts): Finding {
+  const { isRoot, cgroupControllers, socketRefusal, redirectRefusal } = facts;
   const what = 'fast path';
   if (!isRoot) return { what, state: 'limited', detail: 'can be told by root only', remedy: 'run with sudo' };
   const ofSockets = cgroupControllers === undefined ? 'cgroup v2 is not mounted' : socketRefusal;
   const lacks = Object.entries({ services: ofSockets, pods: redirectRefusal }).flatMap(([path, refusal]) =>
     refusal === undefined ? [] : [{ path, refusal }],
   );
+  if (lacks.length === 0 && facts.connectedRefusal !== undefined)
+    return {
+      ...{ what, state: 'limited', detail: `services: ${facts.connectedRefusal}` },
+      remedy:
+        'connected sockets of UDP go by rules with --fast-path services; CAP_SYS_PTRACE and kernel.yama.ptrace_scope below 3 let it lead them, too',
+    };
   if (lacks.length === 0)
     return ok(what, '--fast-path can lead connections to Services, and packets between pods');
   return {
@@ -236,6 +245,7 @@ export async function gatherFacts(): Promise<HostFacts> {
     deviceRefusal: probeDevices(),
     flowRefusal: await probeFlows(),
     socketRefusal: process.getuid?.() === 0 ? socketBalancerRefusal() : undefined,
+    connectedRefusal: process.getuid?.() === 0 ? connectedRefusal() : undefined,
     redirectRefusal: process.getuid?.() === 0 ? packetRedirectorRefusal() : undefined,
   };
 }

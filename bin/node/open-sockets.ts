@@ -6,14 +6,14 @@ import type { SocketBalancer } from '#native/bpf/sockets/socket-balancer.ts';
 import { podsCgroup } from './open-cgroups.ts';
 
 /** What leads the sockets of a node's pods; where that is not asked for, what an agent that was asked for it left goes. */
-export function openSockets(
+export async function openSockets(
   { cgroup, fastPath }: { readonly cgroup?: string; readonly fastPath: FastPath },
   log: Logger,
-): { readonly sockets?: SocketBalancer } {
+): Promise<{ readonly sockets?: SocketBalancer }> {
   const sockets = createSocketBalancer(podsCgroup(cgroup));
   if (leadsSockets(fastPath)) return { sockets };
   try {
-    sockets.remove();
+    await sockets.remove();
   } catch (error) {
     // A kernel without such programs has none that were left.
     if (!isPodwrightError(error, 'E_UNSUPPORTED'))

@@ -7,6 +7,7 @@ const SYS_bpf = process.arch === 'arm64' ? 280 : 321; // asm-generic/unistd.h, a
 /** enum bpf_cmd */
 export const BPF = {
   MAP_CREATE: 0,
+  MAP_LOOKUP_ELEM: 1,
   MAP_UPDATE_ELEM: 2,
   MAP_DELETE_ELEM: 3,
   PROG_LOAD: 5,

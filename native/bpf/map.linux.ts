@@ -86,6 +86,18 @@ export function* putEntries(map: OwnedFd, entries: readonly MapEntry[]): Generat
   }
 }
 
+/** What is kept under a key; of storage of sockets, the key is a descriptor of the socket. */
+export function readEntry(map: OwnedFd, key: Buffer, valueBytes: number): Buffer | undefined {
+  const value = Buffer.alloc(valueBytes);
+  const result = call(
+    BPF.MAP_LOOKUP_ELEM,
+    attributesOf([0, map.fd], [8, addressOf(key)], [16, addressOf(value)]),
+  );
+  if (result === -ENOENT) return undefined;
+  if (result < 0) throw kernelError('read an entry of a map', -result);
+  return value;
+}
+
 /** Those that are not there are gone already. */
 export function* removeEntries(map: OwnedFd, keys: readonly Buffer[]): Generator<void> {
   for (const [index, key] of keys.entries()) {

@@ -129,6 +129,7 @@ export const TIOCSWINSZ = 0x5414;
 export const SYS_openat2 = 437;
 export const SYS_pidfd_send_signal = 424;
 export const SYS_pidfd_open = 434;
+export const SYS_pidfd_getfd = 438;
 
 // linux/magic.h
 export const CGROUP2_SUPER_MAGIC = 0x6367_7270;

@@ -11,7 +11,7 @@ import {
 } from './constants.ts';
 import { checked } from './errno.ts';
 import { OwnedFd } from './fd.ts';
-import { bindSocket, getsockopt, setsockopt, socket } from './libc.ts';
+import { bindSocket, connectSocket, getsockopt, setsockopt, socket } from './libc.ts';
 import { withNetns } from './namespace.ts';
 
 /** struct sockaddr_in and sockaddr_in6 (netinet/in.h). */
@@ -102,6 +102,12 @@ export function originalDestination(fd: number, family: IpFamily): InetAddress {
   if (ip === undefined)
     throw new PodwrightError('E_INTERNAL', 'read where a connection was going: no address');
   return { ip: formatIp(ip), port: address.readUInt16BE(portAt) };
+}
+
+/** connect(2) of a socket of datagrams, which may be connected already: from then on it has another peer. @throws E_KERNEL, E_INVALID */
+export function connectDatagrams(fd: number, to: InetAddress): void {
+  const address = encodeSocketAddress(to);
+  checked(connectSocket(fd, address, address.length), () => `connect to ${to.ip} port ${to.port}`);
 }
 
 /** Room for a socket address of either family. */

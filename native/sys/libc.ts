@@ -47,6 +47,11 @@ export const socket: (domain: number, type: number, protocol: number) => number 
 export const bindSocket: (fd: number, address: Bytes, length: number) => number = bind(
   'int bind(int fd, const void *address, uint length)',
 );
+/** connect(2) */
+export const connectSocket: (fd: number, address: Bytes, length: number) => number = bind(
+  'int connect(int fd, const void *address, uint length)',
+);
+
 /** send(2); the length is a `long` that fits a number. */
 export const send: (fd: number, data: Bytes, length: number, flags: number) => number = bind(
   'long send(int fd, const void *data, size_t length, int flags)',

@@ -2,6 +2,7 @@ import {
   CLD_EXITED,
   P_PIDFD,
   PR_SET_CHILD_SUBREAPER,
+  SYS_pidfd_getfd,
   SYS_pidfd_open,
   SYS_pidfd_send_signal,
   WEXITED,
@@ -12,6 +13,7 @@ import { OwnedFd } from './fd.ts';
 import { lastErrno, prctl, syscall, waitid } from './libc.ts';
 
 const ESRCH = 3;
+const EBADF = 9;
 const ECHILD = 10;
 
 /** pidfd_open(2): undefined when no such process is left. The descriptor is always close-on-exec. */
@@ -21,6 +23,18 @@ export function openPidfd(pid: number): OwnedFd | undefined {
   const errno = lastErrno();
   if (errno === ESRCH) return undefined;
   throw kernelError(`open pidfd of ${pid}`, errno);
+}
+
+/**
+ * pidfd_getfd(2), since 5.6: a descriptor of what a process has open, of our own; undefined when it, or the process, is there no more.
+ * @throws E_PERMISSION who may not trace the process
+ */
+export function takeDescriptor(pidfd: OwnedFd, fd: number): OwnedFd | undefined {
+  const taken = syscall(SYS_pidfd_getfd, pidfd.fd, fd, 0, 0, 0, 0);
+  if (taken >= 0) return new OwnedFd(taken);
+  const errno = lastErrno();
+  if (errno === EBADF || errno === ESRCH) return undefined;
+  throw kernelError(`take descriptor ${fd} of a process`, errno);
 }
 
 /** pidfd_send_signal(2): whether the process was there to get it. Signal 0 only asks. */

@@ -6,6 +6,7 @@ import {
   backendsMax,
   frontendsMax,
   type BalancedFrontend,
+  type Moved,
   type SocketBalancer,
 } from '#native/bpf/sockets/socket-balancer.ts';
 import { balancedFrontends } from './balanced.ts';
@@ -31,14 +32,20 @@ export function withSockets(rules: ServiceRules, options: SocketRulesOptions): S
   let needsWhole = true;
   let isRefused = false;
 
+  const tellOfMoves = ({ count, failures }: Moved): void => {
+    if (count > 0) log.debug({ count }, 'connected sockets of UDP have another backend');
+    // Their own program can connect them anew, and no other commit would do better.
+    if (failures.length > 0)
+      log.warn({ failures }, 'connected sockets of UDP stay with a backend that is gone');
+  };
   const commitSockets = async (): Promise<void> => {
     if (isRefused) return;
     try {
       const changes = frontends.takeChanges();
-      if (needsWhole) await balancer.replace(frontends.all());
+      if (needsWhole) tellOfMoves(await balancer.replace(frontends.all()));
       else if (changes.length > 0) {
         needsWhole = true; // Until the kernel has said yes.
-        await balancer.change(changes);
+        tellOfMoves(await balancer.change(changes));
       }
       needsWhole = false;
     } catch (error) {

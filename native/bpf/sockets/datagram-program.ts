@@ -1,22 +1,25 @@
 /**
- * Programs of type BPF_PROG_TYPE_CGROUP_SOCK_ADDR for sockets of UDP that are not connected: sendmsg() to a frontend becomes sendmsg() to a
+ * Programs of type BPF_PROG_TYPE_CGROUP_SOCK_ADDR for sockets of UDP that say an address, most of them not connected: sendmsg() to a frontend becomes sendmsg() to a
  * backend, the same one as long as it is there, and recvmsg() names the frontend for it. Each sees a socket locked, so that what is kept
  * with it is one program's at a time. They never refuse. Pure.
  */
 import { createBlockBuilder, type BlockBuilder } from '#native/bpf/block.ts';
-import type { Instruction, Register } from '#native/bpf/instruction.ts';
+import type { Instruction } from '#native/bpf/instruction.ts';
 import {
   context,
-  contextOffset,
   createStorage,
   frontendOnStack,
   goOn,
+  ifConnected,
   lookUp,
   replaceAddress,
   storageOf,
   storeFrontend,
-  wordsOf,
+  unlessContext,
+  unlessProtocol,
+  type AddressPlace,
 } from './socket-context.ts';
+import { nameOfPeer, peerOfName } from './socket-program.ts';
 import {
   backendKey,
   backendValue,
@@ -26,13 +29,8 @@ import {
   frontendKey,
   frontendValue,
   memberKey,
-  protocolNumbers,
   socketMaps,
 } from './socket-layout.ts';
-
-/** struct bpf_sock (linux/bpf.h) */
-const socketState = 72;
-const TCP_ESTABLISHED = 1; // of UDP, too: connected
 
 /** Below the frontend on the stack: a key of members, or of backends; and all flows of the socket. */
 const memberOnStack = frontendOnStack - memberKey.bytes;
@@ -48,12 +46,9 @@ const flowOffsets = Array.from({ length: flowsOfSocketMax }, (_, index) => index
 export function compileSendMessage(family: 4 | 6): readonly Instruction[] {
   const b = createBlockBuilder();
   b.move(context, 1);
-  unlessUdp(b);
-  // What is connected hears its peer alone: it is led by what connect() was told, whatever address it says.
-  b.load(2, context, contextOffset.socket, 8);
-  b.load(2, 2, socketState);
-  b.jumpIf(2, '==', { value: TCP_ESTABLISHED }, 'go on');
-  storeFrontend(b, family, protocolNumbers.udp);
+  unlessProtocol(b, ['udp']);
+  ifConnected(b, 'connected');
+  storeFrontend(b, family);
   storageOf(b, 'flows', 0);
   b.move(flow, 0);
   lookUp(b, socketMaps.frontends.name, frontendOnStack, 'no frontend');
@@ -72,17 +67,15 @@ export function compileSendMessage(family: 4 | 6): readonly Instruction[] {
   b.label('choose');
   chooseBackend(b);
   b.label('lead');
-  replaceAddress(b, family, flow, { address: flowValue.backend, port: flowValue.backendPort });
+  replaceAddress(b, family, { register: flow, address: flowValue.backend, port: flowValue.backendPort });
   b.jump('go on');
   b.label('no frontend');
   leaveSentDirectly(b);
+  b.jump('go on');
+  b.label('connected'); // Such a socket hears its peer alone: whoever else is asked by this name.
+  peerOfName(b, family);
   goOn(b);
   return b.build();
-}
-
-function unlessUdp(b: BlockBuilder): void {
-  b.load(2, context, contextOffset.protocol);
-  b.unlessEqual(2, protocolNumbers.udp, 'go on');
 }
 
 /** Goes to `known` with the frontend's flow, to `choose` with one that is nobody's; without any the datagram is left to the rules. */
@@ -110,12 +103,6 @@ function findFlow(b: BlockBuilder): void {
     b.label(next);
   }
   b.jump('go on');
-}
-
-interface AddressPlace {
-  readonly register: Register;
-  readonly address: number;
-  readonly port: number;
 }
 
 /** Compares what is kept with a flow with the address that is on the stack. */
@@ -209,7 +196,8 @@ function leaveSentDirectly(b: BlockBuilder): void {
 export function compileReceiveMessage(family: 4 | 6): readonly Instruction[] {
   const b = createBlockBuilder();
   b.move(context, 1);
-  unlessUdp(b);
+  unlessProtocol(b, ['udp']);
+  ifConnected(b, 'connected');
   storageOf(b, 'flows', 0);
   b.jumpIf(0, '==', { value: 0 }, 'go on');
   b.move(flow, 0);
@@ -217,21 +205,22 @@ export function compileReceiveMessage(family: 4 | 6): readonly Instruction[] {
     const next = `not flow ${at}`;
     b.load(2, flow, at + flowValue.state);
     b.jumpIf(2, '!=', { value: flowStates.led }, next);
-    for (const { at: word, from } of wordsOf(family)) {
-      b.load(2, context, from);
-      b.load(3, flow, at + flowValue.backend + word);
-      b.jumpIf(2, '!=', { register: 3 }, next);
-    }
-    b.load(2, context, contextOffset.port);
-    b.load(3, flow, at + flowValue.backendPort);
-    b.jumpIf(2, '!=', { register: 3 }, next);
+    const backend: AddressPlace = {
+      register: flow,
+      address: at + flowValue.backend,
+      port: at + flowValue.backendPort,
+    };
+    unlessContext(b, family, backend, next);
     b.add(flow, at);
     b.jump('name');
     b.label(next);
   }
   b.jump('go on');
   b.label('name');
-  replaceAddress(b, family, flow, { address: flowValue.frontend, port: flowValue.frontendPort });
+  replaceAddress(b, family, { register: flow, address: flowValue.frontend, port: flowValue.frontendPort });
+  b.jump('go on');
+  b.label('connected');
+  nameOfPeer(b, family);
   goOn(b);
   return b.build();
 }

@@ -8,8 +8,11 @@ export interface SocketBalancerHarness extends AsyncDisposable {
   readonly another: () => SocketBalancer;
   /** Who answers at the frontend, and whom the socket says that it is connected to; undefined: nobody. */
   readonly connect: (frontend: SocketEnd) => Promise<Connected | undefined>;
-  /** A socket of UDP of either family: who answers what is sent by it, and whom the socket says that the answer is from. */
-  readonly openDatagrams: () => Promise<(to: SocketEnd) => Promise<Connected>>;
+  /**
+   * A socket of UDP of either family: who answers what is sent by it, and whom the socket says that the answer is from. One that is
+   * connected sends to nobody else, and names its peer alike.
+   */
+  readonly openDatagrams: (connectedTo?: SocketEnd) => Promise<(to: SocketEnd) => Promise<Connected>>;
   /** Where somebody answers what nobody leads away, by its own name: as rules would. */
   readonly places: readonly SocketEnd[];
   readonly place6: SocketEnd;
@@ -95,8 +98,8 @@ export function socketBalancerConformance(
       await second.replace([{ protocol, frontend: other4, backends: [servers.b] }]);
       expect(await connect(frontend4)).toBeUndefined();
       expect((await connect(other4))?.server).toBe(wordsOf(servers.b));
-      second.remove();
-      second.remove();
+      await second.remove();
+      await second.remove();
       expect(await connect(other4)).toBeUndefined();
     });
 
@@ -160,6 +163,44 @@ function datagramCases(current: () => SocketBalancerHarness): void {
     const others = new Set<string>();
     for (let count = 0; count < 40; count++) others.add((await (await openDatagrams())(frontend)).server);
     expect([...others].toSorted()).toEqual([wordsOf(servers.a), wordsOf(servers.b)].toSorted());
+  });
+
+  it('moves connected sockets of datagrams when their backend goes, and to the rules where none is left', async () => {
+    const { balancer, another, openDatagrams, servers, places, place6 } = current();
+    const [frontend = place6, other = place6] = places;
+    const ends = [frontend, mapped(frontend), place6];
+    const all = (server: SocketEnd, six = servers.six): readonly BalancedFrontend[] => [
+      udp(frontend, server),
+      udp(place6, six),
+    ];
+    await balancer.replace(all(servers.a));
+    const sockets = await Promise.all(ends.map((end) => openDatagrams(end)));
+    const elsewhere = await openDatagrams(servers.a);
+    const answers = async (): Promise<readonly Connected[]> => {
+      const given: Connected[] = [];
+      for (const [at, ask] of sockets.entries()) given.push(await ask(ends[at] ?? frontend));
+      return given;
+    };
+    const from = (server: SocketEnd, six = servers.six): readonly Connected[] =>
+      ends.map((end) => led(end === place6 ? six : server, end));
+    expect(await answers()).toEqual(from(servers.a));
+    expect(await elsewhere(servers.a)).toEqual(led(servers.a, servers.a));
+    expect(await balancer.change([udp(frontend, servers.b, servers.a)])).toEqual({ count: 0, failures: [] });
+    expect(await answers()).toEqual(from(servers.a));
+    expect(await balancer.change([udp(frontend, servers.b), udp(other, servers.a)])).toEqual({
+      count: 2,
+      failures: [],
+    });
+    expect(await answers()).toEqual(from(servers.b));
+    expect(await elsewhere(servers.a)).toEqual(led(servers.a, servers.a));
+    using later = another();
+
+    expect(await later.replace(all(servers.a))).toEqual({ count: 2, failures: [] });
+    expect(await answers()).toEqual(from(servers.a));
+    expect(await later.change([udp(frontend)])).toEqual({ count: 2, failures: [] });
+    expect(await answers()).toEqual(from(frontend));
+    expect(await later.remove()).toEqual({ count: 1, failures: [] });
+    expect(await answers()).toEqual(from(frontend, place6));
   });
 
   it('leaves datagrams alone where their socket could not tell whose answer one is', async () => {

@@ -3,6 +3,7 @@ import { encodeFrontend, flowsOfSocketMax, writeAddress } from './socket-layout.
 import {
   backendsMax,
   type BalancedFrontend,
+  type Moved,
   type SocketEnd,
   type SocketBalancer,
 } from './socket-balancer.ts';
@@ -28,6 +29,7 @@ interface FakeFlow {
 export class FakeSocketBalancer implements SocketBalancer {
   /** By `ip port protocol`. */
   readonly frontends: Map<string, readonly SocketEnd[]> = new Map();
+  readonly connected: Set<{ readonly frontend: SocketEnd; backend: SocketEnd }> = new Set();
   /** Set: this kernel cannot. */
   refusal: string | undefined;
   /** Set: the next call fails so, when half of it is done. */
@@ -37,7 +39,7 @@ export class FakeSocketBalancer implements SocketBalancer {
   #isOpen = false;
   #turns = 0;
 
-  async replace(frontends: readonly BalancedFrontend[]): Promise<void> {
+  async replace(frontends: readonly BalancedFrontend[]): Promise<Moved> {
     this.#support();
     this.#check(frontends);
     this.#fail(); // Before anything holds.
@@ -45,15 +47,17 @@ export class FakeSocketBalancer implements SocketBalancer {
     this.#put(frontends);
     this.#isOpen = true;
     this.counts.replace += 1;
+    return this.#move();
   }
 
-  async change(frontends: readonly BalancedFrontend[]): Promise<void> {
+  async change(frontends: readonly BalancedFrontend[]): Promise<Moved> {
     if (!this.#isOpen) throw new PodwrightError('E_INTERNAL', 'balance connections: replace() is first');
     this.#check(frontends);
     if (this.nextError !== undefined) this.#put(frontends.slice(0, frontends.length / 2));
     this.#fail();
     this.#put(frontends);
     this.counts.change += 1;
+    return this.#move();
   }
 
   openDatagrams(): FakeDatagramSocket {
@@ -81,10 +85,36 @@ export class FakeSocketBalancer implements SocketBalancer {
     };
   }
 
-  remove(): void {
+  async remove(): Promise<Moved> {
     this.#support();
     this.frontends.clear();
     this.#isOpen = false;
+    return this.#move();
+  }
+
+  /** A socket of UDP that is connected: where it leads changes with what is there. */
+  connectDatagrams(frontend: SocketEnd): { readonly peer: () => SocketEnd } {
+    const connected = { frontend, backend: this.#choose(frontend) };
+    this.connected.add(connected);
+    return { peer: () => connected.backend };
+  }
+
+  #choose(frontend: SocketEnd): SocketEnd {
+    const backends = this.frontends.get(textOf({ protocol: 'udp', frontend })) ?? [];
+    return backends[this.#turns++ % backends.length] ?? frontend;
+  }
+
+  #move(): Moved {
+    let count = 0;
+    for (const each of this.connected) {
+      const { frontend, backend } = each;
+      const backends = this.frontends.get(textOf({ protocol: 'udp', frontend })) ?? [frontend];
+      // What came to the rules stays with them.
+      if ([frontend, ...backends].some((end) => wordsOf(end) === wordsOf(backend))) continue;
+      each.backend = this.#choose(frontend);
+      count += 1;
+    }
+    return { count, failures: [] };
   }
 
   [Symbol.dispose](): void {

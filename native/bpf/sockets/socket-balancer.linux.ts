@@ -21,7 +21,15 @@ import { createMap, putEntries, removeEntries } from '#native/bpf/map.linux.ts';
 import { O_RDONLY } from '#native/sys/constants.ts';
 import { openFd, type OwnedFd } from '#native/sys/fd.ts';
 import { compileReceiveMessage, compileSendMessage } from './datagram-program.ts';
-import type { BalancedFrontend, SocketBalancer } from './socket-balancer.ts';
+import { moveConnected, takingRefusal } from './connected.linux.ts';
+import {
+  notMoved,
+  type BalancedFrontend,
+  type LedProtocol,
+  type Moved,
+  type SocketBalancer,
+  type SocketEnd,
+} from './socket-balancer.ts';
 import { socketMaps, SocketTable } from './socket-layout.ts';
 import { compileConnect, compileGetPeerName } from './socket-program.ts';
 
@@ -33,16 +41,23 @@ interface SocketProgram {
 }
 
 /** Names first: a socket that is led away without being able to say so is worse than one that is not. */
-const programs: readonly SocketProgram[] = [
+const programsFor = (connected: readonly LedProtocol[]): readonly SocketProgram[] => [
   { name: 'pw_peername4', type: BPF_CGROUP_INET4_GETPEERNAME, instructions: compileGetPeerName(4) },
   { name: 'pw_peername6', type: BPF_CGROUP_INET6_GETPEERNAME, instructions: compileGetPeerName(6) },
   { name: 'pw_recvmsg4', type: BPF_CGROUP_UDP4_RECVMSG, instructions: compileReceiveMessage(4) },
   { name: 'pw_recvmsg6', type: BPF_CGROUP_UDP6_RECVMSG, instructions: compileReceiveMessage(6) },
-  { name: 'pw_connect4', type: BPF_CGROUP_INET4_CONNECT, instructions: compileConnect(4) },
-  { name: 'pw_connect6', type: BPF_CGROUP_INET6_CONNECT, instructions: compileConnect(6) },
+  { name: 'pw_connect4', type: BPF_CGROUP_INET4_CONNECT, instructions: compileConnect(4, connected) },
+  { name: 'pw_connect6', type: BPF_CGROUP_INET6_CONNECT, instructions: compileConnect(6, connected) },
   { name: 'pw_sendmsg4', type: BPF_CGROUP_UDP4_SENDMSG, instructions: compileSendMessage(4) },
   { name: 'pw_sendmsg6', type: BPF_CGROUP_UDP6_SENDMSG, instructions: compileSendMessage(6) },
 ];
+
+/** For their names and places. */
+const programs = programsFor(['tcp']);
+
+/** Connections of UDP are led where they can be moved when their backend goes. */
+const ledConnections = (): readonly LedProtocol[] =>
+  takingRefusal() === undefined ? ['tcp', 'udp'] : ['tcp'];
 
 /** Of each balancer. */
 const ownMaps = ['frontends', 'backends', 'members'] as const;
@@ -56,34 +71,57 @@ interface Maps extends Disposable {
   readonly table: SocketTable;
 }
 
+interface OpenBalancer extends Disposable {
+  readonly maps: Maps;
+  /** What connected sockets were told. */
+  readonly peers: OwnedFd;
+}
+
 /** The balancer of this kernel, for the processes below a cgroup (absolute path). */
 export function createSocketBalancer(cgroup: string): SocketBalancer {
-  let maps: Maps | undefined;
+  let open: OpenBalancer | undefined;
+  const close = (): void => {
+    open?.[Symbol.dispose]();
+    open = undefined;
+  };
+  const move = ({ maps: { table }, peers }: OpenBalancer, gone?: readonly SocketEnd[]): Promise<Moved> =>
+    moveConnected({
+      ...{ cgroup, peers, mayStay: (frontend, backend) => table.hasMember(frontend, backend) },
+      ...(gone === undefined ? {} : { gone }),
+    });
   return {
     replace: async (frontends) => {
       using stack = new DisposableStack();
 
-      const fresh = stack.use(supported(openMaps));
-      await fill(fresh, frontends);
-      supported(() => attachAll(cgroup, fresh));
-      maps?.[Symbol.dispose]();
-      maps = fresh;
-      stack.move();
+      const maps = stack.use(supported(openMaps));
+      await fill(maps, frontends);
+      const peers = stack.use(supported(() => attachAll(cgroup, maps)));
+      const owned = stack.move();
+      close();
+      open = { maps, peers, [Symbol.dispose]: () => owned.dispose() };
+      return move(open);
     },
     change: async (frontends) => {
-      if (maps === undefined)
+      if (open === undefined)
         throw new PodwrightError('E_INTERNAL', 'balance connections: replace() is first');
-      await fill(maps, frontends);
+      const gone = await fill(open.maps, frontends);
+      return gone.length === 0 ? notMoved : move(open, gone);
     },
-    remove: () =>
-      supported(() => {
-        using directory = openFd(cgroup, O_RDONLY);
+    remove: async () => {
+      using stack = new DisposableStack();
 
+      const peers = supported(() => {
+        const directory = stack.use(openFd(cgroup, O_RDONLY));
+        const found = findEarlier(directory, 'peers');
         for (const { name, type } of programs.toReversed()) detachNamed(cgroupPlace(directory, type), name);
-        maps?.[Symbol.dispose]();
-        maps = undefined;
-      }),
-    [Symbol.dispose]: () => maps?.[Symbol.dispose](),
+        close();
+        return found;
+      });
+      if (peers === undefined) return notMoved;
+      // Nothing leads them any more: they come to what they asked for, as which rules have it.
+      return await moveConnected({ cgroup, peers: stack.use(peers), mayStay: () => false });
+    },
+    [Symbol.dispose]: close,
   };
 }
 
@@ -101,7 +139,7 @@ function openMaps(): Maps {
 }
 
 /** In this order a connection or a datagram finds at each moment all backends of a list, or the rules for Services. */
-async function fill({ fds, table }: Maps, given: readonly BalancedFrontend[]): Promise<void> {
+async function fill({ fds, table }: Maps, given: readonly BalancedFrontend[]): Promise<readonly SocketEnd[]> {
   const { frontends, backends, members } = fds;
   const changes = table.take(given);
   for (const _ of putEntries(members, changes.membersPut)) await nextTurn();
@@ -110,16 +148,21 @@ async function fill({ fds, table }: Maps, given: readonly BalancedFrontend[]): P
   for (const _ of removeEntries(frontends, changes.frontendsRemoved)) await nextTurn();
   for (const _ of removeEntries(backends, changes.backendsRemoved)) await nextTurn();
   for (const _ of removeEntries(members, changes.membersRemoved)) await nextTurn();
+  return changes.gone;
 }
 
-function attachAll(cgroup: string, { fds }: Maps): void {
+/** @returns the map of peers, of the caller */
+function attachAll(cgroup: string, { fds }: Maps): OwnedFd {
   using stack = new DisposableStack();
+  using kept = new DisposableStack();
 
   const directory = stack.use(openFd(cgroup, O_RDONLY));
-  const kept = (name: MapName): OwnedFd =>
-    stack.use(findEarlier(directory, name) ?? createMap(socketMaps[name]));
-  const loaded = loadAll({ ...fds, peers: kept('peers'), flows: kept('flows') }, stack);
+  const keep = (name: MapName): OwnedFd => findEarlier(directory, name) ?? createMap(socketMaps[name]);
+  const peers = kept.use(keep('peers'));
+  const loaded = loadAll({ ...fds, peers, flows: stack.use(keep('flows')) }, stack);
   for (const { type, program, name } of loaded) attachOnly(cgroupPlace(directory, type), program, name);
+  kept.move();
+  return peers;
 }
 
 type LoadedProgram = SocketProgram & { readonly program: OwnedFd };
@@ -128,7 +171,7 @@ function loadAll(maps: Readonly<Record<MapName, OwnedFd>>, stack: DisposableStac
   const fds = Object.fromEntries(
     [...ownMaps, ...mapsOfSockets].map((map) => [socketMaps[map].name, maps[map].fd]),
   );
-  return programs.map((each) => {
+  return programsFor(ledConnections()).map((each) => {
     const options = { maps: fds, name: each.name, attachType: each.type };
     return {
       ...each,
@@ -185,3 +228,6 @@ export function socketBalancerRefusal(): string | undefined {
     return describeError(error);
   }
 }
+
+/** Why connected sockets of UDP are left to the rules; undefined: they are led, too. */
+export const connectedRefusal: () => string | undefined = takingRefusal;

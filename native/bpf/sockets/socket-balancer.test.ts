@@ -10,6 +10,7 @@ import { renderInstructions } from '#native/bpf/instruction.ts';
 import { BPF_PROG_TYPE_CGROUP_SOCK_ADDR, loadProgram } from '#native/bpf/load.linux.ts';
 import { O_RDONLY } from '#native/sys/constants.ts';
 import { openFd } from '#native/sys/fd.ts';
+import { encodeRemote, parseConnected } from './connected.ts';
 import { compileReceiveMessage, compileSendMessage } from './datagram-program.ts';
 import { frontend4, socketBalancerConformance, wordsOf } from './socket-balancer.conformance.ts';
 import type { Connected, SocketBalancerHarness } from './socket-balancer.conformance.ts';
@@ -25,7 +26,9 @@ const canRun = process.getuid?.() === 0 && cgroupRoot !== undefined && socketBal
 
 describe('programs', () => {
   it.each([4, 6] as const)('of connect and getpeername of IPv%d are as written down', async (family) => {
-    const text = [compileConnect(family), compileGetPeerName(family)].map(renderInstructions).join('\n');
+    const text = [compileConnect(family, ['tcp', 'udp']), compileGetPeerName(family)]
+      .map(renderInstructions)
+      .join('\n');
     await expect(text).toMatchFileSnapshot(`golden/sockets-${family}.txt`);
   });
 
@@ -33,6 +36,21 @@ describe('programs', () => {
     const programs = [compileSendMessage(family), compileReceiveMessage(family)];
     const text = programs.map(renderInstructions).join('\n');
     await expect(text).toMatchFileSnapshot(`golden/datagrams-${family}.txt`);
+  });
+});
+
+describe('sockets that are connected', () => {
+  it('are those of a file of /proc with a remote port', () => {
+    const text = [
+      '   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops',
+      ' 1021: 0100007F:A1B2 0101007F:0035 01 00000000:00000000 00:00000000 00000000     0        0 4711 2 00000000a 0',
+      ' 1022: 00000000:0044 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 4712 2 00000000b 0',
+      '',
+    ].join('\n');
+    const end = { ip: '127.0.1.1', port: 53 };
+    expect(parseConnected(text)).toEqual([{ remote: encodeRemote(end, 4), inode: '4711' }]);
+    expect(encodeRemote(end, 6)).toBe('0000000000000000FFFF00000101007F:0035');
+    expect(encodeRemote({ ip: 'fd00::1', port: 53 }, 6)).toBe('000000FD000000000000000001000000:0035');
   });
 });
 
@@ -52,12 +70,19 @@ socketBalancerConformance('the fake balancer', async () => {
   };
   const another = (): FakeSocketBalancer => {
     const next = new FakeSocketBalancer();
-    Object.assign(next, { frontends: balancer.frontends });
+    Object.assign(next, { frontends: balancer.frontends, connected: balancer.connected });
     return next;
   };
   const at = (count: number, from: number): readonly SocketEnd[] =>
     Array.from({ length: count }, (_, index) => ({ ip: '127.0.0.1', port: from + index }));
-  const openDatagrams: SocketBalancerHarness['openDatagrams'] = async () => {
+  const openDatagrams: SocketBalancerHarness['openDatagrams'] = async (connectedTo) => {
+    if (connectedTo !== undefined) {
+      const { peer } = balancer.connectDatagrams({
+        ...connectedTo,
+        ip: connectedTo.ip.replace('::ffff:', ''),
+      });
+      return async () => ({ server: wordsOf(peer()), peer: wordsOf(connectedTo) });
+    }
     const socket = balancer.openDatagrams();
     return async (to) => {
       const isMapped = to.ip.startsWith('::ffff:');
@@ -100,7 +125,7 @@ describe.skipIf(!canRun)('needs root, cgroup v2 and its programs of addresses', 
       expect(programsOf(place)).toHaveLength(2);
     }
     expect((await harness.connect(frontend4))?.server).toBe(wordsOf(servers.a));
-    another().remove();
+    await another().remove();
     expect(programsOf(place)).toHaveLength(1);
   });
 
@@ -119,18 +144,23 @@ const client = `
 const { connect } = require('node:net');
 const { createSocket } = require('node:dgram');
 const open = new Map();
-const datagram = (id, { ip, port }) => {
+const datagram = (id, { ip, port, isConnected }) => {
   const type = ip.includes(':') ? 'udp6' : 'udp4';
   const key = id + type;
-  if (!open.has(key)) open.set(key, createSocket(type));
+  const isNew = !open.has(key);
+  if (isNew) open.set(key, createSocket(type));
   const socket = open.get(key);
-  socket.once('message', (data, from) =>
-    process.send({ server: String(data), peer: from.address + ' ' + from.port }),
-  );
-  socket.send('x', port, ip);
+  socket.once('message', (data, from) => {
+    const peer = from.address + ' ' + from.port;
+    const { address = '', port = 0 } = isConnected ? socket.remoteAddress() : {};
+    process.send({ server: String(data), peer: isConnected && peer !== address + ' ' + port ? 'strangers' : peer });
+  });
+  if (!isConnected) socket.send('x', port, ip);
+  else if (isNew) socket.connect(port, ip, () => socket.send('x'));
+  else socket.send('x');
 };
-process.on('message', ({ ip, port, id }) => {
-  if (id !== undefined) return datagram(id, { ip, port });
+process.on('message', ({ ip, port, id, isConnected }) => {
+  if (id !== undefined) return datagram(id, { ip, port, isConnected });
   const socket = connect({ host: ip, port });
   socket.on('error', () => process.send(null));
   socket.once('data', (data) => {
@@ -198,11 +228,11 @@ async function createKernelHarness(): Promise<KernelHarness> {
     return ((await answer)[0] as Connected | null) ?? undefined;
   };
   let opened = 0;
-  const openDatagrams: SocketBalancerHarness['openDatagrams'] = async () => {
+  const openDatagrams: SocketBalancerHarness['openDatagrams'] = async (connectedTo) => {
     const id = opened++;
     return async (to) => {
       const answer = once(child, 'message');
-      child.send({ ...to, id });
+      child.send({ ...(connectedTo ?? to), id, isConnected: connectedTo !== undefined });
       return (await answer)[0] as Connected;
     };
   };

@@ -9,8 +9,17 @@ export interface SocketEnd {
   readonly port: number;
 }
 
-/** Of TCP, connections; of UDP, datagrams of sockets that are not connected. */
+/** Of TCP, connections; of UDP, connected sockets and datagrams of others. */
 export type LedProtocol = 'tcp' | 'udp';
+
+/** What became of connected sockets of UDP whose backend is none of their frontend's any more. */
+export interface Moved {
+  readonly count: number;
+  /** Why some stay where they are. */
+  readonly failures: readonly string[];
+}
+
+export const notMoved: Moved = { count: 0, failures: [] };
 
 /**
  * What is for the frontend goes to one of the backends, each as likely. All datagrams of one socket go to one while that is among them, and
@@ -33,14 +42,14 @@ export interface SocketBalancer extends Disposable {
    * These frontends and no others. Made beside what holds, and put into its place in one step.
    * @throws E_UNSUPPORTED where this kernel or this host cannot (a message says why), E_NOT_FOUND where the cgroup is gone
    */
-  replace(frontends: readonly BalancedFrontend[]): Promise<void>;
+  replace(frontends: readonly BalancedFrontend[]): Promise<Moved>;
   /**
-   * Frontends that changed; a connection finds either what was or what is. What holds after it threw is known to nobody: replace() follows.
+   * Frontends that changed; a connection finds either what was or what is, and connected sockets of UDP have left what is gone. What holds after it threw is known to nobody: replace() follows.
    * @throws E_INTERNAL before replace(); E_LIMIT, E_KERNEL
    */
-  change(frontends: readonly BalancedFrontend[]): Promise<void>;
+  change(frontends: readonly BalancedFrontend[]): Promise<Moved>;
   /** Connections are left as they are again; programs of others stay. Safe to repeat. @throws E_UNSUPPORTED */
-  remove(): void;
+  remove(): Promise<Moved>;
 }
 
 /** Entries of the maps: beyond it a map refuses (E_LIMIT). */

@@ -1,7 +1,7 @@
 /** What the maps of balanced sockets hold. Addresses are of 16 bytes, IPv4 as ::ffff:a.b.c.d; ports are in the network's order. Pure. */
 import { Buffer } from 'node:buffer';
 import { PodwrightError } from '#base/errors.ts';
-import { writeIpText, familyOfIp } from '#base/ip.ts';
+import { familyOfIp, formatIp, ipOfBytes, writeIpText } from '#base/ip.ts';
 import type { MapEntry, MapShape } from '#native/bpf/map.linux.ts';
 import {
   backendsMax,
@@ -90,6 +90,27 @@ export function encodeBackendKey(id: number, slot: number): Buffer {
   return key;
 }
 
+/** What a connected socket was told; undefined: it was led nowhere, or is connected to something else since. */
+export function decodePeer(
+  value: Buffer,
+): { readonly frontend: SocketEnd; readonly backend: SocketEnd } | undefined {
+  const endAt = (address: number, port: number): SocketEnd => ({
+    ip: readAddress(value.subarray(address, address + 16)),
+    port: value.readUInt16BE(port),
+  });
+  const frontend = endAt(peerValue.frontend, peerValue.frontendPort);
+  if (frontend.port === 0) return undefined;
+  return { frontend, backend: endAt(peerValue.backend, peerValue.backendPort) };
+}
+
+/** IPv4 where it is ::ffff:a.b.c.d. */
+function readAddress(bytes: Buffer): string {
+  const isOf4 = bytes.readUInt16BE(10) === 0xffff && bytes.subarray(0, 10).every((byte) => byte === 0);
+  const ip = ipOfBytes(isOf4 ? bytes.subarray(12) : bytes);
+  if (ip === undefined) throw new PodwrightError('E_INTERNAL', 'balance connections: no address');
+  return formatIp(ip);
+}
+
 /** @throws E_INVALID */
 function encodeMember(id: number, backend: SocketEnd): Buffer {
   const key = Buffer.alloc(memberKey.bytes);
@@ -109,6 +130,8 @@ export interface SocketChanges {
   readonly frontendsRemoved: readonly Buffer[];
   /** After no frontend leads to them any more. */
   readonly backendsRemoved: readonly Buffer[];
+  /** Of UDP: no backends of a frontend any more. */
+  readonly gone: readonly SocketEnd[];
   /** The last: a flow that finds its list changed asks the new one. */
   readonly membersRemoved: readonly Buffer[];
 }
@@ -116,8 +139,11 @@ export interface SocketChanges {
 interface ListInMaps {
   readonly id: number;
   readonly count: number;
-  readonly members: readonly Buffer[];
+  /** Of UDP: all. */
+  readonly members: readonly SocketEnd[];
 }
+
+const isSameEnd = (a: SocketEnd, b: SocketEnd): boolean => a.ip === b.ip && a.port === b.port;
 
 /**
  * Which ids are in the maps. A list of backends is never changed: one that differs has another id, so that a connection sees one or the
@@ -131,6 +157,12 @@ export class SocketTable {
     this.#lastId = firstId;
   }
 
+  /** Whether it is one of the frontend's; of UDP. @throws E_INVALID */
+  hasMember(frontend: SocketEnd, backend: SocketEnd): boolean {
+    const list = this.#lists.get(encodeFrontend({ protocol: 'udp', frontend }).toString('latin1'));
+    return list?.members.some((member) => isSameEnd(member, backend)) === true;
+  }
+
   /** What brings the maps to the frontends; from then on they are taken to be there. @throws E_INVALID */
   take(frontends: readonly BalancedFrontend[]): SocketChanges {
     const changes = {
@@ -140,6 +172,7 @@ export class SocketTable {
       frontendsRemoved: [] as Buffer[],
       backendsRemoved: [] as Buffer[],
       membersRemoved: [] as Buffer[],
+      gone: [] as SocketEnd[],
     };
     for (const balanced of frontends) {
       const { protocol, backends } = balanced;
@@ -149,7 +182,8 @@ export class SocketTable {
       if (old !== undefined) {
         for (let slot = 0; slot < old.count; slot++)
           changes.backendsRemoved.push(encodeBackendKey(old.id, slot));
-        changes.membersRemoved.push(...old.members);
+        changes.membersRemoved.push(...old.members.map((backend) => encodeMember(old.id, backend)));
+        changes.gone.push(...old.members.filter((each) => !backends.some((other) => isSameEnd(each, other))));
       }
       if (backends.length === 0) {
         if (this.#lists.delete(text)) changes.frontendsRemoved.push(key);
@@ -161,8 +195,10 @@ export class SocketTable {
         writeAddress(value, backend);
         changes.backendsPut.push({ key: encodeBackendKey(id, slot), value });
       }
-      const members = protocol === 'udp' ? backends.map((backend) => encodeMember(id, backend)) : [];
-      changes.membersPut.push(...members.map((member) => ({ key: member, value: isMember })));
+      const members = protocol === 'udp' ? backends : [];
+      changes.membersPut.push(
+        ...members.map((backend) => ({ key: encodeMember(id, backend), value: isMember })),
+      );
       changes.frontendsPut.push({ key, value: encodeTarget(id, backends.length) });
       this.#lists.set(text, { id, count: backends.length, members });
     }

@@ -183,7 +183,7 @@ async function openFast(cgroup: string): Promise<AsyncDisposable> {
   stack.use(await openRedirects());
   const balancer = createSocketBalancer(cgroup);
   await balancer.replace([...allPorts().values()].flatMap(balancedFrontends));
-  stack.defer(() => balancer.remove());
+  stack.defer(async () => void (await balancer.remove()));
   return stack.move();
 }
 

@@ -58,7 +58,7 @@ async function ofSize(
   mkdirSync(cgroup);
   stack.defer(() => rmdirSync(cgroup));
   const balancer = stack.use(createSocketBalancer(cgroup));
-  stack.defer(() => balancer.remove());
+  stack.defer(async () => void (await balancer.remove()));
   const frontends = all.flatMap(balancedFrontends);
   let turn = 0;
   const changed = (): readonly ProxyPort[] => portsOf(77, ++turn % 2);
@@ -68,7 +68,10 @@ async function ofSize(
     round: () => timed(() => kernel.nft.commit(ownNetns, [{ op: 'replaceTable', table }])),
   };
   const sockets = { name: 'sockets', round: () => timed(() => balancer.replace(frontends)) };
-  const change = (name: string, work: () => Promise<void>): Contender => ({ name, round: () => timed(work) });
+  const change = (name: string, work: () => Promise<unknown>): Contender => ({
+    name,
+    round: () => timed(work),
+  });
   return [
     await alternate({
       ...{
