@@ -1,7 +1,8 @@
 /** NetworkPolicies as pods meet them: from their first instruction on, and while the agent is killed. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { systemClock } from '#base/clock.ts';
+import type { Pod } from '#api/generated/objects.ts';
+import { saidByClients } from './first-packets.ts';
 import { pidsOf } from './processes.ts';
 import { canTestClusters, eventually, startCluster, type TestCluster } from './cluster.ts';
 
@@ -27,8 +28,8 @@ const server = (name: string): object => ({
   },
 });
 
-/** Says in one line whom it could reach as soon as it ran. */
-const client = (name: string, targets: Readonly<Record<string, string>>): object => ({
+/** Its container ends with the words of those that it could reach as soon as it ran. */
+const client = (name: string, targets: Readonly<Record<string, string>>): Pod => ({
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: { name, labels: { role: 'client' } },
@@ -43,12 +44,12 @@ const client = (name: string, targets: Readonly<Record<string, string>>): object
         command: [
           'sh',
           '-c',
-          `exec 2>/dev/null; ${Object.entries(targets)
+          `exec 2>/dev/null; { ${Object.entries(targets)
             .map(
               ([word, to]) =>
                 `timeout ${word === 'open' ? 20 : 1} wget -q -O- http://${to}/hostname >/dev/null && echo -n "${word} "`,
             )
-            .join('; ')}; echo`,
+            .join('; ')}; echo; } >/dev/termination-log`,
         ],
       },
     ],
@@ -96,6 +97,11 @@ describe.skipIf(!canRun)('NetworkPolicies on podwright up (needs kubectl)', () =
   const apply = (items: readonly object[]): Promise<string> =>
     cluster.must('apply -f -', { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) });
   const ipOf = (name: string): Promise<string> => cluster.must(`get pod ${name} -o jsonpath={.status.podIP}`);
+  const saidBy = (name: string): Promise<string> =>
+    eventually('what it could reach', async () => {
+      const ended = 'jsonpath={.status.containerStatuses[0].state.terminated.message}';
+      return (await cluster.must(`get pod ${name} -o ${ended}`)).trim() || undefined;
+    });
   const counters = async (): Promise<string> =>
     (await cluster.inHost('node-1', ['nft', 'list', 'counters', 'table', 'ip', 'podwright-policy'])).stdout;
   const packets = (text: string, counter: string): number =>
@@ -127,34 +133,13 @@ describe.skipIf(!canRun)('NetworkPolicies on podwright up (needs kubectl)', () =
           egress: [{ to: [{ podSelector: {} }], ports: [{ port: 8080 }] }],
         }),
       ]);
-      const seen = new Map<string, number>();
-      const untilMs = systemClock.monotonic() + clientsMs;
-      let at = 0;
-      for (; at < clientCount && systemClock.monotonic() < untilMs; at += clientsAtOnce) {
-        const names = Array.from(
-          { length: Math.min(clientsAtOnce, clientCount - at) },
-          (_, i) => `client-${at + i}`,
-        );
-        await apply(names.map((name) => client(name, targets)));
-        await eventually(
-          `${names.length} clients ended`,
-          async () => {
-            const phases = await cluster.must('get pods -l role=client -o jsonpath={.items[*].status.phase}');
-            return (
-              phases.split(' ').filter((phase) => phase === 'Succeeded' || phase === 'Failed').length ===
-              names.length
-            );
-          },
-          240_000,
-        );
-        const logs = await cluster.must(`logs -l role=client --tail=-1 --max-log-requests=${clientsAtOnce}`);
-        for (const line of logs.trimEnd().split('\n')) {
-          const said = line.trim();
-          seen.set(said, (seen.get(said) ?? 0) + 1);
-        }
-        await cluster.must('delete pods -l role=client --force --grace-period=0');
-      }
-      const started = Math.min(at, clientCount);
+      const seen = await saidByClients({
+        kubeconfig: cluster.kubeconfig,
+        role: 'client',
+        make: (name) => client(name, targets),
+        ...{ count: clientCount, atOnce: clientsAtOnce, ms: clientsMs },
+      });
+      const started = [...seen.values()].reduce((sum, count) => sum + count, 0);
       expect(Object.fromEntries(seen)).toEqual({ open: started });
       const text = await counters();
       expect(packets(text, 'dropped-in/default/open')).toBe(0);
@@ -175,11 +160,7 @@ describe.skipIf(!canRun)('NetworkPolicies on podwright up (needs kubectl)', () =
     expect(packets(await counters(), 'dropped-in/default/shut')).toBe(before);
     await eventually('another agent', async () => pidsOf(agentOf(cluster)).some((pid) => pid !== killed));
     await apply([client('after', targets)]);
-    const said = await eventually('what it could reach', async () => {
-      const phase = await cluster.must('get pod after -o jsonpath={.status.phase}');
-      return (phase === 'Succeeded' || phase === 'Failed') && (await cluster.must('logs after')).trim();
-    });
-    expect(said).toBe('open');
+    expect(await saidBy('after')).toBe('open');
     expect(packets(await counters(), 'dropped-in/default/shut')).toBeGreaterThan(before);
   });
 
@@ -200,11 +181,7 @@ describe.skipIf(!canRun)('NetworkPolicies on podwright up (needs kubectl)', () =
       apply([rule('unlock', 'shut', 'Accept'), rule('lock', 'open', 'Deny')]).catch(() => ''),
     );
     await apply([client('first', { shut: targets['shut'] ?? '', closed: targets['open'] ?? '' })]);
-    const said = await eventually('what it could reach', async () => {
-      const phase = await cluster.must('get pod first -o jsonpath={.status.phase}');
-      return (phase === 'Succeeded' || phase === 'Failed') && (await cluster.must('logs first')).trim();
-    });
-    expect(said).toBe('shut');
+    expect(await saidBy('first')).toBe('shut');
     const text = await counters();
     expect(packets(text, 'denied-in/ClusterNetworkPolicy/lock')).toBeGreaterThan(0);
     expect(packets(text, 'accepted-in/ClusterNetworkPolicy/unlock')).toBe(1);

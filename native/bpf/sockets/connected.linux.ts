@@ -27,28 +27,35 @@ export interface MoveOptions {
  * without any the rules for Services have them. Who has a socket sees nothing of it but answers.
  */
 export async function moveConnected(options: MoveOptions): Promise<Moved> {
-  const { cgroup, gone } = options;
   const failures: string[] = [];
   let count = 0;
-  for (const pids of (await processesByNamespace(cgroup)).values()) {
-    for (const family of [4, 6] as const) {
-      const wanted = gone && new Set(gone.map((end) => encodeRemote(end, family)));
-      const connected = (await connectedSockets(pids, family)).filter(
-        ({ remote }) => wanted?.has(remote) !== false,
-      );
-      if (connected.length === 0) continue;
-      const remotes = new Map(connected.map(({ inode, remote }) => [`socket:[${inode}]`, remote]));
-      for await (const { socket, remote } of socketsOf(pids, remotes, failures)) {
-        using taken = socket;
-        try {
-          if (moveOne(taken, { family, remote }, options)) count += 1;
-        } catch (error) {
-          failures.push(describeError(error));
-        }
-      }
+  for (const pids of (await processesByNamespace(options.cgroup)).values())
+    for (const family of [4, 6] as const) count += await moveIn(pids, { family, failures }, options);
+  return { count, failures };
+}
+
+/** Those of a namespace, of a family. */
+async function moveIn(
+  pids: readonly number[],
+  { family, failures }: { readonly family: IpFamily; readonly failures: string[] },
+  options: MoveOptions,
+): Promise<number> {
+  const wanted = options.gone && new Set(options.gone.map((end) => encodeRemote(end, family)));
+  const remotes = new Map(
+    (await connectedSockets(pids, family))
+      .filter(({ remote }) => wanted?.has(remote) !== false)
+      .map(({ inode, remote }) => [`socket:[${inode}]`, remote]),
+  );
+  let count = 0;
+  for await (const { socket, remote } of socketsOf(pids, remotes, failures)) {
+    using taken = socket;
+    try {
+      if (moveOne(taken, { family, remote }, options)) count += 1;
+    } catch (error) {
+      failures.push(describeError(error));
     }
   }
-  return { count, failures };
+  return count;
 }
 
 /** Whether it had to be moved. Who connects it elsewhere in this moment may find it moved nevertheless. */
