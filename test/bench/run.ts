@@ -17,12 +17,13 @@ import { exec } from './rows/exec.ts';
 import { fair } from './rows/fair.ts';
 import { launch } from './rows/launch.ts';
 import { memory } from './rows/memory.ts';
+import { names } from './rows/names.ts';
 import { owners } from './rows/owners.ts';
 import { cniProgramRow } from './rows/cni-programs.ts';
 import { podNetwork } from './rows/pod-network.ts';
 import { podRunning } from './rows/pod-running.ts';
 import { policies } from './rows/policies.ts';
-import { servicePaths } from './rows/service-paths.ts';
+import { serviceDatagrams, servicePaths } from './rows/service-paths.ts';
 import { serviceSizes } from './rows/service-sizes.ts';
 import { services } from './rows/services.ts';
 import { up } from './rows/up.ts';
@@ -38,6 +39,8 @@ const rows: readonly Row[] = [
   services,
   serviceSizes,
   servicePaths,
+  serviceDatagrams,
+  names,
   policies,
   podRunning,
   up,

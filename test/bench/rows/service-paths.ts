@@ -19,6 +19,12 @@ import { createSocketBalancer } from '#native/bpf/sockets/socket-balancer.linux.
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { createSyncNft } from '#native/nft/nft.linux.ts';
 import { createXtables } from '#native/xtables/xtables.linux.ts';
+import {
+  kubeProxyName,
+  missingKubeProxy,
+  startKubeProxy,
+  type ServiceOfProxy,
+} from '#test/bench/kube-proxy.ts';
 import { alternate, findProgram, summarise, type Contender } from '#test/bench/measure.ts';
 import type { Measurement, Row, Scale } from '#test/bench/row.ts';
 import { serviceObjects } from '#test/bench/service-objects.ts';
@@ -31,45 +37,85 @@ const node = { name: 'node', zone: undefined, ips: nodeIps };
 const pod = { ip: '10.244.0.11', port: 7000 };
 const frontend = { address: '10.96.200.9', port: 80 };
 
-/** A connection from pod to pod of one node: by its address, and through a Service among many. */
-export const servicePaths: Row = {
-  name: 'service-paths',
-  inNamespaces: true,
-  run: async (scale) => {
-    await using stack = new AsyncDisposableStack();
+/** What goes from pod to pod of one node, by its address and through a Service among many. */
+interface Traffic {
+  readonly name: string;
+  readonly protocol: 6 | 17;
+  /** Of traffic.ts: what answers, what is done anew each time, what goes on. */
+  readonly serve: 'serve' | 'answer';
+  readonly anew: 'connections' | 'sockets';
+  readonly on: 'pings' | 'datagrams';
+  readonly words: Readonly<Record<keyof Metrics, string>>;
+}
 
-    const net = (await startPacketNet('paths'))('ip');
-    stack.use(net);
-    const traffic = buildTraffic(mkdtempSync(join(tmpdir(), 'podwright-traffic-')));
-    const server = spawn('nsenter', [`--net=${netnsOf('b')}`, traffic, 'serve', String(pod.port)], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    stack.defer(() => void server.kill('SIGKILL'));
-    await createInterface({ input: server.stdout })[Symbol.asyncIterator]().next();
-    const cgroup = `/sys/fs/cgroup/podwright-paths-${process.pid}`;
-    mkdirSync(cgroup);
-    stack.defer(() => rmdirSync(cgroup));
-    const ask = asker(traffic, cgroup);
-    const paths = pathsOf(cgroup);
-    return await compare(paths, scale, async (to) => {
-      const rates = summarise(await ask('connections', to, scale.isQuick ? 500 : 3_000));
-      const pings = summarise(await ask('pings', to, scale.isQuick ? 2_000 : 20_000));
-      return { rate: 1e9 / rates.median, median: pings.median / 1e6, p99: pings.p99 / 1e6 };
-    });
+const connections: Traffic = {
+  ...{ name: 'service-paths', protocol: 6, serve: 'serve', anew: 'connections', on: 'pings' },
+  words: {
+    rate: 'connections a second, each with a byte there and back',
+    median: 'a byte there and back on a connection, median',
+    p99: 'a byte there and back on a connection, p99',
   },
 };
+
+const datagrams: Traffic = {
+  ...{ name: 'service-datagrams', protocol: 17, serve: 'answer', anew: 'sockets', on: 'datagrams' },
+  words: {
+    rate: 'questions a second by a connected socket of UDP each, as resolvers ask',
+    median: 'a datagram there and back by one socket that is not connected, median',
+    p99: 'a datagram there and back by one socket that is not connected, p99',
+  },
+};
+
+export const servicePaths: Row = pathsOfTraffic(connections);
+export const serviceDatagrams: Row = pathsOfTraffic(datagrams);
+
+function pathsOfTraffic(kind: Traffic): Row {
+  return {
+    name: kind.name,
+    inNamespaces: true,
+    run: async (scale) => {
+      await using stack = new AsyncDisposableStack();
+
+      const net = (await startPacketNet('paths'))('ip');
+      stack.use(net);
+      const directory = mkdtempSync(join(tmpdir(), 'podwright-traffic-'));
+      const traffic = buildTraffic(directory);
+      const server = spawn('nsenter', [`--net=${netnsOf('b')}`, traffic, kind.serve, String(pod.port)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      stack.defer(() => void server.kill('SIGKILL'));
+      await createInterface({ input: server.stdout })[Symbol.asyncIterator]().next();
+      const cgroup = `/sys/fs/cgroup/podwright-paths-${process.pid}`;
+      mkdirSync(cgroup);
+      stack.defer(() => rmdirSync(cgroup));
+      const ask = asker(traffic, cgroup);
+      const paths = pathsOf(kind, { cgroup, directory });
+      return await compare({ kind, paths, scale }, async (to) => {
+        const rates = summarise(await ask(kind.anew, to, scale.isQuick ? 500 : 3_000));
+        const pings = summarise(await ask(kind.on, to, scale.isQuick ? 2_000 : 20_000));
+        return { rate: 1e9 / rates.median, median: pings.median / 1e6, p99: pings.p99 / 1e6 };
+      });
+    },
+  };
+}
 
 const netnsOf = (name: string): string => `${tmpdir()}/podwright-test-paths-${process.pid}-${name}`;
 
 type Target = { readonly ip: string; readonly port: number };
-type Ask = (what: 'connections' | 'pings', to: Target, count: number) => Promise<readonly number[]>;
+type Ask = (what: Traffic['anew' | 'on'], to: Target, count: number) => Promise<readonly number[]>;
+
+/** What a datagram of the row has in it; connections have a byte. */
+const payload: Readonly<Record<Traffic['anew' | 'on'], readonly string[]>> = {
+  ...{ connections: [], pings: [] },
+  ...{ sockets: ['78'.repeat(40)], datagrams: ['78'.repeat(40)] },
+};
 
 /** From pod a, in a cgroup that sockets may be led in. Nanoseconds. */
 function asker(traffic: string, cgroup: string): Ask {
   const run = promisify(execFile);
   return async (what, { ip, port }, count) => {
     const script = `echo $$ > ${cgroup}/cgroup.procs; exec nsenter --net=${netnsOf('a')} "$@"`;
-    const args = ['-c', script, 'sh', traffic, what, ip, String(port), String(count)];
+    const args = ['-c', script, 'sh', traffic, what, ip, String(port), String(count), ...payload[what]];
     const { stdout } = await run('sh', args, { maxBuffer: 64 * 1_048_576 });
     return stdout.trim().split('\n').map(Number);
   };
@@ -87,33 +133,55 @@ interface PathToPod {
 const direct: Target = pod;
 const throughService: Target = { ip: frontend.address, port: frontend.port };
 
-function pathsOf(cgroup: string): readonly PathToPod[] {
-  const hasIptables = findProgram('iptables-restore') !== undefined;
+interface Places {
+  readonly cgroup: string;
+  readonly directory: string;
+}
+
+function pathsOf({ protocol }: Traffic, { cgroup, directory }: Places): readonly PathToPod[] {
+  const ports = allPorts(protocol);
   const nothing = async (): Promise<AsyncDisposable> => new AsyncDisposableStack();
+  const through = (name: string, open: PathToPod['open'], missing?: string): PathToPod => ({
+    ...{ name, to: throughService, open },
+    ...(missing === undefined ? {} : { skipped: missing }),
+  });
+  const hasIptables = findProgram('iptables-restore') !== undefined;
   return [
-    { name: 'podwright --fast-path all', to: throughService, open: () => openFast(cgroup) },
-    { name: 'nftables (podwright)', to: throughService, open: () => openRules('nftables') },
-    {
-      ...{ name: "iptables (kube-proxy's chains)", to: throughService, open: () => openRules('iptables') },
-      ...(hasIptables ? {} : { skipped: 'not installed' }),
-    },
+    through('podwright --fast-path all', () => openFast(cgroup, ports)),
+    through('nftables (podwright)', () => openRules('nftables', ports)),
+    through(
+      "iptables (podwright, kube-proxy's chains)",
+      () => openRules('iptables', ports),
+      hasIptables ? undefined : 'not installed',
+    ),
+    through(kubeProxyName, () => startKubeProxy(directory, allObjects(protocol)), missingKubeProxy()),
     { name: 'direct', to: direct, open: nothing },
-    { name: 'direct --fast-path pods', to: direct, open: openRedirects },
+    // Datagrams say nothing of a beginning, and go by the stack.
+    ...(protocol === 6 ? [{ name: 'direct --fast-path pods', to: direct, open: openRedirects }] : []),
   ];
 }
 
+interface Metrics {
+  readonly rate: number;
+  readonly median: number;
+  readonly p99: number;
+}
+
 const metrics = [
-  { key: 'rate', unit: '/s', words: 'connections a second, each with a byte there and back' },
-  { key: 'median', unit: 'ms', words: 'a byte there and back on a connection, median' },
-  { key: 'p99', unit: 'ms', words: 'a byte there and back on a connection, p99' },
+  { key: 'rate', unit: '/s' },
+  { key: 'median', unit: 'ms' },
+  { key: 'p99', unit: 'ms' },
 ] as const;
 
-type Metrics = Readonly<Record<(typeof metrics)[number]['key'], number>>;
+interface Compared {
+  readonly kind: Traffic;
+  readonly paths: readonly PathToPod[];
+  readonly scale: Scale;
+}
 
 /** All of a path while it is there: setting it up takes longer than measuring it. */
 async function compare(
-  paths: readonly PathToPod[],
-  scale: Scale,
+  { kind, paths, scale }: Compared,
   measure: (to: Target) => Promise<Metrics>,
 ): Promise<readonly Measurement[]> {
   const seen = new Map<string, Metrics[]>();
@@ -130,43 +198,57 @@ async function compare(
     return { name, round };
   });
   const first = await alternate({ what: '', unit: '/s', contenders, rounds, warmUp: 1 });
-  return metrics.map(({ key, unit, words }) => {
+  return metrics.map(({ key, unit }) => {
     const of = (name: string): ReturnType<typeof summarise> =>
       summarise((seen.get(name) ?? []).map((each) => each[key]));
+    const what = `pod to pod through one of ${servicesMax} Services: ${kind.words[key]}`;
     return {
-      ...{ what: `pod to pod through one of ${servicesMax} Services: ${words}`, unit, budgets: [] },
+      ...{ what, unit, budgets: [] },
       ours: of(paths[0]?.name ?? ''),
       peers: first.peers.map((peer) => ('skipped' in peer ? peer : { name: peer.name, ...of(peer.name) })),
     };
   });
 }
 
-/** The Service that is measured, last: where rules are a list it is the last of it. */
-function allPorts(): ReadonlyMap<string, readonly ProxyPort[]> {
-  const all = new Map<string, readonly ProxyPort[]>();
-  for (let n = 1; n < servicesMax; n++) {
-    const { service, slice } = serviceObjects(n, endpointsEach, 1);
-    all.set(`bench/s${n}`, computeProxyPorts(service, [slice], node, 'ip'));
-  }
-  const backends = [{ ...pod, isLocal: true }];
-  all.set('bench/web', [
-    {
-      ...{ id: 'bench/web:', protocol: 6, clusterIps: [frontend], externals: [], sourceLimit: undefined },
-      ...{ nodePort: undefined, backends, localBackends: backends, affinitySeconds: undefined },
-      ...{ isInternalLocal: false, isExternalLocal: false },
+type AllPorts = ReadonlyMap<string, readonly ProxyPort[]>;
+
+/** All Services, and the one that is measured last: where rules are a list it is the last of it. */
+function allObjects(protocol: Traffic['protocol']): readonly ServiceOfProxy[] {
+  const metadata = { name: 'web', namespace: 'bench', uid: 'web', resourceVersion: '1' };
+  const named = { name: 'web', protocol: protocol === 6 ? 'TCP' : 'UDP' } as const;
+  const others = Array.from({ length: servicesMax - 1 }, (_, n) => serviceObjects(n + 1, endpointsEach, 1));
+  const measured: ServiceOfProxy = {
+    service: {
+      metadata,
+      spec: { clusterIP: frontend.address, ports: [{ ...named, port: frontend.port, targetPort: pod.port }] },
     },
-  ]);
-  return all;
+    slice: {
+      metadata: { ...metadata, labels: { 'kubernetes.io/service-name': 'web' } },
+      addressType: 'IPv4',
+      ports: [{ ...named, port: pod.port }],
+      endpoints: [{ addresses: [pod.ip], conditions: { ready: true }, nodeName: node.name }],
+    },
+  };
+  return [...others, measured];
+}
+
+function allPorts(protocol: Traffic['protocol']): AllPorts {
+  return new Map(
+    allObjects(protocol).map(({ service, slice }) => [
+      `bench/${service.metadata?.name}`,
+      computeProxyPorts(service, [slice], node, 'ip'),
+    ]),
+  );
 }
 
 const nft = createSyncNft();
 
-async function openRules(mode: 'nftables' | 'iptables'): Promise<AsyncDisposable> {
+async function openRules(mode: 'nftables' | 'iptables', ports: AllPorts): Promise<AsyncDisposable> {
   const xtables = createXtables(process.env, nft);
   const options = { networks, nodeIps, nft, xtables, clock: systemClock, log: silentLogger };
   const rules: ServiceRules =
     mode === 'nftables' ? createNftRules(options) : await createIptablesRules(options);
-  for (const [key, ports] of allPorts()) rules.set({ key, family: 4, ports });
+  for (const [key, each] of ports) rules.set({ key, family: 4, ports: each });
   await rules.commit();
   return {
     [Symbol.asyncDispose]: async () => {
@@ -176,13 +258,13 @@ async function openRules(mode: 'nftables' | 'iptables'): Promise<AsyncDisposable
   };
 }
 
-async function openFast(cgroup: string): Promise<AsyncDisposable> {
+async function openFast(cgroup: string, ports: AllPorts): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
 
-  stack.use(await openRules('nftables'));
+  stack.use(await openRules('nftables', ports));
   stack.use(await openRedirects());
   const balancer = createSocketBalancer(cgroup);
-  await balancer.replace([...allPorts().values()].flatMap(balancedFrontends));
+  await balancer.replace([...ports.values()].flatMap(balancedFrontends));
   stack.defer(async () => void (await balancer.remove()));
   return stack.move();
 }

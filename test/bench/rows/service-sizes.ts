@@ -1,4 +1,7 @@
-import { mkdirSync, rmdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { EndpointSlice } from '#api/generated/objects.ts';
 import { renderContribution } from '#agent/proxy/contribution.ts';
 import { createRuleset } from '#agent/proxy/ruleset.ts';
 import { computeProxyPorts, type ProxyPort } from '#agent/proxy/service-map.ts';
@@ -7,6 +10,13 @@ import { familyFacts } from '#agent/proxy/table-layout.ts';
 import { createSocketBalancer } from '#native/bpf/sockets/socket-balancer.linux.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.ts';
+import {
+  kubeProxyName,
+  missingKubeProxy,
+  startKubeProxy,
+  type KubeProxy,
+  type ServiceOfProxy,
+} from '#test/bench/kube-proxy.ts';
 import { alternate, timed, type Contender } from '#test/bench/measure.ts';
 import type { Measurement, Row, Scale } from '#test/bench/row.ts';
 import { serviceObjects } from '#test/bench/service-objects.ts';
@@ -20,7 +30,7 @@ const sizes = [
   { count: 5_000, endpoints: 50 },
 ] as const;
 
-/** Many Services: by rules, and what sockets are led by. */
+/** Many Services: by rules, what sockets are led by, and upstream's kube-proxy. */
 export const serviceSizes: Row = {
   name: 'service-sizes',
   inNamespaces: true,
@@ -37,7 +47,7 @@ export const serviceSizes: Row = {
   },
 };
 
-/** The whole, and one Service of it: by rules, and what sockets are led by. */
+/** The whole, and one Service of it: by rules, what sockets are led by, and kube-proxy, by what it says of its first writing. */
 async function ofSize(
   kernel: NetlinkWorker,
   { count, endpoints }: { readonly count: number; readonly endpoints: number },
@@ -72,12 +82,13 @@ async function ofSize(
     name,
     round: () => timed(work),
   });
+  const peer = peerOf(Array.from({ length: count }, (_, n) => serviceObjects(n + 1, endpoints, 1)));
   return [
     await alternate({
       ...{
         what: `load ${size}`,
         unit: 'ms',
-        contenders: [rules, sockets],
+        contenders: [rules, sockets, peer.load],
         rounds: scale.rounds(3),
         warmUp: 1,
       },
@@ -90,7 +101,36 @@ async function ofSize(
           await kernel.nft.commit(ownNetns, ruleset.takeChanges());
         }),
         change('sockets', () => balancer.change(balancedFrontends(changed()))),
+        await peer.change(stack, () => serviceObjects(77, endpoints - (++turn % 2), turn).slice),
       ],
     }),
   ];
+}
+
+interface Peer {
+  readonly load: Contender;
+  /** Of one that is there as long as the stack; each round tells it of a slice. */
+  change(stack: AsyncDisposableStack, next: () => EndpointSlice): Promise<Contender>;
+}
+
+function peerOf(given: readonly ServiceOfProxy[]): Peer {
+  const skipped = missingKubeProxy();
+  const name = kubeProxyName;
+  if (skipped !== undefined) return { load: { name, skipped }, change: async () => ({ name, skipped }) };
+  const directory = mkdtempSync(join(tmpdir(), 'podwright-kube-proxy-'));
+  const start = (): Promise<KubeProxy> => startKubeProxy(directory, given);
+  return {
+    load: {
+      name,
+      round: async () => {
+        await using proxy = await start();
+
+        return proxy.loadMs;
+      },
+    },
+    change: async (stack, next) => {
+      const proxy = stack.use(await start());
+      return { name, round: () => proxy.change(next()) };
+    },
+  };
 }
