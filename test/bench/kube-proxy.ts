@@ -33,7 +33,8 @@ export interface KubeProxy extends AsyncDisposable {
   change(slice: EndpointSlice): Promise<number>;
 }
 
-const startMsMax = 120_000;
+/** Of the largest there are a million rules. */
+const startMsMax = 1_200_000;
 const lookMs = 5;
 
 /** Resolves when its rules are there. Disposed, it and all rules of iptables of the namespace are gone. */

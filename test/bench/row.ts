@@ -41,6 +41,8 @@ export interface Row {
   readonly name: string;
   /** What it changes lies in namespaces of its own: network and mount, with cgroup v2 alone at /sys/fs/cgroup. */
   readonly inNamespaces: boolean;
+  /** Taken for one that hangs after so long; absent: four minutes. */
+  readonly timeoutMs?: number;
   run(scale: Scale): Promise<readonly Measurement[]>;
 }
 

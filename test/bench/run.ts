@@ -24,7 +24,7 @@ import { podNetwork } from './rows/pod-network.ts';
 import { podRunning } from './rows/pod-running.ts';
 import { policies } from './rows/policies.ts';
 import { serviceDatagrams, servicePaths } from './rows/service-paths.ts';
-import { serviceSizes } from './rows/service-sizes.ts';
+import { serviceProxies, serviceSizes } from './rows/service-sizes.ts';
 import { services } from './rows/services.ts';
 import { up } from './rows/up.ts';
 import { wholePod } from './rows/whole-pod.ts';
@@ -38,6 +38,7 @@ const rows: readonly Row[] = [
   wholePod,
   services,
   serviceSizes,
+  serviceProxies,
   servicePaths,
   serviceDatagrams,
   names,
@@ -145,7 +146,7 @@ async function runRow(row: Row, isQuick: boolean): Promise<RowResult> {
   ];
   const child = spawn(command[0] ?? '', command.slice(1), {
     stdio: ['ignore', 'inherit', 'pipe'],
-    timeout: rowTimeoutMs,
+    timeout: row.timeoutMs ?? rowTimeoutMs,
     env: { ...process.env, TMPDIR: directory },
   });
   let said = '';

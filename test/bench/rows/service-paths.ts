@@ -16,6 +16,7 @@ import { silentLogger } from '#base/log.ts';
 import { createPacketRedirector } from '#native/bpf/redirect/packet-redirector.linux.ts';
 import type { PodLink } from '#native/bpf/redirect/packet-redirector.ts';
 import { createSocketBalancer } from '#native/bpf/sockets/socket-balancer.linux.ts';
+import { ownNetns } from '#native/netlink/netlink.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { createSyncNft } from '#native/nft/nft.linux.ts';
 import { createXtables } from '#native/xtables/xtables.linux.ts';
@@ -30,7 +31,8 @@ import type { Measurement, Row, Scale } from '#test/bench/row.ts';
 import { serviceObjects } from '#test/bench/service-objects.ts';
 import { buildTraffic } from '#test/bench/traffic.ts';
 
-const servicesMax = 1_000;
+/** A quick look is at a tenth: rules of iptables take seconds. */
+const servicesOf = ({ isQuick }: Scale): number => (isQuick ? 100 : 1_000);
 const endpointsEach = 5;
 const networks = bothNetworks.filter(({ family }) => family === 4);
 const node = { name: 'node', zone: undefined, ips: nodeIps };
@@ -89,7 +91,8 @@ function pathsOfTraffic(kind: Traffic): Row {
       mkdirSync(cgroup);
       stack.defer(() => rmdirSync(cgroup));
       const ask = asker(traffic, cgroup);
-      const paths = pathsOf(kind, { cgroup, directory });
+      const objects = allObjects(kind.protocol, servicesOf(scale));
+      const paths = pathsOf(kind, { cgroup, directory, objects });
       return await compare({ kind, paths, scale }, async (to) => {
         const rates = summarise(await ask(kind.anew, to, scale.isQuick ? 500 : 3_000));
         const pings = summarise(await ask(kind.on, to, scale.isQuick ? 2_000 : 20_000));
@@ -136,10 +139,11 @@ const throughService: Target = { ip: frontend.address, port: frontend.port };
 interface Places {
   readonly cgroup: string;
   readonly directory: string;
+  readonly objects: readonly ServiceOfProxy[];
 }
 
-function pathsOf({ protocol }: Traffic, { cgroup, directory }: Places): readonly PathToPod[] {
-  const ports = allPorts(protocol);
+function pathsOf({ protocol }: Traffic, { cgroup, directory, objects }: Places): readonly PathToPod[] {
+  const ports = allPorts(objects);
   const nothing = async (): Promise<AsyncDisposable> => new AsyncDisposableStack();
   const through = (name: string, open: PathToPod['open'], missing?: string): PathToPod => ({
     ...{ name, to: throughService, open },
@@ -154,7 +158,7 @@ function pathsOf({ protocol }: Traffic, { cgroup, directory }: Places): readonly
       () => openRules('iptables', ports),
       hasIptables ? undefined : 'not installed',
     ),
-    through(kubeProxyName, () => startKubeProxy(directory, allObjects(protocol)), missingKubeProxy()),
+    through(kubeProxyName, () => startKubeProxy(directory, objects), missingKubeProxy()),
     { name: 'direct', to: direct, open: nothing },
     // Datagrams say nothing of a beginning, and go by the stack.
     ...(protocol === 6 ? [{ name: 'direct --fast-path pods', to: direct, open: openRedirects }] : []),
@@ -191,6 +195,7 @@ async function compare(
     const round = async (): Promise<number> => {
       await using _ = await open();
 
+      await forgetFlows(kind);
       const values = await measure(to);
       seen.set(name, [...(seen.get(name) ?? []), values].slice(-rounds)); // The first are those that warm up.
       return values.rate;
@@ -201,7 +206,7 @@ async function compare(
   return metrics.map(({ key, unit }) => {
     const of = (name: string): ReturnType<typeof summarise> =>
       summarise((seen.get(name) ?? []).map((each) => each[key]));
-    const what = `pod to pod through one of ${servicesMax} Services: ${kind.words[key]}`;
+    const what = `pod to pod through one of ${servicesOf(scale)} Services: ${kind.words[key]}`;
     return {
       ...{ what, unit, budgets: [] },
       ours: of(paths[0]?.name ?? ''),
@@ -210,13 +215,22 @@ async function compare(
   });
 }
 
+/** What is tracked of the path before has ports that this one's clients may come to use, too: such a packet is dropped. */
+async function forgetFlows({ protocol }: Traffic): Promise<void> {
+  const replies = { except: [] };
+  await nft.flushConntrack(ownNetns, [
+    { protocol, originalDestination: frontend.address, port: frontend.port, replies },
+    { protocol, originalDestination: pod.ip, port: pod.port, replies },
+  ]);
+}
+
 type AllPorts = ReadonlyMap<string, readonly ProxyPort[]>;
 
 /** All Services, and the one that is measured last: where rules are a list it is the last of it. */
-function allObjects(protocol: Traffic['protocol']): readonly ServiceOfProxy[] {
+function allObjects(protocol: Traffic['protocol'], count: number): readonly ServiceOfProxy[] {
   const metadata = { name: 'web', namespace: 'bench', uid: 'web', resourceVersion: '1' };
   const named = { name: 'web', protocol: protocol === 6 ? 'TCP' : 'UDP' } as const;
-  const others = Array.from({ length: servicesMax - 1 }, (_, n) => serviceObjects(n + 1, endpointsEach, 1));
+  const others = Array.from({ length: count - 1 }, (_, n) => serviceObjects(n + 1, endpointsEach, 1));
   const measured: ServiceOfProxy = {
     service: {
       metadata,
@@ -232,9 +246,9 @@ function allObjects(protocol: Traffic['protocol']): readonly ServiceOfProxy[] {
   return [...others, measured];
 }
 
-function allPorts(protocol: Traffic['protocol']): AllPorts {
+function allPorts(objects: readonly ServiceOfProxy[]): AllPorts {
   return new Map(
-    allObjects(protocol).map(({ service, slice }) => [
+    objects.map(({ service, slice }) => [
       `bench/${service.metadata?.name}`,
       computeProxyPorts(service, [slice], node, 'ip'),
     ]),

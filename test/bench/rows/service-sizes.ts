@@ -1,7 +1,6 @@
 import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { EndpointSlice } from '#api/generated/objects.ts';
 import { renderContribution } from '#agent/proxy/contribution.ts';
 import { createRuleset } from '#agent/proxy/ruleset.ts';
 import { computeProxyPorts, type ProxyPort } from '#agent/proxy/service-map.ts';
@@ -30,31 +29,87 @@ const sizes = [
   { count: 5_000, endpoints: 50 },
 ] as const;
 
-/** Many Services: by rules, what sockets are led by, and upstream's kube-proxy. */
+type Size = (typeof sizes)[number];
+
+/** Many Services: by rules, and what sockets are led by. */
 export const serviceSizes: Row = {
   name: 'service-sizes',
   inNamespaces: true,
-  run: async (scale) => {
-    await using kernel = await createNetlinkWorker();
-
-    const measurements: Measurement[] = [];
-    // A quick look is at a tenth: the largest table has more than a million elements.
-    for (const { count, endpoints } of sizes)
-      measurements.push(
-        ...(await ofSize(kernel, { count: scale.isQuick ? count / 10 : count, endpoints }, scale)),
-      );
-    return measurements;
-  },
+  // A quick look is at a tenth: the largest table has more than a million elements.
+  run: (scale) =>
+    ofSizes(10, scale, async (given) => {
+      const { size, load, change } = given;
+      return [
+        await alternate({
+          ...{ what: `load ${size}`, unit: 'ms', rounds: scale.rounds(3), warmUp: 1 },
+          contenders: [load.rules, load.sockets],
+        }),
+        await alternate({
+          ...{ what: `change one of ${size}`, unit: 'ms', rounds: scale.rounds(50) },
+          contenders: [change.rules, change.sockets],
+        }),
+      ];
+    }),
 };
 
-/** The whole, and one Service of it: by rules, what sockets are led by, and kube-proxy, by what it says of its first writing. */
-async function ofSize(
-  kernel: NetlinkWorker,
-  { count, endpoints }: { readonly count: number; readonly endpoints: number },
-  scale: Scale,
-): Promise<readonly Measurement[]> {
-  await using stack = new AsyncDisposableStack();
+/** The same beside upstream's kube-proxy, which writes all rules for each change: few rounds, and those take minutes. */
+export const serviceProxies: Row = {
+  name: 'service-proxies',
+  inNamespaces: true,
+  timeoutMs: 3_600_000,
+  run: (scale) =>
+    ofSizes(50, scale, async ({ size, load, change, objects }) => {
+      await using stack = new AsyncDisposableStack();
 
+      const peer = peerOf(objects);
+      const rounds = scale.isQuick ? 1 : 2;
+      return [
+        await alternate({
+          ...{ what: `load ${size}, beside kube-proxy`, unit: 'ms', rounds, warmUp: 0 },
+          contenders: [load.rules, peer.load],
+        }),
+        await alternate({
+          ...{ what: `change one of ${size}, beside kube-proxy`, unit: 'ms', rounds: rounds + 1, warmUp: 0 },
+          contenders: [change.rules, await peer.change(stack)],
+        }),
+      ];
+    }),
+};
+
+interface OfSize {
+  readonly size: string;
+  readonly objects: readonly ServiceOfProxy[];
+  readonly load: Readonly<Record<'rules' | 'sockets', Contender>>;
+  readonly change: Readonly<Record<'rules' | 'sockets', Contender>>;
+}
+
+/** One after the other; a quick look is at so small a part of each. */
+async function ofSizes(
+  quickPart: number,
+  scale: Scale,
+  measure: (given: OfSize) => Promise<readonly Measurement[]>,
+): Promise<readonly Measurement[]> {
+  await using kernel = await createNetlinkWorker();
+
+  const measurements: Measurement[] = [];
+  for (const { count, endpoints } of sizes) {
+    await using stack = new AsyncDisposableStack();
+
+    const sized = { count: scale.isQuick ? count / quickPart : count, endpoints };
+    measurements.push(...(await measure(openSize(stack, kernel, sized))));
+  }
+  return measurements;
+}
+
+/** The Service that changes. */
+const changes = 77;
+
+/** The whole, and one Service of it: by rules, and what sockets are led by. */
+function openSize(
+  stack: AsyncDisposableStack,
+  kernel: NetlinkWorker,
+  { count, endpoints }: { readonly [each in keyof Size]: number },
+): OfSize {
   const portsOf = (n: number, less = 0): readonly ProxyPort[] => {
     const { service, slice } = serviceObjects(n, endpoints - less, 1);
     return computeProxyPorts(service, [slice], node, 'ip');
@@ -71,46 +126,32 @@ async function ofSize(
   stack.defer(async () => void (await balancer.remove()));
   const frontends = all.flatMap(balancedFrontends);
   let turn = 0;
-  const changed = (): readonly ProxyPort[] => portsOf(77, ++turn % 2);
-  const size = `${count} Services × ${endpoints}`;
-  const rules = {
-    name: 'rules',
-    round: () => timed(() => kernel.nft.commit(ownNetns, [{ op: 'replaceTable', table }])),
-  };
-  const sockets = { name: 'sockets', round: () => timed(() => balancer.replace(frontends)) };
-  const change = (name: string, work: () => Promise<unknown>): Contender => ({
-    name,
-    round: () => timed(work),
+  const changed = (): readonly ProxyPort[] => portsOf(changes, ++turn % 2);
+  const contender = (name: string, work: () => Promise<unknown>): Contender => ({
+    ...{ name, round: () => timed(work) },
   });
-  const peer = peerOf(Array.from({ length: count }, (_, n) => serviceObjects(n + 1, endpoints, 1)));
-  return [
-    await alternate({
-      ...{
-        what: `load ${size}`,
-        unit: 'ms',
-        contenders: [rules, sockets, peer.load],
-        rounds: scale.rounds(3),
-        warmUp: 1,
-      },
-    }),
-    await alternate({
-      ...{ what: `change one of ${size}`, unit: 'ms', rounds: scale.rounds(50) },
-      contenders: [
-        change('rules', async () => {
-          ruleset.set('bench/s77', renderContribution(changed(), familyFacts.ip));
-          await kernel.nft.commit(ownNetns, ruleset.takeChanges());
-        }),
-        change('sockets', () => balancer.change(balancedFrontends(changed()))),
-        await peer.change(stack, () => serviceObjects(77, endpoints - (++turn % 2), turn).slice),
-      ],
-    }),
-  ];
+  return {
+    size: `${count} Services × ${endpoints}`,
+    objects: Array.from({ length: count }, (_, n) => serviceObjects(n + 1, endpoints, 1)),
+    load: {
+      rules: contender('rules', () => kernel.nft.commit(ownNetns, [{ op: 'replaceTable', table }])),
+      sockets: contender('sockets', () => balancer.replace(frontends)),
+    },
+    change: {
+      rules: contender('rules', async () => {
+        ruleset.set(`bench/s${changes}`, renderContribution(changed(), familyFacts.ip));
+        await kernel.nft.commit(ownNetns, ruleset.takeChanges());
+      }),
+      sockets: contender('sockets', () => balancer.change(balancedFrontends(changed()))),
+    },
+  };
 }
 
 interface Peer {
+  /** What it says that its first writing took. */
   readonly load: Contender;
-  /** Of one that is there as long as the stack; each round tells it of a slice. */
-  change(stack: AsyncDisposableStack, next: () => EndpointSlice): Promise<Contender>;
+  /** Of one that is there as long as the stack. */
+  change(stack: AsyncDisposableStack): Promise<Contender>;
 }
 
 function peerOf(given: readonly ServiceOfProxy[]): Peer {
@@ -119,6 +160,8 @@ function peerOf(given: readonly ServiceOfProxy[]): Peer {
   if (skipped !== undefined) return { load: { name, skipped }, change: async () => ({ name, skipped }) };
   const directory = mkdtempSync(join(tmpdir(), 'podwright-kube-proxy-'));
   const start = (): Promise<KubeProxy> => startKubeProxy(directory, given);
+  const endpoints = given[0]?.slice.endpoints?.length ?? 0;
+  let turn = 0;
   return {
     load: {
       name,
@@ -128,9 +171,12 @@ function peerOf(given: readonly ServiceOfProxy[]): Peer {
         return proxy.loadMs;
       },
     },
-    change: async (stack, next) => {
+    change: async (stack) => {
       const proxy = stack.use(await start());
-      return { name, round: () => proxy.change(next()) };
+      return {
+        name,
+        round: () => proxy.change(serviceObjects(changes, endpoints - (++turn % 2), turn).slice),
+      };
     },
   };
 }
