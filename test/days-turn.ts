@@ -22,6 +22,7 @@ const byDay: readonly (readonly string[])[] = [
     'test/cluster/device-claims.test.ts',
     'test/cluster/autoscaler.test.ts',
     'test/cluster/hostile.test.ts',
+    'test/cluster/virtual-address.test.ts',
     'bin/oci/runtime.kernel.test.ts',
     'agent/runtime/images/quirks/layer-quirks.test.ts',
     'test/attack/shared-campaign.test.ts',
