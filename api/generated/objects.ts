@@ -4767,6 +4767,48 @@ export interface ApiregistrationV1ServiceReference {
   readonly port?: number | undefined;
 }
 
+/** certificates.v1beta1.PodCertificateRequest (certificates.k8s.io/v1beta1/PodCertificateRequest) */
+export interface PodCertificateRequest {
+  readonly apiVersion?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly metadata?: ObjectMeta | undefined;
+  readonly spec: PodCertificateRequestSpec;
+  readonly status?: PodCertificateRequestStatus | undefined;
+}
+
+/** certificates.v1beta1.PodCertificateRequestList (certificates.k8s.io/v1beta1/PodCertificateRequestList) */
+export interface PodCertificateRequestList {
+  readonly apiVersion?: string | undefined;
+  readonly items: readonly PodCertificateRequest[];
+  readonly kind?: string | undefined;
+  readonly metadata?: ListMeta | undefined;
+}
+
+/** certificates.v1beta1.PodCertificateRequestSpec */
+export interface PodCertificateRequestSpec {
+  readonly maxExpirationSeconds?: number | undefined;
+  readonly nodeName: string;
+  readonly nodeUID: string;
+  readonly pkixPublicKey?: string | undefined;
+  readonly podName: string;
+  readonly podUID: string;
+  readonly proofOfPossession?: string | undefined;
+  readonly serviceAccountName: string;
+  readonly serviceAccountUID: string;
+  readonly signerName: string;
+  readonly stubPKCS10Request?: string | undefined;
+  readonly unverifiedUserAnnotations?: Readonly<Record<string, string>> | undefined;
+}
+
+/** certificates.v1beta1.PodCertificateRequestStatus */
+export interface PodCertificateRequestStatus {
+  readonly beginRefreshAt?: string | undefined;
+  readonly certificateChain?: string | undefined;
+  readonly conditions?: readonly Condition[] | undefined;
+  readonly notAfter?: string | undefined;
+  readonly notBefore?: string | undefined;
+}
+
 /** scheduling.v1alpha2.BasicSchedulingPolicy */
 export interface BasicSchedulingPolicy {
 }

@@ -102,9 +102,9 @@ export interface NodeLookUp {
   /** In the namespace of what is written. */
   readonly pod: (name: string) => Promise<JsonObject>;
   readonly node: (name: string) => Promise<JsonObject>;
-  /** Claims in that namespace, volumes and drivers; undefined: there is none. */
+  /** Claims and accounts in that namespace, volumes and drivers; undefined: there is none. */
   readonly find: (
-    resource: 'persistentvolumeclaims' | 'persistentvolumes' | 'csidrivers',
+    resource: 'persistentvolumeclaims' | 'serviceaccounts' | 'persistentvolumes' | 'csidrivers',
     name: string,
   ) => Promise<JsonObject | undefined>;
   /** Whether the node was given the right to ask for tokens of the account for that audience. */

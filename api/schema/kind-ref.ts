@@ -30,6 +30,7 @@ import type {
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
+  PodCertificateRequest,
   PodDisruptionBudget,
   PodGroup,
   PodTemplate,
@@ -128,6 +129,10 @@ export const priorityClasses: KindRef<PriorityClass> = ref(
 
 /** Served only where a server is told (`--runtime-config`). */
 export const podGroups: KindRef<PodGroup> = ref('scheduling.k8s.io/v1alpha2/podgroups', 'PodGroup');
+export const podCertificateRequests: KindRef<PodCertificateRequest> = ref(
+  'certificates.k8s.io/v1beta1/podcertificaterequests',
+  'PodCertificateRequest',
+);
 export const workloads: KindRef<Workload> = ref('scheduling.k8s.io/v1alpha2/workloads', 'Workload');
 export const storageVersionMigrations: KindRef<StorageVersionMigration> = ref(
   'storagemigration.k8s.io/v1beta1/storageversionmigrations',

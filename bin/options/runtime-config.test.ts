@@ -14,7 +14,12 @@ describe('runtimeConfigProblems()', () => {
     [['apps/v1=true'], []],
     [[`${gangs}=yes`], [`--runtime-config ${gangs}=yes: write GROUP/VERSION=true`]],
     [['apps/v1=false'], ['--runtime-config apps/v1=false: it is served always']],
-    [['a/v1=true'], [`--runtime-config a/v1=true: podwright has no a/v1; it has ${gangs}, ${migrations}`]],
+    [
+      ['a/v1=true'],
+      [
+        `--runtime-config a/v1=true: podwright has no a/v1; it has certificates.k8s.io/v1beta1, ${gangs}, ${migrations}`,
+      ],
+    ],
   ])('%j', (runtimeConfig, want) => expect(runtimeConfigProblems({ runtimeConfig })).toEqual(want));
 });
 

@@ -2,14 +2,12 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createFakeClock, type FakeClock } from '#base/clock.ts';
-import { nodes, serviceAccounts } from '#api/schema/kind-ref.ts';
-import type { Pod, PodCertificateProjection } from '#api/generated/objects.ts';
+import { nodes, podCertificateRequests, serviceAccounts } from '#api/schema/kind-ref.ts';
+import type { Pod, PodCertificateProjection, PodCertificateRequest } from '#api/generated/objects.ts';
 import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
 import {
   createPodCertificates,
-  podCertificateRequests,
   type CertificateWish,
-  type PodCertificateRequest,
   type PodCertificates,
 } from '#agent/volume/certificates/pod-certificates.ts';
 import { makePodKey } from '#agent/volume/certificates/stub-request.ts';
@@ -17,6 +15,9 @@ import { loadX509 } from '#control-plane/apiserver/pki/certificate.ts';
 import { encodeCertificate, encodeName } from '#control-plane/apiserver/pki/encode-certificate.ts';
 
 const hourMs = 3_600_000;
+const verdict = (type: string, reason = 'Ok', message = '') => ({
+  ...{ type, status: 'True', reason, message, lastTransitionTime: '2026-12-01T00:00:00Z' },
+});
 const authority = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const source: PodCertificateProjection = {
   ...{ signerName: 'kubernetes.io/kube-apiserver-client-pod', keyType: 'ED25519' },
@@ -63,8 +64,8 @@ describe('createPodCertificates()', () => {
   const wish: CertificateWish = { pod, volume: 'v', source, signal: new AbortController().signal };
   const requests = (): readonly PodCertificateRequest[] => client.all(podCertificateRequests);
   const open = async (): Promise<PodCertificateRequest> => {
-    await expect.poll(() => requests().find(({ status }) => status === undefined)).toBeDefined();
-    return requests().find(({ status }) => status === undefined) ?? expect.unreachable();
+    await expect.poll(() => requests().find(({ status }) => status?.conditions === undefined)).toBeDefined();
+    return requests().find(({ status }) => status?.conditions === undefined) ?? expect.unreachable();
   };
   const answer = async (status: PodCertificateRequest['status']): Promise<void> => {
     const request = await open();
@@ -85,7 +86,7 @@ describe('createPodCertificates()', () => {
       authority.privateKey,
     );
     return {
-      conditions: [{ type: 'Issued', status: 'True' }],
+      conditions: [verdict('Issued')],
       certificateChain: chain,
       ...{ notBefore: at(0), beginRefreshAt: at(20 * hourMs), notAfter: at(24 * hourMs) },
     };
@@ -147,7 +148,7 @@ describe('createPodCertificates()', () => {
     ['Failed', /req-\d+ is failed: No: not you/],
   ])('asks once where it is %s', async (type, want) => {
     await get();
-    await answer({ conditions: [{ type, status: 'True', reason: 'No', message: 'not you' }] });
+    await answer({ conditions: [verdict(type, 'No', 'not you')] });
     expect(await get()).toMatch(want);
     expect(await get()).toMatch(want);
     expect(requests().length).toBe(1);

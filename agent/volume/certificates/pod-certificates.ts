@@ -2,45 +2,12 @@
 import { X509Certificate } from 'node:crypto';
 import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
-import type { Pod, PodCertificateProjection } from '#api/generated/objects.ts';
-import { findCondition, type AnyCondition } from '#api/meta/condition.ts';
-import type { KubeObject } from '#api/meta/object.ts';
-import { nodes, serviceAccounts, type KindRef } from '#api/schema/kind-ref.ts';
+import type { Pod, PodCertificateProjection, PodCertificateRequest } from '#api/generated/objects.ts';
+import { findCondition } from '#api/meta/condition.ts';
+import { nodes, podCertificateRequests, serviceAccounts } from '#api/schema/kind-ref.ts';
 import { isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { makePodKey, type PodKey } from './stub-request.ts';
-
-/** certificates.k8s.io/v1beta1, which servers of 1.36 serve when they are told to. */
-export interface PodCertificateRequest extends KubeObject {
-  readonly spec?: {
-    readonly signerName: string;
-    readonly podName: string;
-    readonly podUID: string;
-    readonly serviceAccountName: string;
-    readonly serviceAccountUID: string;
-    readonly nodeName: string;
-    readonly nodeUID: string;
-    readonly maxExpirationSeconds?: number | undefined;
-    /** Base64 of DER. */
-    readonly stubPKCS10Request: string;
-    readonly unverifiedUserAnnotations?: Readonly<Record<string, string>> | undefined;
-  };
-  readonly status?: {
-    readonly conditions?: readonly AnyCondition[];
-    readonly certificateChain?: string;
-    readonly notBefore?: string;
-    readonly beginRefreshAt?: string;
-    readonly notAfter?: string;
-  };
-}
-
-export const podCertificateRequests: KindRef<PodCertificateRequest> = {
-  group: 'certificates.k8s.io',
-  version: 'v1beta1',
-  kind: 'PodCertificateRequest',
-  resource: 'podcertificaterequests',
-  namespaced: true,
-};
 
 export interface CertificateWish {
   readonly pod: Pod;

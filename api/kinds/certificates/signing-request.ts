@@ -59,6 +59,14 @@ export function signingRequestFault(pem: string): string | undefined {
   return signatureFault({ signed: info.whole, signature: signature.content.subarray(1), key }, algorithm);
 }
 
+/** The key that a request without a fault is of; undefined: it is none of those that Node knows. */
+export function keyOfRequest(pem: string): KeyObject | undefined {
+  const [block] = pemBlocks(pem);
+  const [info] = childrenOf(block === undefined ? undefined : firstDerElement(block.bytes));
+  const [, , publicKey] = childrenOf(info);
+  return keyOf(publicKey);
+}
+
 /** The organizations that a request without a fault names as its subject's (RFC 5280, id-at-organizationName): groups, to Kubernetes. */
 export function organizationsOf(pem: string): readonly string[] {
   const [block] = pemBlocks(pem);

@@ -4,7 +4,8 @@ import { referencesOf, type ReferencedKind } from '#api/pod/references.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, equalJson, objectsOf, stringOf, typed } from '#api/wire/json.ts';
 
-const mirror = 'kubernetes.io/config.mirror';
+/** Of a pod of the API that stands for one of a file on its node. */
+export const mirror = 'kubernetes.io/config.mirror';
 
 /** A node makes mirror pods of its own, and writes the status of pods that it runs (noderestriction, admitPod and admitPodStatus). */
 export function refusePodWrite(write: NodeWrite): string | undefined {

@@ -17,6 +17,7 @@ const pods = builtIn('', 'v1', 'pods');
 const nodes = builtIn('', 'v1', 'nodes');
 const found = {
   persistentvolumeclaims: builtIn('', 'v1', 'persistentvolumeclaims'),
+  serviceaccounts: builtIn('', 'v1', 'serviceaccounts'),
   persistentvolumes: builtIn('', 'v1', 'persistentvolumes'),
   csidrivers: builtIn('storage.k8s.io', 'v1', 'csidrivers'),
 } as const;

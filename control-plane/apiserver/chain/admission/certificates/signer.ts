@@ -5,6 +5,8 @@ import { builtIn } from '#control-plane/apiserver/built-in.ts';
 
 export const group = 'certificates.k8s.io';
 export const signingRequests: Kind = builtIn(group, 'v1', 'certificatesigningrequests');
+/** Of servers that serve them. */
+export const podRequests: Kind = builtIn(group, 'v1beta1', 'podcertificaterequests');
 
 /**
  * Whether somebody may do this with what the signer signs, or with what all signers of its domain do: `example.com/*`

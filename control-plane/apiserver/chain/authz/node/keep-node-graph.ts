@@ -1,4 +1,10 @@
-import type { PersistentVolume, Pod, ResourceSlice, VolumeAttachment } from '#api/generated/objects.ts';
+import type {
+  PersistentVolume,
+  Pod,
+  PodCertificateRequest,
+  ResourceSlice,
+  VolumeAttachment,
+} from '#api/generated/objects.ts';
 import { ownFieldsOf } from '#api/meta/field-selector.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { typed } from '#api/wire/json.ts';
@@ -45,9 +51,18 @@ function sinksOf(graph: NodeGraph): readonly (readonly [Kind, MirrorSink])[] {
     ],
     [builtIn('storage.k8s.io', 'v1', 'volumeattachments'), own('volumeattachments')],
     [builtIn('resource.k8s.io', 'v1', 'resourceslices'), own('resourceslices')],
+    [
+      builtIn('certificates.k8s.io', 'v1beta1', 'podcertificaterequests'),
+      {
+        put: ({ key, object }) =>
+          graph.putOwn(`${certificates}/${podKey(key)}`, typed<PodCertificateRequest>(object).spec.nodeName),
+        remove: (key) => graph.putOwn(`${certificates}/${podKey(key)}`, undefined),
+      },
+    ],
   ];
 }
 
+const certificates = 'podcertificaterequests';
 const debugged = '"ephemeralContainers":';
 
 /** Most writes of pods are of their status, and change nothing here: these are told apart without parsing. */

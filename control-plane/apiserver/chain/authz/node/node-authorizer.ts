@@ -90,6 +90,7 @@ const particular: Readonly<Record<string, (asked: Asked) => Decision>> = {
   'leases.coordination.k8s.io': decideLease,
   'csinodes.storage.k8s.io': decideCsiNode,
   'resourceslices.resource.k8s.io': decideSlice,
+  'podcertificaterequests.certificates.k8s.io': decidePodCertificate,
   nodes: decideNode,
   pods: decidePod,
 };
@@ -188,6 +189,21 @@ function decideSlice(asked: Asked): Decision {
   return selectsOwn(asked, 'spec.nodeName') || selectsOwn(asked, 'nodeName')
     ? allowed
     : noOpinion('can only list/watch/deletecollection resourceslices with nodeName field selector');
+}
+
+/** What is made is looked at by NodeRestriction; what a signer writes is no node's. */
+function decidePodCertificate(asked: Asked): Decision {
+  const { verb, subresource } = asked.attributes;
+  if (subresource !== '') return noOpinion('cannot authorize PodCertificateRequest subresources');
+  if (verb === 'create') return allowed;
+  if (verb === 'get') return related(asked);
+  if (verb !== 'list' && verb !== 'watch')
+    return noOpinion(
+      'only the following verbs are allowed for a PodCertificateRequest: get, watch, list, create',
+    );
+  return selectsOwn(asked, 'spec.nodeName')
+    ? allowed
+    : noOpinion('can only list/watch podcertificaterequests with spec.nodeName field selector');
 }
 
 function decideNode({ node, attributes: { verb, subresource, name } }: Asked): Decision {
