@@ -64,6 +64,15 @@ describe('an application', () => {
     expect(statuses.filter((status) => status !== 200 && status !== 201)).toEqual([]);
   });
 
+  it('that names a version makes an object that is not there, as an update does in the store', async () => {
+    const metadata = { name: 'read-before', resourceVersion: '7' };
+    const made = await send(`${cms}/read-before`, { ...config('read-before', { a: '1' }), metadata });
+    expect(made.status).toBe(201);
+    expect(
+      (await send(`${cms}/read-before`, { ...config('read-before', { a: '2' }), metadata })).status,
+    ).toBe(409);
+  });
+
   it('that makes an object takes the right to create one', async () => {
     const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: { name: 'patcher' } };
     const rules = [{ apiGroups: [''], resources: ['configmaps'], verbs: ['patch'] }];
@@ -123,7 +132,10 @@ describe('an application', () => {
         'f:containers': { 'k:{"name":"c"}': { 'f:resources': { 'f:requests': { 'f:cpu': {} } } } },
       },
     });
-    expect(found.get('of-status Update status')).toEqual({ 'f:status': { 'f:podIP': {} } });
+    const ips = { '.': {}, 'k:{"ip":"1.2.3.4"}': { '.': {}, 'f:ip': {} } };
+    expect(found.get('of-status Update status')).toEqual({
+      'f:status': { 'f:podIP': {}, 'f:podIPs': ips },
+    });
     expect(
       Object.keys(
         (at(found.get('of-ephemeralcontainers Update ephemeralcontainers'), 'f:spec') ?? {}) as Json,

@@ -10,7 +10,7 @@ import type { Owners } from '#api/patch/apply/owner.ts';
 import { formatGroupVersion, parseGroupVersion, type Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { decodeRequest, type FieldValidation } from '#api/wire/decode-request.ts';
-import { at, isObject, objectOf, stringOf } from '#api/wire/json.ts';
+import { at, isObject, objectOf, stringOf, withPath } from '#api/wire/json.ts';
 import { checkValueCount } from '#api/wire/value-count.ts';
 import { parseJsonStrict, type StrictJson } from '#api/wire/parse-json.ts';
 import { parseYaml } from '#api/wire/yaml.ts';
@@ -111,7 +111,8 @@ function appliedTo(context: ServerContext, application: Application, current: Js
 async function createApplied(context: ServerContext, application: Application): Promise<Done | undefined> {
   const { route, request, options, work } = application;
   const { kind, namespace, name } = route;
-  const object = applyTo(context, application, undefined);
+  // The store compares versions with those of objects that are there; this is an update to it (etcd3 GuaranteedUpdate).
+  const object = withPath(applyTo(context, application, undefined), 'metadata.resourceVersion', undefined);
   const uid = stringOf(at(object, 'metadata.uid'));
   if (uid !== '') {
     const cause = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
