@@ -46,3 +46,24 @@ it('discoverKinds() says of which groups nothing new is known', async () => {
   expect(failed).toEqual(['down.example.com/v1']);
   expect(kinds.some(({ group }) => group === 'down.example.com')).toBe(false);
 });
+
+it('discoverKinds() finds a kind that only another version of its group has, and no kind twice', async () => {
+  const resource = (name: string): JsonObject => ({
+    resource: name,
+    responseKind: { kind: name },
+    scope: 'Namespaced',
+    verbs: ['list'],
+  });
+  const { client } = aggregating(() => [
+    {
+      metadata: { name: 'example.com' },
+      versions: [
+        { version: 'v1', resources: [resource('old')] },
+        { version: 'v1alpha1', resources: [resource('old'), resource('new')] },
+      ],
+    },
+  ]);
+  const { kinds } = await discoverKinds(client);
+  const found = kinds.filter(({ group }) => group === 'example.com');
+  expect(found.map(({ version, resource }) => `${version}/${resource}`)).toEqual(['v1/old', 'v1alpha1/new']);
+});

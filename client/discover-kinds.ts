@@ -10,7 +10,7 @@ export interface DiscoveredKind extends KindRef<KubeObject> {
 }
 
 export interface Discovery {
-  /** Every kind that the server has, in its preferred version, subresources left out. */
+  /** Every kind that the server has, in the version of its group that is preferred among those that have it; subresources left out. */
   readonly kinds: readonly DiscoveredKind[];
   /** Group versions that did not answer: an aggregated server that is down. */
   readonly failed: readonly string[];
@@ -25,56 +25,67 @@ export async function discoverKinds(client: ApiClient): Promise<Discovery> {
   if (!isAggregated(groups)) return discoverClassic(client, groups);
   const core = await getJson(client, '/api', aggregated);
   if (!isAggregated(core)) return discoverClassic(client, await getJson(client, '/apis'));
-  const preferred = [core, groups].flatMap((document) => objectsOf(at(document, 'items'))).flatMap(firstOf);
-  return {
-    kinds: preferred.flatMap(({ isCurrent, kinds }) => (isCurrent ? kinds : [])),
-    failed: preferred.flatMap(({ isCurrent, groupVersion }) => (isCurrent ? [] : [groupVersion])),
-  };
+  return discoveryOf(
+    [core, groups].flatMap((document) => objectsOf(at(document, 'items'))).map((item) => versionsOf(item)),
+  );
+}
+
+interface DiscoveredVersion {
+  readonly groupVersion: string;
+  /** undefined: it did not answer. */
+  readonly kinds: readonly DiscoveredKind[] | undefined;
+}
+
+/** Of each group its versions, the preferred first: some kinds are in others alone. */
+function discoveryOf(groups: readonly (readonly DiscoveredVersion[])[]): Discovery {
+  const found = new Map<string, DiscoveredKind>();
+  for (const kind of groups.flat().flatMap(({ kinds }) => kinds ?? [])) {
+    const name = `${kind.group}/${kind.resource}`;
+    if (!found.has(name)) found.set(name, kind);
+  }
+  const failed = groups.flat().filter(({ kinds }) => kinds === undefined);
+  return { kinds: [...found.values()], failed: failed.map(({ groupVersion }) => groupVersion) };
 }
 
 function isAggregated(document: unknown): boolean {
   return at(document, 'kind') === 'APIGroupDiscoveryList';
 }
 
-/** The version of a group that it prefers. */
-function firstOf(item: JsonObject): readonly {
-  readonly groupVersion: string;
-  readonly isCurrent: boolean;
-  readonly kinds: readonly DiscoveredKind[];
-}[] {
+function versionsOf(item: JsonObject): readonly DiscoveredVersion[] {
   const group = stringOf(at(item, 'metadata.name'));
-  const [first] = objectsOf(item['versions']);
-  if (first === undefined) return [];
-  const version = stringOf(first['version']);
-  const kinds = objectsOf(first['resources'])
-    // One that is only known by what is below it has no kind of its own.
-    .filter((resource) => resource['responseKind'] !== undefined)
-    .map((resource) => ({
-      group,
-      version,
-      kind: stringOf(at(resource, 'responseKind.kind')),
-      resource: stringOf(resource['resource']),
-      namespaced: resource['scope'] === 'Namespaced',
-      verbs: listOf(resource['verbs']).map(stringOf),
-    }));
-  const groupVersion = group === '' ? version : `${group}/${version}`;
-  return [{ groupVersion, isCurrent: first['freshness'] !== 'Stale', kinds }];
+  return objectsOf(item['versions']).map((served) => {
+    const version = stringOf(served['version']);
+    const kinds = objectsOf(served['resources'])
+      // One that is only known by what is below it has no kind of its own.
+      .filter((resource) => resource['responseKind'] !== undefined)
+      .map((resource) => ({
+        group,
+        version,
+        kind: stringOf(at(resource, 'responseKind.kind')),
+        resource: stringOf(resource['resource']),
+        namespaced: resource['scope'] === 'Namespaced',
+        verbs: listOf(resource['verbs']).map(stringOf),
+      }));
+    const groupVersion = group === '' ? version : `${group}/${version}`;
+    return { groupVersion, kinds: served['freshness'] === 'Stale' ? undefined : kinds };
+  });
 }
 
 async function discoverClassic(client: ApiClient, groups: unknown): Promise<Discovery> {
-  const preferred = objectsOf(at(groups, 'groups')).map((group) =>
-    stringOf(at(group, 'preferredVersion.groupVersion')),
+  const versions = objectsOf(at(groups, 'groups')).map((group) => {
+    const preferred = stringOf(at(group, 'preferredVersion.groupVersion'));
+    const all = objectsOf(group['versions']).map(({ groupVersion }) => stringOf(groupVersion));
+    return [preferred, ...all.filter((one) => one !== preferred)];
+  });
+  const found = [['v1'], ...versions].map((all) =>
+    Promise.all(
+      all.map(async (groupVersion) => ({
+        groupVersion,
+        kinds: await discoverKindsOf(client, groupVersion).catch(() => undefined),
+      })),
+    ),
   );
-  const results = await Promise.all(
-    ['v1', ...preferred].map(async (groupVersion) => ({
-      groupVersion,
-      kinds: await discoverKindsOf(client, groupVersion).catch(() => undefined),
-    })),
-  );
-  return {
-    kinds: results.flatMap(({ kinds }) => kinds ?? []),
-    failed: results.filter(({ kinds }) => kinds === undefined).map(({ groupVersion }) => groupVersion),
-  };
+  return discoveryOf(await Promise.all(found));
 }
 
 /** The kind of a resource by its plural, in the version that the server prefers, or another that has it; undefined: none has. */

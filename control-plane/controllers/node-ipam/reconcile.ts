@@ -26,6 +26,16 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
   const ranges = all.map(({ cidr, prefix }) => new NodeRanges(cidr, prefix));
   const full = (): number => ranges.findIndex((each) => each.firstFree() === undefined);
   const waiting = new Set<string>();
+  // Of nodes whose write may have been done, though nobody said so: nobody else gets these before the cache shows what they have.
+  const offered = new Map<string, readonly string[]>();
+  const offer = (name: string, podCIDRs: readonly string[]): void => {
+    offered.set(name, podCIDRs);
+    for (const each of ranges) each.claim(podCIDRs);
+  };
+  const takeBack = (name: string): void => {
+    for (const each of ranges) each.release(offered.get(name) ?? []);
+    offered.delete(name);
+  };
   const nextWaiting = (): readonly string[] => {
     const [next] = full() === -1 ? waiting : [];
     return next === undefined ? [] : [next];
@@ -41,14 +51,17 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
           each.claim(claimsOf(current));
           each.release(claimsOf(old));
         }
-        if (!isWanting(current)) waiting.delete(key);
+        if (!isWanting(current)) {
+          waiting.delete(key);
+          takeBack(key);
+        }
         return [...(isWanting(current) && !waiting.has(key) ? [key] : []), ...nextWaiting()];
       }),
     ],
     reconcile: async (name) => {
       const node = informer.get(name);
       if (!isWanting(node)) return;
-      const podCIDRs = ranges.flatMap((each) => each.firstFree() ?? []);
+      const podCIDRs = offered.get(name) ?? ranges.flatMap((each) => each.firstFree() ?? []);
       if (podCIDRs.length < ranges.length) {
         if (waiting.has(name)) return;
         waiting.add(name);
@@ -60,6 +73,7 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
         return;
       }
       waiting.delete(name);
+      if (!offered.has(name)) offer(name, podCIDRs);
       // The version guards against a range given meanwhile: it can be set but once.
       const { uid, resourceVersion } = node.metadata ?? {};
       const body = { metadata: { uid, resourceVersion }, spec: { podCIDR: podCIDRs[0], podCIDRs } };
@@ -68,6 +82,7 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }
+      takeBack(name);
     },
   });
 }
