@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { repositoryRoot } from '#bin/paths.ts';
+import type { ToyState } from '#proto/csi/toy-driver.fixture.ts';
 import { pidsOf } from './processes.ts';
 import { canTestClusters, eventually, run, startCluster, type TestCluster } from './cluster.ts';
 
@@ -55,6 +56,10 @@ describe.skipIf(!canTestClusters())('CSI (needs kubectl)', () => {
       resources: { requests: { storage: '1Mi' } },
       ...rest,
     },
+  });
+  const attributesOf = (attributes: string, parameters: object): object => ({
+    ...{ apiVersion: 'storage.k8s.io/v1', kind: 'VolumeAttributesClass', metadata: { name: attributes } },
+    ...{ driverName: name, parameters },
   });
   const podOf = (pod: string, claim: string, script: string): object => ({
     ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: pod } },
@@ -132,6 +137,13 @@ describe.skipIf(!canTestClusters())('CSI (needs kubectl)', () => {
     await eventually('the file is the driver’s', async () =>
       readFileSync(join(cluster.dataDir, 'toy/data', `vol-${volume}`, 'file'), 'utf8').includes('hello'),
     );
+    await apply(attributesOf('fast', { iops: '100' }), attributesOf('odd', { iops: 'many' }));
+    await cluster.must(`patch pvc one -p '{"spec":{"volumeAttributesClassName":"odd"}}'`);
+    await until('pvc one', '.status.modifyVolumeStatus.status', 'Infeasible');
+    await cluster.must(`patch pvc one -p '{"spec":{"volumeAttributesClassName":"fast"}}'`);
+    await until('pvc one', '.status.currentVolumeAttributesClassName', 'fast');
+    const state = JSON.parse(readFileSync(join(cluster.dataDir, 'toy/state.json'), 'utf8')) as ToyState;
+    expect(state.volumes[`vol-${volume}`]?.attributes).toEqual({ iops: '100' });
     await cluster.must(`patch pvc one -p '{"spec":{"resources":{"requests":{"storage":"3Mi"}}}}'`);
     await until(`pv ${volume}`, '.spec.capacity.storage', '3Mi');
     await cluster.must('delete pod writer');
@@ -155,6 +167,8 @@ describe.skipIf(!canTestClusters())('CSI (needs kubectl)', () => {
     );
     expect(readdirSync(join(cluster.dataDir, 'toy/data'))).toEqual([]);
     expect(left()).toEqual([]);
+    // Kept for as long as somebody has one of them.
+    await cluster.must('delete vac fast odd');
   });
 
   it.skipIf(!canLoop)('gives a block to a container as a device, and takes it back', async () => {
