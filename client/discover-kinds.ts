@@ -26,7 +26,7 @@ export async function discoverKinds(client: ApiClient): Promise<Discovery> {
   const core = await getJson(client, '/api', aggregated);
   if (!isAggregated(core)) return discoverClassic(client, await getJson(client, '/apis'));
   return discoveryOf(
-    [core, groups].flatMap((document) => objectsOf(at(document, 'items'))).map((item) => versionsOf(item)),
+    [core, groups].flatMap((document) => objectsOf(at(document, 'items'))).map((item) => versionsIn(item)),
   );
 }
 
@@ -51,7 +51,7 @@ function isAggregated(document: unknown): boolean {
   return at(document, 'kind') === 'APIGroupDiscoveryList';
 }
 
-function versionsOf(item: JsonObject): readonly DiscoveredVersion[] {
+function versionsIn(item: JsonObject): readonly DiscoveredVersion[] {
   const group = stringOf(at(item, 'metadata.name'));
   return objectsOf(item['versions']).map((served) => {
     const version = stringOf(served['version']);
