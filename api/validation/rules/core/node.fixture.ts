@@ -88,7 +88,7 @@ export const node: RuleTable = {
       rule: 'stay once they are there',
       from: { [cidrs]: ['10.0.0.0/24'] },
       passes: { 'spec.unschedulable': true },
-      fails: { [cidrs]: ['10.1.0.0/24'] },
+      fails: { 'spec.podCIDR': '10.1.0.0/24', [cidrs]: ['10.1.0.0/24'] },
       message: `${cidrs}: Forbidden: node updates may not change podCIDR except from "" to valid`,
     },
     {
