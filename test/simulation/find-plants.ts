@@ -1,5 +1,5 @@
 /**
- * `node test/simulation/find-plants.ts [--tries N] [NAME…]`: the first seed by which each plant is found, for faults/plant-seeds.ts; with
+ * `node test/simulation/find-plants.ts [--seed S] [--tries N] [NAME…]`: the first seed, from S on, by which each plant is found, for faults/plant-seeds.ts; with
  * `--known`, whether they are by those that stand there.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -13,6 +13,7 @@ enableCompileCache(path.join(import.meta.dirname, '../../build/compile-cache'));
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    seed: { type: 'string', default: '1' },
     tries: { type: 'string', default: '12' },
     each: { type: 'string', default: '0.1' },
     known: { type: 'boolean', default: false },
@@ -24,24 +25,19 @@ const door = openDoor();
 const { prepare } = await import('./worlds.ts');
 const { plants } = await import('./faults/plants.ts');
 const { plantSeeds } = await import('./faults/plant-seeds.ts');
-const { narrowScripts } = await import('./faults/narrow-scripts.ts');
-const { narrowed, scriptOf, simulate } = await import('./simulate.ts');
-await prepare(door, directory);
+const { scriptOf, simulate } = await import('./simulate.ts');
+const begun = await prepare(door, directory);
 for (const [name, plant] of Object.entries(plants)) {
   if (positionals.length > 0 && !positionals.includes(name)) continue;
   const known = plantSeeds.find(({ plant: one }) => one === name);
   if (values.known && known === undefined) continue;
-  const narrow = narrowScripts[name];
   let found = 'not found';
   const [first, last] =
-    values.known && known !== undefined ? [known.seed, known.seed] : [1, Number(values.tries)];
+    values.known && known !== undefined
+      ? [known.seed, known.seed]
+      : [Number(values.seed), Number(values.seed) + Number(values.tries) - 1];
   for (let seed = first; seed <= last; seed++) {
-    const script = scriptOf(seed, Number(values.each));
-    const { fault } = await simulate(narrow === undefined ? script : narrowed(script, narrow), {
-      door,
-      directory,
-      plant,
-    });
+    const { fault } = await simulate(scriptOf(seed, Number(values.each)), { door, directory, begun, plant });
     if (fault === undefined) continue;
     found = `seed ${seed}: ${fault}`;
     break;

@@ -1,7 +1,13 @@
 import type { Outcome, Script } from './simulate.ts';
 
+/** Without what would have happened after the world came to its end: that changes nothing of it. Pure. */
+export function untilEnd(script: Script, { virtualMs }: Pick<Outcome, 'virtualMs'>): Script {
+  const isBefore = ({ atMs }: { readonly atMs: number }): boolean => atMs <= virtualMs;
+  return { ...script, faults: script.faults.filter(isBefore), steps: script.steps.filter(isBefore) };
+}
+
 /**
- * The least of a script that is still wrong, as far as leaving out goes: first halves of what happens in it, then ever smaller parts. What
+ * The least of a script that is still wrong, as far as leaving out goes: first all of a kind, then halves, then ever smaller parts. What
  * is found must be wrong, and not in the same words: names in them are of what was left out, too.
  */
 export async function shrink(
@@ -14,7 +20,7 @@ export async function shrink(
   let tries = 0;
   let least = script;
   for (const part of ['faults', 'steps'] as const) {
-    let size = Math.ceil(least[part].length / 2);
+    let size = least[part].length;
     while (size >= 1 && tries < triesMax) {
       let isLess = false;
       for (let from = 0; from < least[part].length && tries < triesMax;) {
@@ -25,8 +31,9 @@ export async function shrink(
           isLess = true;
         } else from += size;
       }
-      if (size === 1 && !isLess) break;
-      size = size === 1 ? (isLess ? 1 : 0) : Math.ceil(size / 2);
+      // What is left is less than a part.
+      if (size > 1) size = Math.min(Math.ceil(size / 2), Math.max(1, least[part].length));
+      else if (!isLess) break;
     }
   }
   return { script: least, tries };

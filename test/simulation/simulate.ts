@@ -1,21 +1,25 @@
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
-import { createRandom } from '#base/random.fixture.ts';
 import type { Logger } from '#base/log.ts';
 import { describeError } from '#base/errors.ts';
+import * as kinds from '#api/schema/kind-ref.ts';
+import { createDice } from './dice.ts';
 import { faultText, planFaults, type PlannedFault } from './faults/plan.ts';
-import type { NarrowScript } from './faults/narrow-scripts.ts';
 import { staleCaches, unrestOf } from './judge/rest.ts';
 import { act, letGo } from './users/act.ts';
+import { ownKind, ownPlurals } from './users/own-kinds.ts';
 import { planSteps, stepText, type PlannedStep } from './users/steps.ts';
 import { SimulatedCluster, type Plant } from './world/cluster.ts';
 import type { Door } from './world/door.ts';
+import type { MemoryDisc } from './world/memory-disc.ts';
 
 /** What happens in a world: of a seed, or what was left of it. */
 export interface Script {
   readonly seed: number;
   readonly nodes: number;
+  /** Its server starts for the first time. */
+  readonly isNew: boolean;
   readonly endMs: number;
   readonly faults: readonly PlannedFault[];
   readonly steps: readonly PlannedStep[];
@@ -35,6 +39,8 @@ export interface Outcome {
 export interface SimulateOptions {
   readonly door: Door;
   readonly directory: string;
+  /** The disc of a server that has started before. */
+  readonly begun: MemoryDisc;
   readonly plant?: Plant | undefined;
   readonly onLine?: (line: string) => void;
   readonly logger?: Logger;
@@ -50,31 +56,17 @@ const linesKept = 400;
 
 /** The world of a seed. Pure. */
 export function scriptOf(seed: number, hours: number): Script {
-  const random = createRandom(seed);
-  const nodes = 2 + Math.floor(random() * 2);
-  const lengthMs = Math.round(hours * 60 * minuteMs);
-  const busyMs = (2 + random() * 5) * minuteMs;
+  const { between, chance } = createDice(seed);
+  const nodes = between(2, 3);
+  const busyMs = between(2 * minuteMs, 12 * minuteMs);
   const busy = { startMs, endMs: startMs + busyMs, nodes };
   return {
     seed,
     nodes,
-    endMs: lengthMs,
-    faults: planFaults(seed, { ...busy, count: Math.floor(random() * 16) }),
-    steps: planSteps(seed, { ...busy, count: 8 + Math.floor(random() * 20) }),
-  };
-}
-
-/** The world of a seed in which only that happens. Pure. */
-export function narrowed(script: Script, { steps, faults = [] }: NarrowScript): Script {
-  return {
-    ...script,
-    steps: steps.map(([atSeconds, step], id) => ({ id, atMs: atSeconds * 1000, step })),
-    faults: faults.map(([atSeconds, fault], id) => ({
-      id,
-      atMs: atSeconds * 1000,
-      fault,
-      seed: script.seed + id,
-    })),
+    isNew: chance(0.2),
+    endMs: Math.round(hours * 60 * minuteMs),
+    faults: planFaults(seed, { ...busy, count: between(0, 24) }),
+    steps: planSteps(seed, { ...busy, count: between(10, 36) }),
   };
 }
 
@@ -100,6 +92,7 @@ export async function simulate(script: Script, options: SimulateOptions): Promis
     rmSync(path.join(directory, `node-${number}`), { recursive: true, force: true });
   const cluster = new SimulatedCluster({
     ...{ time, seed: script.seed, nodes: script.nodes, directory, say, onFault, plant: options.plant },
+    disc: script.isNew ? undefined : options.begun,
     ...(options.logger === undefined ? {} : { logger: options.logger }),
   });
   const originMs = time.nowMs;
@@ -173,12 +166,14 @@ async function rest(cluster: SimulatedCluster, { until, isOver, onFault, fromMs 
   if (stale !== undefined) onFault(stale);
 }
 
-/** What is held in a namespace that goes is let go by who holds it. */
+/** What is held and is to go is let go by who holds it. */
 function letAllGo({ judge, users }: SimulatedCluster): void {
-  for (const { metadata } of judge.ledger.all('configmaps')) {
-    const { name = '', namespace = '', deletionTimestamp, finalizers = [] } = metadata;
-    if (deletionTimestamp === undefined || finalizers.length === 0) continue;
-    void letGo(users, { name, namespace }).catch(() => undefined);
+  for (const kind of [kinds.configMaps, ...ownPlurals.map(ownKind)]) {
+    for (const { metadata } of judge.ledger.all(kind.resource)) {
+      const { name = '', namespace = '', deletionTimestamp, finalizers = [] } = metadata;
+      if (deletionTimestamp === undefined || finalizers.length === 0) continue;
+      void letGo(users, kind, { name, namespace }).catch(() => undefined);
+    }
   }
 }
 

@@ -2,13 +2,14 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { silentLogger, type Logger } from '#base/log.ts';
 import { startApiServer } from '#control-plane/apiserver/server.ts';
-import { narrowScripts } from './faults/narrow-scripts.ts';
 import { plants } from './faults/plants.ts';
 import { faultText } from './faults/plan.ts';
-import { kindOfFault, shrink } from './shrink.ts';
-import { narrowed, scriptOf, simulate, type Outcome, type Script } from './simulate.ts';
+import { kindOfFault, shrink, untilEnd } from './shrink.ts';
+import { scriptOf, simulate, type Outcome, type Script } from './simulate.ts';
 import { stepText } from './users/steps.ts';
-import type { Door } from './world/door.ts';
+import { versionsOfWorlds } from './world/cluster.ts';
+import { worldStartMs, type Door } from './world/door.ts';
+import type { WorldsSum } from './worlds-sum.ts';
 import { MemoryDisc } from './world/memory-disc.ts';
 import { Program } from './world/program.ts';
 
@@ -16,6 +17,8 @@ export interface WorldsOptions {
   readonly door: Door;
   readonly directory: string;
   readonly firstSeed: number;
+  /** From one seed to the next. */
+  readonly stride: number;
   readonly hours: number;
   /** Hours of a world. */
   readonly each: number;
@@ -28,23 +31,24 @@ export interface WorldsOptions {
   /** Worlds in which something is left out, to find the least. */
   readonly triesMax: number;
   readonly processorMs: () => number;
-  readonly write: (line: string) => void;
+  /** Told of lines, those of one world together. */
+  readonly write: (text: string) => void;
 }
 
 const linesTold = 40;
 const startTries = 100_000;
+const closeTries = 20;
 
-/** @returns whether nothing was wrong in any world */
-export async function runWorlds(options: WorldsOptions): Promise<boolean> {
+export async function runWorlds(options: WorldsOptions): Promise<WorldsSum> {
   const { directory, write } = options;
-  await prepare(options.door, directory);
   const startMs = options.processorMs();
+  const begun = await prepare(options.door, directory);
   let virtualMs = 0;
   let worlds = 0;
   let isWell = true;
-  for (let seed = options.firstSeed; virtualMs < options.hours * 3_600_000; seed++) {
-    const script = scriptFor(options, seed);
-    const outcome = await run(options, script, options.isTraced ? write : undefined);
+  for (let seed = options.firstSeed; virtualMs < options.hours * 3_600_000; seed += options.stride) {
+    const script = scriptOf(seed, options.each);
+    const outcome = await run(options, { script, begun }, options.isTraced ? write : undefined);
     virtualMs += outcome.virtualMs;
     worlds++;
     if (outcome.fault === undefined) {
@@ -52,57 +56,56 @@ export async function runWorlds(options: WorldsOptions): Promise<boolean> {
       continue;
     }
     isWell = false;
-    write(`seed ${seed}: ${outcome.fault}`);
-    write(`trace ${outcome.hash}`);
-    if (options.isShrunk) await tellLeast(options, script, outcome);
-    if (!options.isKept) return false;
+    const least = options.isShrunk ? await tellLeast(options, { script, begun }, outcome) : [];
+    write([`seed ${seed}: ${outcome.fault}`, `trace ${outcome.hash}`, ...least].join('\n'));
+    if (!options.isKept) break;
   }
-  const spentHours = (options.processorMs() - startMs) / 3_600_000;
-  const hours = virtualMs / 3_600_000;
-  write(
-    `${worlds} worlds, ${hours.toFixed(1)} hours of clusters: ${Math.round(hours / spentHours)} an hour of processor`,
-  );
-  return isWell;
-}
-
-function scriptFor({ each, plant }: WorldsOptions, seed: number): Script {
-  const script = scriptOf(seed, each);
-  const narrow = plant === undefined ? undefined : narrowScripts[plant];
-  return narrow === undefined ? script : narrowed(script, narrow);
+  return { worlds, virtualMs, spentMs: options.processorMs() - startMs, isWell };
 }
 
 function run(
   { door, directory, plant, isLogged, write }: WorldsOptions,
-  script: Script,
+  { script, begun }: { readonly script: Script; readonly begun: MemoryDisc },
   onLine?: (line: string) => void,
 ): Promise<Outcome> {
   return simulate(script, {
-    ...{ door, directory },
+    ...{ door, directory, begun },
     ...(plant === undefined ? {} : { plant: plants[plant] }),
     ...(onLine === undefined ? {} : { onLine }),
     ...(isLogged ? { logger: writingLogger(write) } : {}),
   });
 }
 
-/** What has to happen for it, and the end of what happens then. */
-async function tellLeast(options: WorldsOptions, script: Script, outcome: Outcome): Promise<void> {
-  const { write } = options;
+/** What has to happen for it, and the end of what happens then, in lines. */
+async function tellLeast(
+  options: WorldsOptions,
+  { script, begun }: { readonly script: Script; readonly begun: MemoryDisc },
+  outcome: Outcome,
+): Promise<readonly string[]> {
   const kind = kindOfFault(outcome);
   const isStillWrong = async (fewer: Script): Promise<boolean> =>
-    kindOfFault(await run(options, fewer)) === kind;
-  const { script: least, tries } = await shrink(script, { isStillWrong, triesMax: options.triesMax });
-  const { fault, hash, lines } = await run(options, least);
-  write(`least of ${tries} tries: ${least.faults.length} faults, ${least.steps.length} steps of users`);
-  for (const one of least.faults) write(`  ${faultText(one)}`);
-  for (const one of least.steps) write(`  ${stepText(one)}`);
-  for (const line of lines.slice(-linesTold)) write(`    ${line}`);
-  write(`it ends: ${fault ?? 'well'}; trace ${hash}`);
+    kindOfFault(await run(options, { script: fewer, begun })) === kind;
+  const { script: least, tries } = await shrink(untilEnd(script, outcome), {
+    isStillWrong,
+    triesMax: options.triesMax,
+  });
+  const { fault, hash, lines } = await run(options, { script: least, begun });
+  return [
+    `least of ${tries} tries: ${least.faults.length} faults, ${least.steps.length} steps of users`,
+    ...least.faults.map((one) => `  ${faultText(one)}`),
+    ...least.steps.map((one) => `  ${stepText(one)}`),
+    ...lines.slice(-linesTold).map((line) => `    ${line}`),
+    `it ends: ${fault ?? 'well'}; trace ${hash}`,
+  ];
 }
 
-/** Certificates, and all that is loaded when it is first needed: a world finds it there. */
-export async function prepare(door: Door, directory: string): Promise<void> {
+/**
+ * Certificates, and all that is loaded when it is first needed: a world finds it there.
+ * @returns the disc of a server that has started, and of nobody else
+ */
+export async function prepare(door: Door, directory: string): Promise<MemoryDisc> {
   mkdirSync(path.join(directory, 'server'), { recursive: true });
-  const time = door.enter(0);
+  const time = door.enter(0, worldStartMs - 3_600_000);
   const program = new Program('first', time);
   const disc = new MemoryDisc({ time, random: () => 0, onDurable: () => undefined });
   const start = { isOver: false };
@@ -113,13 +116,18 @@ export async function prepare(door: Door, directory: string): Promise<void> {
     advertisePort: 6443,
     clock: program.clock,
     openDisk: () => disc.open(program),
+    versions: versionsOfWorlds,
   }).finally(() => (start.isOver = true));
   started.catch(() => undefined);
   for (let tries = 0; tries < startTries && !start.isOver; tries++)
     await time.run(time.nowMs + 100, door.settle);
-  await started;
+  const api = await started;
   await Promise.all(['jose', 'prom-client', 'reflect-metadata'].map((name) => import(name)));
+  const closed = api.close(); // Nothing of what it wrote last is lost.
+  for (let tries = 0; tries < closeTries; tries++) await time.run(time.nowMs + 100, door.settle);
+  await closed;
   program.crash();
+  return disc;
 }
 
 function writingLogger(write: (line: string) => void): Logger {

@@ -1,5 +1,5 @@
 /** What goes wrong in a world, planned ahead: each fault has a chance of its own, so that leaving one out changes no other. */
-import { createRandom } from '#base/random.fixture.ts';
+import { createDice, type Weighted } from '#test/simulation/dice.ts';
 
 export type Target = 'server' | 'loops' | `node-${number}`;
 
@@ -12,10 +12,14 @@ export type Fault =
   | { readonly kind: Wrong; readonly target: Target; readonly forMs: number; readonly chance: number }
   /** Answers and events come late by up to so much. */
   | { readonly kind: 'slow'; readonly target: Target; readonly forMs: number; readonly byMs: number }
+  /** What its watches tell comes late, and answers do not: it decides on what was. */
+  | { readonly kind: 'stale'; readonly target: Target; readonly forMs: number; readonly byMs: number }
   /** Its watches break. */
   | { readonly kind: 'cut'; readonly target: Target }
   /** Its wall clock is set. */
   | { readonly kind: 'clock'; readonly target: Target; readonly byMs: number; readonly forMs: number }
+  /** The store keeps nothing of the past: a watch that is resumed is too old. */
+  | { readonly kind: 'compact' }
   | { readonly kind: 'full'; readonly forMs: number };
 
 /** Never arrived · done, and the answer lost · done twice · refused by a busy or broken server · somebody else was first. */
@@ -29,7 +33,7 @@ export interface PlannedFault {
   readonly seed: number;
 }
 
-const wrongs: readonly Wrong[] = ['lost', 'unanswered', 'twice', 'refused', 'conflict'];
+const wrongs: readonly [Wrong, ...Wrong[]] = ['lost', 'unanswered', 'twice', 'refused', 'conflict'];
 
 /** Faults of a world from `startMs` to `endMs`, after its beginning. Pure. */
 export function planFaults(
@@ -41,47 +45,45 @@ export function planFaults(
     count,
   }: { readonly startMs: number; readonly endMs: number; readonly nodes: number; readonly count: number },
 ): readonly PlannedFault[] {
-  const random = createRandom(seed ^ 0x5eed_fa01);
-  const between = (low: number, high: number): number => Math.round(low + random() * (high - low));
-  const target = (): Target =>
-    (
-      [
-        'server',
-        'loops',
-        'loops',
-        ...Array.from({ length: nodes }, (_, at) => `node-${at + 1}` as const),
-      ] as const
-    )[Math.floor(random() * (3 + nodes))] ?? 'loops';
-  const client = (): Target => {
-    const chosen = target();
-    return chosen === 'server' ? 'loops' : chosen;
-  };
-  const fault = (): Fault => {
-    const dice = random();
-    if (dice < 0.3)
-      return { kind: 'crash', target: target(), calls: between(0, 60), downMs: between(50, 20_000) };
-    if (dice < 0.36)
-      return { kind: 'reboot', target: `node-${between(1, nodes)}`, downMs: between(2000, 400_000) };
-    if (dice < 0.7) {
-      const kind = wrongs[Math.floor(random() * wrongs.length)] ?? 'lost';
-      return { kind, target: client(), forMs: between(500, 120_000), chance: between(1, 100) / 100 };
-    }
-    if (dice < 0.83)
-      return { kind: 'slow', target: client(), forMs: between(1000, 120_000), byMs: between(20, 8000) };
-    if (dice < 0.91) return { kind: 'cut', target: client() };
-    if (dice < 0.97)
-      return {
+  const dice = createDice(seed ^ 0x5eed_fa01);
+  const { between, oneOf, weighted } = dice;
+  const node = (): Target => `node-${between(1, nodes)}`;
+  const client = (): Target => (dice.chance(0.5) ? 'loops' : node());
+  const target = (): Target => (dice.chance(0.2) ? 'server' : client());
+  const faults: readonly Weighted<Fault>[] = [
+    [30, () => ({ kind: 'crash', target: target(), calls: between(0, 60), downMs: between(50, 20_000) })],
+    [6, () => ({ kind: 'reboot', target: node(), downMs: between(2000, 400_000) })],
+    [
+      32,
+      () => ({
+        kind: oneOf(wrongs),
+        target: client(),
+        forMs: between(500, 120_000),
+        chance: between(1, 100) / 100,
+      }),
+    ],
+    [10, () => ({ kind: 'slow', target: client(), forMs: between(1000, 120_000), byMs: between(20, 8000) })],
+    [
+      8,
+      () => ({ kind: 'stale', target: client(), forMs: between(1000, 120_000), byMs: between(20, 30_000) }),
+    ],
+    [6, () => ({ kind: 'cut', target: client() })],
+    [3, () => ({ kind: 'compact' })],
+    [
+      6,
+      () => ({
         kind: 'clock',
         target: target(),
         byMs: between(-600_000, 600_000),
         forMs: between(1000, 300_000),
-      };
-    return { kind: 'full', forMs: between(500, 30_000) };
-  };
+      }),
+    ],
+    [3, () => ({ kind: 'full', forMs: between(500, 30_000) })],
+  ];
   return Array.from({ length: count }, (_, id) => ({
     id,
     atMs: between(startMs, endMs),
-    fault: fault(),
+    fault: weighted(faults),
     seed: between(1, 2 ** 31),
   })).toSorted((one, other) => one.atMs - other.atMs || one.id - other.id);
 }

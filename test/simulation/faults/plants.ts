@@ -38,6 +38,12 @@ export const plants: Readonly<Record<string, Plant>> = {
   },
   /** The disc says that it has written what it has not. */
   'hasty-disc': { isDiscHasty: true },
+  /** A status that was refused with a conflict is taken for that of a pod which is gone. */
+  'conflict-forgotten': { bend: (target) => (target.startsWith('node-') ? forgetConflicts() : undefined) },
+  /** Pods of a gang are bound one by one. */
+  'gang-by-ones': { scheduler: { hasPodGroups: false } },
+  /** A namespace goes before what is in it. */
+  'namespace-first': { bend: (target, cluster) => (target === 'users' ? goAtOnce(cluster) : undefined) },
 };
 
 function dropEvents(everyNth: number): Bend {
@@ -200,6 +206,25 @@ function ignoreFinalizers(cluster: SimulatedCluster): Bend {
 const statusPath = /^\/api\/v1\/namespaces\/[^/]+\/pods\/[^/]+\/status/;
 const repeatMs = 20_000;
 
+function forgetConflicts(): Bend {
+  return async (request, send) => {
+    const response = await send(request);
+    if (response.status !== 409 || !statusPath.test(request.path)) return response;
+    const status = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'NotFound', code: 404 };
+    return { ...response, status: 404, body: Buffer.from(JSON.stringify(status)) };
+  };
+}
+
+function goAtOnce(cluster: SimulatedCluster): Bend {
+  return async (request, send) => {
+    const found = /^\/api\/v1\/namespaces\/([^/?]+)$/.exec(request.path);
+    const response = await send(request);
+    if (request.method === 'DELETE' && found !== null && response.status < 300)
+      await overwrite(cluster, `/registry/namespaces/${found[1]}`, () => undefined);
+    return response;
+  };
+}
+
 function repeatLate(cluster: SimulatedCluster): Bend {
   const { time } = cluster.options;
   return async (request, send) => {
@@ -210,10 +235,11 @@ function repeatLate(cluster: SimulatedCluster): Bend {
     const { status, metadata } = objectOf(JSON.parse(Buffer.from(response.body).toString()));
     const { namespace, name } = objectOf(metadata);
     time.after(repeatMs, () => {
-      void overwrite(cluster, `/registry/pods/${String(namespace)}/${String(name)}`, (pod) => ({
+      const repeated = overwrite(cluster, `/registry/pods/${String(namespace)}/${String(name)}`, (pod) => ({
         ...pod,
         status,
       }));
+      repeated.catch(() => undefined); // Nobody repeats it again where the disc is full.
     });
     return response;
   };

@@ -3,7 +3,9 @@ import { isActive, isPodReady, isTerminal } from '#api/pod/state.ts';
 import type { SimulatedNode } from '#test/simulation/world/node.ts';
 import type { VirtualTime } from '#test/simulation/world/virtual-time.ts';
 import type { DurableRow } from '#test/simulation/world/memory-disc.ts';
+import { wentBack } from './forward.ts';
 import { Ledger, type Change, type Held } from './ledger.ts';
+import { sharedWith } from './shared.ts';
 
 export interface JudgeOptions {
   readonly time: VirtualTime;
@@ -44,6 +46,21 @@ export class Judge {
     }
   }
 
+  /** What a watch is told, in its order. @returns the last revision */
+  told(
+    revisions: readonly number[],
+    { who, after }: { readonly who: string; readonly after: number },
+  ): number {
+    let last = after;
+    for (const revision of revisions) {
+      if (revision < last) this.#fault(`${who} was told of revision ${revision} after ${last}`);
+      if (revision > this.ledger.revision)
+        this.#fault(`${who} was told of revision ${revision}, and the disc has ${this.ledger.revision}`);
+      last = revision;
+    }
+    return last;
+  }
+
   /** A client was told that this was done. */
   acknowledged(revision: number): void {
     if (revision > this.ledger.revision)
@@ -59,14 +76,17 @@ export class Judge {
     this.#lookAtAddresses();
   }
 
-  #fault(text: string): void {
-    this.#options.onFault(text);
+  /** undefined: nothing is wrong. */
+  #fault(text: string | undefined): void {
+    if (text !== undefined) this.#options.onFault(text);
   }
 
   #look(change: Change): void {
     const { before, after, resource } = change;
     if (after !== undefined) this.#lookAtOwners(after);
     if (after === undefined && before !== undefined) this.#lookAtGone(before);
+    if (after !== undefined && before !== undefined) this.#fault(wentBack(before, after));
+    if (after !== undefined) this.#fault(sharedWith(after, this.ledger));
     if (resource === 'pods') this.#lookAtPod(before, after);
     if (resource === 'replicasets' && after !== undefined)
       this.#lookAtReplicaSet(after, before === undefined);

@@ -1,5 +1,6 @@
 import type { JsonObject } from '#api/meta/object.ts';
 import type { ObjectMeta } from '#api/generated/objects.ts';
+import { resourceOfKey } from '#control-plane/apiserver/objects/storage-key.ts';
 import type { DurableRow } from '#test/simulation/world/memory-disc.ts';
 
 /** An object as the disc has it. */
@@ -20,7 +21,7 @@ export interface Change {
 }
 
 /** What nobody judges by what is in it. */
-const unread = new Set(['events', 'leases', 'masterleases', 'ranges', 'claims']);
+const unread = new Set(['events', 'leases']);
 
 /** What is durable, object by object: the truth that everybody else is compared with. */
 export class Ledger {
@@ -31,9 +32,10 @@ export class Ledger {
   /** Takes over a row. @returns what it changed; undefined: nothing that is judged */
   apply({ row, value }: DurableRow): Change | undefined {
     const { key, revision } = row;
-    const [, , resource = ''] = key.split('/', 3);
+    const found = key.startsWith('/registry/') ? resourceOfKey(key) : 'none';
     this.revision = revision;
-    if (!key.startsWith('/registry/') || unread.has(resource)) return undefined;
+    if (typeof found === 'string' || unread.has(found.resource)) return undefined;
+    const { resource } = found;
     const before = this.#objects.get(key);
     const all = this.#byResource.get(resource) ?? new Map<string, Held>();
     this.#byResource.set(resource, all);

@@ -1,7 +1,9 @@
 import * as kinds from '#api/schema/kind-ref.ts';
 import type { Pod, PodSpec } from '#api/generated/objects.ts';
+import type { KubeObject } from '#api/meta/object.ts';
 import type { ApiClient } from '#client/client.ts';
 import { isNotFound } from '#client/api-error.ts';
+import { definitionName, definitionOf, ownKind } from './own-kinds.ts';
 import type { Deletable, Place, Step } from './steps.ts';
 
 const template = (
@@ -17,6 +19,7 @@ const template = (
   },
 });
 
+const held = 'example.com/held';
 const counted = 'example.com/counted';
 
 const refs: Readonly<Record<Deletable, kinds.KindRef<unknown>>> = {
@@ -26,6 +29,7 @@ const refs: Readonly<Record<Deletable, kinds.KindRef<unknown>>> = {
   jobs: kinds.jobs,
   services: kinds.services,
   configmaps: kinds.configMaps,
+  podgroups: kinds.podGroups,
 };
 
 /** Does what a user does, once. @throws as the client does */
@@ -40,6 +44,18 @@ export async function act(client: ApiClient, step: Step): Promise<void> {
       });
       return;
     }
+    case 'quota':
+      await client.patch(
+        kinds.resourceQuotas,
+        { namespace: step.namespace, name: 'pods' },
+        { kind: 'merge', body: { spec: { hard: { 'count/pods': String(step.podsMax) } } } },
+      );
+      return;
+    case 'suspend':
+      await client.patch(kinds.jobs, step.at, { kind: 'merge', body: { spec: { suspend: step.isOn } } });
+      return;
+    case 'delete-definition':
+      return client.delete(kinds.customResourceDefinitions, { name: definitionName(step.name) });
     case 'delete-namespace':
       return client.delete(kinds.namespaces, { name: step.name });
     case 'roll':
@@ -79,13 +95,26 @@ export async function act(client: ApiClient, step: Step): Promise<void> {
   }
 }
 
-async function make(
-  client: ApiClient,
-  step: Extract<
-    Step,
-    { readonly kind: 'deployment' | 'stateful-set' | 'daemon-set' | 'job' | 'service' | 'budget' | 'config' }
-  >,
-): Promise<void> {
+type Making = Exclude<
+  Step,
+  {
+    readonly kind:
+      | 'namespace'
+      | 'quota'
+      | 'suspend'
+      | 'roll'
+      | 'scale'
+      | 'evict'
+      | 'cordon'
+      | `delete${string}`;
+  }
+>;
+
+async function make(client: ApiClient, step: Making): Promise<void> {
+  if (step.kind === 'definition') {
+    await client.create(kinds.customResourceDefinitions, definitionOf(step.name));
+    return;
+  }
   const metadata = { ...step.at };
   const selector = { matchLabels: { app: step.at.name } };
   const { name } = step.at;
@@ -158,11 +187,33 @@ async function make(
       await client.create(kinds.configMaps, {
         metadata: {
           ...metadata,
-          ...(step.hasFinalizer ? { finalizers: ['example.com/held', counted] } : {}),
+          ...(step.hasFinalizer ? { finalizers: [held, counted] } : {}),
         },
         data: { a: 'b' },
       });
+      return;
+    case 'gang':
+      return makeGang(client, step);
+    case 'custom':
+      await client.create(ownKind(step.of), {
+        metadata: { ...metadata, ...(step.hasFinalizer ? { finalizers: [held] } : {}) },
+      });
   }
+}
+
+async function makeGang(client: ApiClient, step: Extract<Step, { readonly kind: 'gang' }>): Promise<void> {
+  const { namespace, name } = step.at;
+  await client.create(kinds.podGroups, {
+    metadata: { ...step.at },
+    spec: { schedulingPolicy: { gang: { minCount: step.minCount } } },
+  });
+  const { metadata, spec } = template(name, { more: { schedulingGroup: { podGroupName: name } } });
+  const containers = spec.containers.map((one) => ({ ...one, resources: { requests: { cpu: '1500m' } } }));
+  for (let number = 0; number < step.pods; number++)
+    await client.create(kinds.pods, {
+      metadata: { ...metadata, namespace, name: `${name}-${number}` },
+      spec: { ...spec, containers },
+    });
 }
 
 async function removeObject(
@@ -171,14 +222,14 @@ async function removeObject(
 ): Promise<void> {
   await client.delete(refs[step.of], step.at, { propagationPolicy: step.policy });
   if (step.of !== 'configmaps') return;
-  await letGo(client, step.at);
+  await letGo(client, kinds.configMaps, step.at);
 }
 
 /** Who holds it sees to it, one after the other, and lets it go. */
-export async function letGo(client: ApiClient, where: Place): Promise<void> {
+export async function letGo(client: ApiClient, kind: kinds.KindRef<KubeObject>, where: Place): Promise<void> {
   for (const finalizers of [[counted], null]) {
     try {
-      await client.patch(kinds.configMaps, where, { kind: 'merge', body: { metadata: { finalizers } } });
+      await client.patch(kind, where, { kind: 'merge', body: { metadata: { finalizers } } });
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }

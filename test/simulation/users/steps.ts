@@ -1,5 +1,6 @@
 /** What users of a simulated cluster do, planned ahead: a step names all that it is about, so that leaving one out changes no other. */
-import { createRandom } from '#base/random.fixture.ts';
+import { ownPlurals } from './own-kinds.ts';
+import { createDice, type Dice, type Weighted } from '#test/simulation/dice.ts';
 
 export type Step =
   | { readonly kind: 'namespace'; readonly name: string; readonly podsMax: number | undefined }
@@ -30,6 +31,14 @@ export type Step =
   | { readonly kind: 'service'; readonly at: Place }
   | { readonly kind: 'budget'; readonly at: Place; readonly minAvailable: number }
   | { readonly kind: 'config'; readonly at: Place; readonly hasFinalizer: boolean }
+  /** Pods of one and a half cores each, of which so many are to run together or none. */
+  | { readonly kind: 'gang'; readonly at: Place; readonly pods: number; readonly minCount: number }
+  /** A definition of a kind of the users' own. */
+  | { readonly kind: 'definition'; readonly name: string }
+  | { readonly kind: 'delete-definition'; readonly name: string }
+  | { readonly kind: 'custom'; readonly of: string; readonly at: Place; readonly hasFinalizer: boolean }
+  | { readonly kind: 'quota'; readonly namespace: string; readonly podsMax: number }
+  | { readonly kind: 'suspend'; readonly at: Place; readonly isOn: boolean }
   | { readonly kind: 'roll'; readonly of: Rolled; readonly at: Place; readonly to: number }
   | {
       readonly kind: 'scale';
@@ -48,7 +57,7 @@ export type Step =
   | { readonly kind: 'cordon'; readonly node: string; readonly isOn: boolean };
 
 export type Rolled = 'deployments' | 'statefulsets' | 'daemonsets';
-export type Deletable = Rolled | 'jobs' | 'services' | 'configmaps';
+export type Deletable = Rolled | 'jobs' | 'services' | 'configmaps' | 'podgroups';
 
 export interface Place {
   readonly namespace: string;
@@ -62,6 +71,92 @@ export interface PlannedStep {
 }
 
 const namespaceCount = 3;
+const names: Readonly<Record<Deletable, string>> = {
+  deployments: 'web',
+  statefulsets: 'db',
+  daemonsets: 'ds',
+  jobs: 'job',
+  services: 'web',
+  configmaps: 'cm',
+  podgroups: 'gang',
+};
+
+interface Chance {
+  readonly dice: Dice;
+  readonly nodes: number;
+  readonly place: (name: string) => Place;
+}
+
+/** What users make. */
+function makings({ dice, place }: Chance): readonly Weighted<Step>[] {
+  const { between, chance, oneOf } = dice;
+  return [
+    [
+      32,
+      () => ({
+        kind: 'deployment',
+        at: place('web'),
+        replicas: between(1, 5),
+        graceSeconds: oneOf([1, 11]),
+        isRecreate: chance(0.2),
+        isProbed: chance(0.2),
+      }),
+    ],
+    [16, () => ({ kind: 'stateful-set', at: place('db'), replicas: between(1, 3), isParallel: chance(0.3) })],
+    [8, () => ({ kind: 'daemon-set', at: place('ds') })],
+    [
+      18,
+      () => ({
+        kind: 'job',
+        at: place('job'),
+        completions: between(1, 4),
+        parallelism: between(1, 3),
+        seconds: between(0, 40),
+        exitCode: chance(0.2) ? 1 : 0,
+      }),
+    ],
+    [6, () => ({ kind: 'service', at: place('web') })],
+    [12, () => ({ kind: 'budget', at: place(chance(0.6) ? 'web' : 'db'), minAvailable: between(1, 3) })],
+    [8, () => ({ kind: 'config', at: place('cm'), hasFinalizer: chance(0.6) })],
+    [6, () => gangOf(place('gang'), dice)],
+    [2, () => ({ kind: 'definition', name: oneOf(ownPlurals) })],
+    [4, () => ({ kind: 'custom', of: oneOf(ownPlurals), at: place('own'), hasFinalizer: chance(0.5) })],
+  ];
+}
+
+function gangOf(at: Place, { between }: Dice): Step {
+  const pods = between(2, 4);
+  return { kind: 'gang', at, pods, minCount: between(2, pods) };
+}
+
+/** What users do with what is there. */
+function changes({ dice, place, nodes }: Chance): readonly Weighted<Step>[] {
+  const { between, chance, oneOf } = dice;
+  const rolled = (): Rolled => oneOf(['deployments', 'deployments', 'statefulsets', 'daemonsets']);
+  const scaled = (): 'deployments' | 'statefulsets' => oneOf(['deployments', 'deployments', 'statefulsets']);
+  const gone = (): Deletable =>
+    oneOf(['deployments', 'statefulsets', 'daemonsets', 'jobs', 'services', 'configmaps', 'podgroups']);
+  const namespace = (): string => `n${between(1, namespaceCount)}`;
+  const here = <T extends Deletable>(of: T): { readonly of: T; readonly at: Place } => ({
+    of,
+    at: place(names[of]),
+  });
+  return [
+    [28, () => ({ kind: 'roll', ...here(rolled()), to: between(1, 1000) })],
+    [20, () => ({ kind: 'scale', ...here(scaled()), replicas: between(0, 6) })],
+    [14, () => ({ kind: 'delete', ...here(gone()), policy: chance(0.3) ? 'Foreground' : 'Background' })],
+    [
+      10,
+      () => ({ kind: 'delete-pod', at: place(oneOf(['db', 'web', 'web', 'gang'])), index: between(0, 3) }),
+    ],
+    [18, () => ({ kind: 'evict', at: place(chance(0.4) ? 'db' : 'web'), count: between(1, 3) })],
+    [6, () => ({ kind: 'cordon', node: `node-${between(1, nodes)}`, isOn: chance(0.6) })],
+    [4, () => ({ kind: 'quota', namespace: namespace(), podsMax: between(2, 9) })],
+    [4, () => ({ kind: 'suspend', at: place('job'), isOn: chance(0.5) })],
+    [3, () => ({ kind: 'delete-namespace', name: namespace() })],
+    [1, () => ({ kind: 'delete-definition', name: oneOf(ownPlurals) })],
+  ];
+}
 
 /** Pure. */
 export function planSteps(
@@ -73,86 +168,26 @@ export function planSteps(
     count,
   }: { readonly startMs: number; readonly endMs: number; readonly nodes: number; readonly count: number },
 ): readonly PlannedStep[] {
-  const random = createRandom(seed ^ 0x0005_7e95);
-  const between = (low: number, high: number): number => Math.floor(low + random() * (high - low + 1));
+  const dice = createDice(seed ^ 0x0005_7e95);
+  const { between, chance, weighted } = dice;
   const place = (name: string): Place => ({
     namespace: `n${between(1, namespaceCount)}`,
-    name: `${name}${between(1, 3)}`,
+    name: `${name}${between(1, 2)}`,
   });
-  const names: Readonly<Record<Rolled, string>> = {
-    deployments: 'web',
-    statefulsets: 'db',
-    daemonsets: 'ds',
-  };
-  const rolled = (): Rolled =>
-    (['deployments', 'deployments', 'statefulsets', 'daemonsets'] as const)[between(0, 3)] ?? 'deployments';
-  const made = (): Step => {
-    const dice = random();
-    if (dice < 0.32)
-      return {
-        kind: 'deployment',
-        at: place('web'),
-        replicas: between(1, 5),
-        graceSeconds: 1 + between(0, 1) * 10,
-        isRecreate: random() < 0.2,
-        isProbed: random() < 0.2,
-      };
-    if (dice < 0.5)
-      return { kind: 'stateful-set', at: place('db'), replicas: between(1, 3), isParallel: random() < 0.3 };
-    if (dice < 0.58) return { kind: 'daemon-set', at: place('ds') };
-    if (dice < 0.78)
-      return {
-        kind: 'job',
-        at: place('job'),
-        completions: between(1, 4),
-        parallelism: between(1, 3),
-        seconds: between(0, 40),
-        exitCode: random() < 0.2 ? 1 : 0,
-      };
-    if (dice < 0.83) return { kind: 'service', at: place('web') };
-    if (dice < 0.95)
-      return { kind: 'budget', at: place(random() < 0.6 ? 'web' : 'db'), minAvailable: between(1, 3) };
-    return { kind: 'config', at: place('cm'), hasFinalizer: random() < 0.5 };
-  };
-  const changed = (): Step => {
-    const dice = random();
-    const of = rolled();
-    if (dice < 0.3) return { kind: 'roll', of, at: place(names[of]), to: between(1, 1000) };
-    if (dice < 0.5) {
-      const scaled = random() < 0.7 ? 'deployments' : 'statefulsets';
-      return { kind: 'scale', of: scaled, at: place(names[scaled]), replicas: between(0, 6) };
-    }
-    if (dice < 0.62) {
-      const gone =
-        (['deployments', 'statefulsets', 'daemonsets', 'jobs', 'services', 'configmaps'] as const)[
-          between(0, 5)
-        ] ?? 'jobs';
-      const name = { ...names, jobs: 'job', services: 'web', configmaps: 'cm' }[gone];
-      return {
-        kind: 'delete',
-        of: gone,
-        at: place(name),
-        policy: random() < 0.3 ? 'Foreground' : 'Background',
-      };
-    }
-    if (dice < 0.72)
-      return { kind: 'delete-pod', at: place(random() < 0.4 ? 'db' : 'web'), index: between(0, 3) };
-    if (dice < 0.9) return { kind: 'evict', at: place(random() < 0.4 ? 'db' : 'web'), count: between(1, 3) };
-    if (dice < 0.97) return { kind: 'cordon', node: `node-${between(1, nodes)}`, isOn: random() < 0.6 };
-    return { kind: 'delete-namespace', name: `n${between(1, namespaceCount)}` };
-  };
+  const making = makings({ dice, nodes, place });
+  const changing = changes({ dice, nodes, place });
   const steps: Step[] = Array.from({ length: namespaceCount }, (_, at) => ({
     kind: 'namespace',
     name: `n${at + 1}`,
-    podsMax: random() < 0.4 ? between(4, 9) : undefined,
+    podsMax: chance(0.4) ? between(4, 9) : undefined,
   }));
   const times = steps.map(() => startMs);
-  for (let made_ = 0; made_ < count; made_++) {
-    const isEarly = made_ < count / 3;
-    steps.push(isEarly || random() < 0.3 ? made() : changed());
+  for (let done = 0; done < count; done++) {
+    const isEarly = done < count / 3;
+    steps.push(weighted(isEarly || chance(0.3) ? making : changing));
     // In bursts: what happens together meets.
-    const at = isEarly ? startMs + 1000 + random() * 60_000 : startMs + random() * (endMs - startMs);
-    times.push(Math.round(random() < 0.5 ? at - (at % 20_000) + random() * 300 : at));
+    const atMs = isEarly ? between(startMs + 1000, startMs + 61_000) : between(startMs, endMs);
+    times.push(chance(0.5) ? atMs - (atMs % 20_000) + between(0, 300) : atMs);
   }
   return steps
     .map((step, id) => ({ id, atMs: Math.max(startMs, times[id] ?? startMs), step }))

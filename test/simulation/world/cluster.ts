@@ -2,6 +2,7 @@ import path from 'node:path';
 import { createRandom } from '#base/random.fixture.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
 import { gitVersion } from '#api/release.ts';
+import type { ServedVersion } from '#api/schema/served-version.ts';
 import { createApiClient } from '#client/api-client.ts';
 import type { ApiClient } from '#client/client.ts';
 import { createInformers, withoutManagedFields, type Informers } from '#client/informers.ts';
@@ -10,7 +11,8 @@ import { startApiServer, type ApiServer, type ApiServerOptions } from '#control-
 import type { User } from '#control-plane/apiserver/serve/request.ts';
 import { createOwnClients } from '#control-plane/controllers/own-clients.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
-import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
+import { startScheduler, type SchedulerOptions } from '#control-plane/scheduler/scheduler.ts';
+import { versionsServed } from '#bin/options/runtime-config.ts';
 import type { PlannedFault, Target } from '#test/simulation/faults/plan.ts';
 import { Judge } from '#test/simulation/judge/invariants.ts';
 import { MemoryDisc } from './memory-disc.ts';
@@ -25,6 +27,7 @@ export interface Plant {
   readonly bend?: (target: Target | 'users', cluster: SimulatedCluster) => Bend | undefined;
   readonly isDiscHasty?: boolean;
   readonly server?: Partial<ApiServerOptions>;
+  readonly scheduler?: Partial<SchedulerOptions>;
   readonly informers?: (informers: Informers) => Informers;
   readonly onAgentStart?: (node: SimulatedNode) => void;
 }
@@ -37,11 +40,17 @@ export interface ClusterOptions {
   readonly directory: string;
   readonly say: (line: string) => void;
   readonly onFault: (fault: string) => void;
+  /** What its disc begins with; undefined: nothing. */
+  readonly disc?: MemoryDisc | undefined;
   readonly plant?: Plant | undefined;
   readonly logger?: Logger;
 }
 
 const restartMs = 500;
+/** What the servers of worlds have: gangs, too. */
+export const versionsOfWorlds: readonly ServedVersion[] = versionsServed({
+  runtimeConfig: ['scheduling.k8s.io/v1alpha2=true'],
+});
 
 /** All programs of a cluster, each of which may crash by itself, on one clock. */
 export class SimulatedCluster {
@@ -75,6 +84,7 @@ export class SimulatedCluster {
       time,
       random: createRandom(seed ^ 0x0d15_c000),
       isHasty: plant?.isDiscHasty ?? false,
+      copyOf: options.disc,
       onDurable: (rows) => {
         for (const { row } of rows)
           options.say(`disc ${row.revision} ${row.deleted ? 'del' : 'put'} ${row.key}`);
@@ -128,6 +138,7 @@ export class SimulatedCluster {
       },
       onAmbiguous: (name) => void this.#ambiguous.set(name, time.nowMs),
       onAcknowledged: (revision) => this.judge.acknowledged(revision),
+      onTold: (revisions, after) => this.judge.told(revisions, { who: target, after }),
       bend: plant?.bend?.(target, this),
     });
   }
@@ -144,6 +155,7 @@ export class SimulatedCluster {
       listeners: [],
       advertiseAddress: '192.0.2.1',
       advertisePort: 6443,
+      versions: versionsOfWorlds,
       clock: program.clock,
       logger,
       openDisk: () => this.disc.open(program),
@@ -179,8 +191,16 @@ export class SimulatedCluster {
       ...{ informers, clientAs: clients.controller, clock, logger },
       clusterCidrs: ['10.244.0.0/16'],
       rootCaPem: 'PEM',
+      hasPodGroups: true,
     });
-    startScheduler({ informers, client: clients.scheduler, clock, logger });
+    startScheduler({
+      informers,
+      client: clients.scheduler,
+      clock,
+      logger,
+      hasPodGroups: true,
+      ...plant?.scheduler,
+    });
   }
 
   #startAgent(node: SimulatedNode): void {
@@ -221,12 +241,22 @@ export class SimulatedCluster {
         this.#later(fault.forMs, () => (program.wallOffsetMs = 0));
         return;
       }
+      case 'compact':
+        return this.#compact();
       case 'full':
         this.disc.fullUntilMs = this.options.time.nowMs + fault.forMs;
         return;
       default:
         this.trouble.begin(fault.target, fault, seed);
     }
+  }
+
+  /** Nothing of the past is kept: whoever resumes a watch from before has to list anew. */
+  #compact(): void {
+    const store = this.server?.api.store;
+    store
+      ?.compact(store.revision)
+      .catch((error: unknown) => this.options.say(`not compacted: ${String(error)}`));
   }
 
   /** Nothing goes wrong any more: what is down comes up, clocks are right. */

@@ -17,7 +17,7 @@ export const worldStartMs: number = Date.UTC(2026, 0, 1);
 
 export interface Door {
   /** A world of its own: its time begins, its chance is of that seed. What an earlier one waits for never comes. */
-  enter(seed: number): VirtualTime;
+  enter(seed: number, startMs?: number): VirtualTime;
   /** Promises have gone as far as they go without time. */
   settle(): Promise<void>;
 }
@@ -41,8 +41,8 @@ export function openDoor(): Door {
   replaceThreads();
   syncBuiltinESMExports();
   return {
-    enter: (seed) => {
-      world.time = new VirtualTime(worldStartMs);
+    enter: (seed, startMs = worldStartMs) => {
+      world.time = new VirtualTime(startMs);
       world.random = createRandom(seed);
       return world.time;
     },

@@ -23,6 +23,8 @@ export interface MemoryDiscOptions {
   readonly onDurable: (rows: readonly DurableRow[]) => void;
   /** Planted: acknowledges what it has not written yet. */
   readonly isHasty?: boolean;
+  /** Whose content it begins with; default: it is empty. */
+  readonly copyOf?: MemoryDisc | undefined;
 }
 
 /** How long a write takes at most. */
@@ -31,8 +33,8 @@ const writeMsMax = 4;
 /** A disc in memory: a write that it has not answered when the program crashes is there whole, or not at all. */
 export class MemoryDisc {
   readonly #options: MemoryDiscOptions;
-  readonly #rows = new Map<number, DurableRow>();
-  readonly #leases = new Map<number, DiskLease>();
+  readonly #rows: Map<number, DurableRow> = new Map();
+  readonly #leases: Map<number, DiskLease> = new Map();
   #revision = 1;
   #compactRevision = 0;
   #lastRow = 0;
@@ -41,6 +43,14 @@ export class MemoryDisc {
 
   constructor(options: MemoryDiscOptions) {
     this.#options = options;
+    const { copyOf } = options;
+    if (copyOf === undefined) return;
+    this.#rows = new Map(copyOf.#rows);
+    this.#leases = new Map(copyOf.#leases);
+    this.#revision = copyOf.#revision;
+    this.#compactRevision = copyOf.#compactRevision;
+    this.#lastRow = copyOf.#lastRow;
+    options.onDurable([...this.#rows.values()]);
   }
 
   get revision(): number {

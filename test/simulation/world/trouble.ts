@@ -36,11 +36,12 @@ export class Trouble {
     return undefined;
   }
 
-  /** By how much the next that comes to it comes late. */
-  lateMs(target: Target): number {
+  /** By how much the next that comes to it comes late: an answer, or what a watch tells. */
+  lateMs(target: Target, of: 'answer' | 'event'): number {
     let lateMs = 0;
     for (const { fault, random } of this.#now(target))
-      if (fault.kind === 'slow') lateMs += Math.floor(random() * fault.byMs);
+      if (fault.kind === 'slow' || (fault.kind === 'stale' && of === 'event'))
+        lateMs += Math.floor(random() * fault.byMs);
     return lateMs;
   }
 

@@ -30,6 +30,8 @@ export interface WireOptions {
   readonly onAmbiguous: (target: string) => void;
   /** The server said that a write is done, as of that revision. */
   readonly onAcknowledged: (revision: number) => void;
+  /** A watch is told of these. @returns the last of them, or what it was */
+  readonly onTold: (revisions: readonly number[], after: number) => number;
   readonly bend?: Bend | undefined;
 }
 
@@ -59,7 +61,7 @@ async function sendOne(options: WireOptions, request: TransportRequest): Promise
   const isWatch = request.stream === true;
   const line = `${target} ${request.method} ${request.path}`;
   const wrong = target === 'users' ? undefined : trouble.next(target);
-  const late = (): number => wireMs(options) + Math.floor(random() * wireMsMax);
+  const late = (): number => wireMs(options, 'answer') + Math.floor(random() * wireMsMax);
   await time.sleep(late());
   if (!program.isAlive) return never();
   request.signal?.throwIfAborted();
@@ -108,8 +110,8 @@ function endedBy(request: TransportRequest, signal: AbortSignal): TransportReque
   };
 }
 
-function wireMs({ target, trouble }: WireOptions): number {
-  return target === 'users' ? 0 : trouble.lateMs(target);
+function wireMs({ target, trouble }: WireOptions, of: 'answer' | 'event'): number {
+  return target === 'users' ? 0 : trouble.lateMs(target, of);
 }
 
 /** Asks that life of the server; if it ends first, the connection does. */
@@ -176,6 +178,7 @@ function statusResponse(code: number, reason: string, message: string): Transpor
 }
 
 const headBytes = 600;
+const revisionMark = '"resourceVersion":"';
 
 function acknowledge({ onAcknowledged }: WireOptions, body: Uint8Array): void {
   const head = Buffer.from(body.buffer, body.byteOffset, Math.min(headBytes, body.byteLength)).toString(
@@ -208,6 +211,9 @@ async function* delayed(
   let ended: { readonly error: unknown } | undefined;
   let wake = Promise.withResolvers<void>();
   let dueMs = 0;
+  // What is there at first comes in the order of names.
+  const isInOrder = /[?&]resourceVersion=[1-9]/.test(request.path) && !request.path.includes('sendInitial');
+  let toldOf = 0;
   const end = (error: unknown): void => {
     ended ??= { error };
     wake.resolve();
@@ -222,7 +228,11 @@ async function* delayed(
     for (;;) {
       const next = await iterator.next();
       if (next.done === true) return end(undefined);
-      dueMs = Math.max(dueMs, time.nowMs + wireMs(options) + Math.floor(options.random() * wireMsMax));
+      if (isInOrder) toldOf = options.onTold(revisionsIn(next.value), toldOf);
+      dueMs = Math.max(
+        dueMs,
+        time.nowMs + wireMs(options, 'event') + Math.floor(options.random() * wireMsMax),
+      );
       ready.push({ bytes: next.value, dueMs });
       wake.resolve();
     }
@@ -249,6 +259,21 @@ async function* delayed(
   } finally {
     hangUp.abort();
   }
+}
+
+/** Of the events of a watch, each a line, that of its object. */
+function revisionsIn(lines: Uint8Array): readonly number[] {
+  const text = Buffer.from(lines.buffer, lines.byteOffset, lines.byteLength).toString('latin1');
+  const found: number[] = [];
+  for (let from = 0; from < text.length;) {
+    const end = text.indexOf('\n', from);
+    const at = text.indexOf(revisionMark, from);
+    const lineEnd = end < 0 ? text.length : end;
+    if (at >= 0 && at < lineEnd)
+      found.push(Number.parseInt(text.slice(at + revisionMark.length, at + 24 + revisionMark.length), 10));
+    from = lineEnd + 1;
+  }
+  return found;
 }
 
 function isNamedByServer({ method, body }: TransportRequest): boolean {
