@@ -77,7 +77,9 @@ export async function simulate(script: Script, options: SimulateOptions): Promis
   const hash = createHash('sha256');
   const lines: string[] = [];
   let fault: string | undefined;
+  let isOver = false;
   const say = (text: string): void => {
+    if (isOver) return; // What was begun in this world may end in the turns of the next.
     const line = `${(time.sinceMs / 1000).toFixed(3)} ${text}`;
     hash.update(`${line}\n`);
     lines.push(line);
@@ -115,14 +117,15 @@ export async function simulate(script: Script, options: SimulateOptions): Promis
     });
     lastMs = Math.max(lastMs, planned.atMs);
   }
-  const isOver = (): boolean => fault !== undefined;
-  for (let atMs = 0; atMs <= lastMs && !isOver(); atMs += 10_000) await until(atMs);
-  if (!isOver()) {
+  const isWrong = (): boolean => fault !== undefined;
+  for (let atMs = 0; atMs <= lastMs && !isWrong(); atMs += 10_000) await until(atMs);
+  if (!isWrong()) {
     say('all is well from here on');
     cluster.heal();
-    await rest(cluster, { until, isOver, onFault, fromMs: time.sinceMs });
+    await rest(cluster, { until, isOver: isWrong, onFault, fromMs: time.sinceMs });
   }
-  if (!isOver() && time.sinceMs < script.endMs) await until(script.endMs);
+  if (!isWrong() && time.sinceMs < script.endMs) await until(script.endMs);
+  isOver = true;
   return {
     fault,
     hash: hash.digest('hex'),
