@@ -41,6 +41,12 @@ export function claimKeysOf(pod: Pod): readonly string[] {
   });
 }
 
+/** The node of a pod that uses claims. An index. */
+export function nodeWithClaims(pod: Pod): readonly string[] {
+  const name = pod.spec?.nodeName ?? '';
+  return name === '' || claimKeysOf(pod).length === 0 ? [] : [name];
+}
+
 /** Why a claim may not be what the pod's ephemeral volume is made of (ephemeral.VolumeIsForPod); undefined: it may. */
 export function foreignClaim(pod: Pod, claim: PersistentVolumeClaim): string | undefined {
   if (isControlledBy(claim, pod.metadata?.uid)) return undefined;

@@ -86,8 +86,10 @@ describe('writeBundle()', () => {
     await using repository = await createRepository();
     const { top, root } = repository;
 
+    await change(root, 'build/compile-cache/v26/of-another-bundle', '');
     await writeBundle(root);
     expect(await runBundle(root)).toEqual(says(root));
+    expect(await readdir(join(root, 'build'))).toEqual(['bundle']);
 
     const there = join(top, 'there');
     await rename(root, there);

@@ -10,6 +10,9 @@ import { bundlesDirectory, indexName, packagesOf, sourceAt, type BundleIndex } f
 /** Packages that look for files beside their own. */
 const leftOut: ReadonlySet<string> = new Set(['koffi', 'rolldown']);
 
+/** Below the repository's root, as the entry script says. */
+const compileCache = join('build', 'compile-cache');
+
 /** Processes that run go on loading from the bundle that they began with. */
 const keptBefore = 2;
 
@@ -48,6 +51,8 @@ export async function writeBundle(root: string): Promise<void> {
     const index: BundleIndex = { directory, packages: packagesOf(root), sources };
     await writeDurably(join(bundles, indexName), JSON.stringify(index), { mode: modes.file });
     await removeOld(bundles, directory);
+    // Node never takes out of its cache what was of files that are gone.
+    await rm(join(root, compileCache), { recursive: true, force: true, maxRetries: 3 });
   } finally {
     await rm(draft, { recursive: true, force: true });
   }

@@ -74,11 +74,15 @@ function usersByNode({ isRequired, pods, node }: AttachInput): ReadonlyMap<strin
   if (!isRequired) return users;
   for (const pod of pods) {
     const name = pod.spec?.nodeName ?? '';
-    const { annotations } = node(name)?.metadata ?? {};
-    if (annotations?.[managedAttachAnnotation] !== 'true' || isDone(pod)) continue;
+    if (!isAttachManaged(node(name)) || isDone(pod)) continue;
     users.set(name, [...(users.get(name) ?? []), pod]);
   }
   return users;
+}
+
+/** Whether the node, if it is there, leaves it to others that volumes are attached to it. */
+export function isAttachManaged(node: Node | undefined): boolean {
+  return node?.metadata?.annotations?.[managedAttachAnnotation] === 'true';
 }
 
 /** Nothing of it runs any more (IsPodTerminated of kubernetes pkg/volume/util). */

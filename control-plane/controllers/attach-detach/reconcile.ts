@@ -12,13 +12,13 @@ import type { Node, PersistentVolume, Pod, VolumeAttachment } from '#api/generat
 import { equalJson } from '#api/wire/json.ts';
 import { findCondition } from '#api/meta/condition.ts';
 import { isAttachRequired } from '#api/volume/attachment.ts';
-import { claimKeysOf } from '#api/volume/claim.ts';
+import { claimKeysOf, nodeWithClaims } from '#api/volume/claim.ts';
 import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
-import { isOutOfService, planAttach, type AttachStep } from './plan.ts';
+import { isAttachManaged, isOutOfService, planAttach, type AttachStep } from './plan.ts';
 
 /** Attaches volumes to the nodes of their pods: who does it is the driver's attacher, by VolumeAttachments. */
 export function runAttachDetach(context: ControllerContext): Controller {
@@ -55,15 +55,14 @@ class AttachDetach {
   run(): Controller {
     const { informers, clock, logger } = this.#context;
     const claims = informers.for(persistentVolumeClaims);
+    const podInformer = informers.for(pods, { indexes: { claimKey: claimKeysOf, nodeWithClaims } });
     const volumesOf = (pod: Pod | undefined): readonly string[] =>
       pod === undefined ? [] : claimKeysOf(pod).flatMap((key) => claims.get(key)?.spec?.volumeName || []);
     return runController({
       name: 'attachdetach-controller',
       ...{ clock, logger },
       sources: [
-        source(informers.for(pods, { indexes: { claimKey: claimKeysOf } }), ({ old, current }) => [
-          ...new Set([...volumesOf(old), ...volumesOf(current)]),
-        ]),
+        source(podInformer, ({ old, current }) => [...new Set([...volumesOf(old), ...volumesOf(current)])]),
         source(claims, ({ old, current }) =>
           [old, current].flatMap((claim) => claim?.spec?.volumeName || []),
         ),
@@ -75,7 +74,15 @@ class AttachDetach {
           const isSame =
             old !== undefined && current !== undefined && equalJson(seenOf(old), seenOf(current));
           const here = isSame ? [] : this.#attachments.byIndex('node', key);
-          return here.flatMap(({ spec }) => spec.source.persistentVolumeName ?? []);
+          // It may be known later than its pods.
+          const waiting =
+            isAttachManaged(old) === isAttachManaged(current)
+              ? []
+              : podInformer.byIndex('nodeWithClaims', key);
+          return [
+            ...here.flatMap(({ spec }) => spec.source.persistentVolumeName ?? []),
+            ...waiting.flatMap(volumesOf),
+          ];
         }),
         source(informers.for(csiDrivers), ({ key }) =>
           this.#volumes.byIndex('csiDriver', key).map(({ metadata }) => metadata?.name ?? ''),

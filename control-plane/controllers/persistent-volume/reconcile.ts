@@ -25,6 +25,7 @@ import {
   offeredTo,
   selectedNodeAnnotation,
   volumeClass,
+  nodeWithClaims,
 } from '#api/volume/claim.ts';
 import {
   localProvisioner,
@@ -343,12 +344,6 @@ class Binder {
     if (from === to || equalJson(from, to)) return;
     this.#volumes.observe(await this.#context.client.update(persistentVolumes, to, { subresource }));
   }
-}
-
-/** The node of a pod that uses claims. An index. */
-function nodeWithClaims(pod: Pod): readonly string[] {
-  const name = pod.spec?.nodeName ?? '';
-  return name === '' || claimKeysOf(pod).length === 0 ? [] : [name];
 }
 
 /** In the index of classes: claims that name none. No class is called so. */
