@@ -224,9 +224,10 @@ describe.each(entries)('$entry', ({ enter }) => {
     await enter(recordingContext(links, 'allow'), requestOf({ headers }));
     expect(links).toEqual([
       'in flight',
-      'alice impersonate users eve',
-      'alice impersonate groups g',
-      'alice impersonate uids u',
+      'alice impersonate-on:user-info:get pods p',
+      'alice impersonate:user-info users eve',
+      'alice impersonate:user-info uids u',
+      'alice impersonate:user-info groups g',
       'eve enters',
       'eve get pods p',
       'serve',
