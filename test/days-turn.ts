@@ -23,6 +23,8 @@ const byDay: readonly (readonly string[])[] = [
     'test/cluster/autoscaler.test.ts',
     'test/cluster/hostile.test.ts',
     'test/cluster/virtual-address.test.ts',
+    'agent/proxy/proxy.linux.test.ts',
+    'test/package/package.test.ts',
     'bin/oci/runtime.kernel.test.ts',
     'agent/runtime/images/quirks/layer-quirks.test.ts',
     'test/attack/shared-campaign.test.ts',
