@@ -1,12 +1,6 @@
 import { unreachable } from '#base/unreachable.ts';
 import { done, type KeyOutcome } from '#base/keyed-queue.ts';
-import type {
-  Node,
-  PersistentVolume,
-  PersistentVolumeClaim,
-  Pod,
-  StorageClass,
-} from '#api/generated/objects.ts';
+import type { Node, PersistentVolume, PersistentVolumeClaim, StorageClass } from '#api/generated/objects.ts';
 import {
   nodes,
   persistentVolumeClaims,
