@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { addCloudControllerCommand, type CloudControllerCommandOptions } from './add-command.ts';
 import { cloudFault, loadCloud } from './load-cloud.ts';
 import { cloudFaults, cloudProblems, cloudSettingsOf, leaseTimesOf } from './options.ts';
@@ -75,6 +75,7 @@ describe('cloudProblems()', () => {
 describe('loadCloud()', () => {
   const setup = { clusterName: 'k', log: () => undefined, signal: new AbortController().signal };
   const directory = mkdtempSync(join(tmpdir(), 'cloud-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
   const write = (name: string, text: string): string => {
     writeFileSync(join(directory, name), text);
     return join(directory, name);
