@@ -9,6 +9,9 @@ export const proxyKubeconfigName = 'proxy.kubeconfig';
 /** The repository's root, from which every program of ours is run. */
 export const repositoryRoot: string = join(import.meta.dirname, '..');
 
+/** Below that: where Node keeps the code of our programs. The entry script says the same. */
+export const compileCachePath: string = join('build', 'compile-cache');
+
 /** A short stable name of a data directory, for cgroups and directories under /run. */
 export function clusterId(dataDir: string): string {
   return createHash('sha256').update(dataDir).digest('hex').slice(0, 8);

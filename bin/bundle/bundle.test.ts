@@ -113,6 +113,10 @@ describe('writeBundle()', () => {
     ],
     ['other packages', async (root: string) => change(root, 'node_modules/.package-lock.json', '{ }')],
     [
+      'a directory that is gone',
+      async (root: string) => rename(dirname(fileOfBundle(root, 'main') ?? ''), join(root, 'gone')),
+    ],
+    [
       'half an index',
       async (root: string) => change(root, join(bundlesDirectory, indexName), '{ "directory": "a'),
     ],

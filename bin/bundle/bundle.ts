@@ -29,11 +29,13 @@ export function fileOfBundle(root: string, name: string): string | undefined {
   try {
     const text = readFileSync(join(root, bundlesDirectory, indexName), 'utf8');
     const { directory, packages, sources } = JSON.parse(text) as BundleIndex;
+    const file = join(root, bundlesDirectory, directory, `${name}.js`);
+    statSync(file);
     return packages === packagesOf(root) && sources.every((source) => isAsItWas(root, source))
-      ? join(root, bundlesDirectory, directory, `${name}.js`)
+      ? file
       : undefined;
   } catch {
-    return undefined; // None was made, or a file that it was made of is gone.
+    return undefined; // None was made, or a file of it, or one that it was made of, is gone.
   }
 }
 

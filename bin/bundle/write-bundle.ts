@@ -4,14 +4,12 @@ import { join, relative } from 'node:path';
 
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { compileCachePath } from '#bin/paths.ts';
 import { bundleSources, isOurs, type BundledFile } from './bundle-sources.ts';
 import { bundlesDirectory, indexName, packagesOf, sourceAt, type BundleIndex } from './bundle.ts';
 
 /** Packages that look for files beside their own. */
 const leftOut: ReadonlySet<string> = new Set(['koffi', 'rolldown']);
-
-/** Below the repository's root, as the entry script says. */
-const compileCache = join('build', 'compile-cache');
 
 /** Processes that run go on loading from the bundle that they began with. */
 const keptBefore = 2;
@@ -52,7 +50,7 @@ export async function writeBundle(root: string): Promise<void> {
     await writeDurably(join(bundles, indexName), JSON.stringify(index), { mode: modes.file });
     await removeOld(bundles, directory);
     // Node never takes out of its cache what was of files that are gone.
-    await rm(join(root, compileCache), { recursive: true, force: true, maxRetries: 3 });
+    await rm(join(root, compileCachePath), { recursive: true, force: true, maxRetries: 3 });
   } finally {
     await rm(draft, { recursive: true, force: true });
   }

@@ -11,7 +11,7 @@ import type { AgentCommandOptions, ServerCommandOptions } from '#bin/options/com
 import { endNode, proveRemains, type NodeRemains } from '#bin/end-node.ts';
 import { checkAgentInstall, checkServerInstall } from './install-check.ts';
 import { describeKept, proveOwned, removeOwned } from '#bin/ownership/remove-owned.ts';
-import { podLogsDirInstalled, repositoryRoot } from '#bin/paths.ts';
+import { compileCachePath, podLogsDirInstalled, repositoryRoot } from '#bin/paths.ts';
 import { print, printText } from '#bin/terminal/print.ts';
 import { programCommand, programEnvironment, type UnitRole } from '#bin/program/program.ts';
 import { isBootedWithSystemd, systemctl, unitDirectory } from './systemctl.ts';
@@ -48,7 +48,7 @@ export async function runInstall(
     program: programCommand(role, ['--disable-warning=ExperimentalWarning']),
     arguments: argumentsOf(writtenOptions(options)),
     environment: {
-      NODE_COMPILE_CACHE: join(repositoryRoot, 'build', 'compile-cache'),
+      NODE_COMPILE_CACHE: join(repositoryRoot, compileCachePath),
       ...programEnvironment(role),
     },
   });

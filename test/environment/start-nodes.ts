@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import { PodwrightError } from '#base/errors.ts';
-import { repositoryRoot } from '#bin/paths.ts';
+import { compileCachePath, repositoryRoot } from '#bin/paths.ts';
 import { makeScratch, startGuard, type RunningCluster } from './scratch.ts';
 
 /**
@@ -51,7 +51,7 @@ export async function startNodes(nodes: number): Promise<RunningCluster> {
 /** Programs that have been loaded before start in half the time. Beside them, where that may be written. */
 function compileCache(): Readonly<Record<string, string>> {
   const { NODE_COMPILE_CACHE: given } = process.env;
-  return given === undefined ? { NODE_COMPILE_CACHE: join(repositoryRoot, 'build', 'compile-cache') } : {};
+  return given === undefined ? { NODE_COMPILE_CACHE: join(repositoryRoot, compileCachePath) } : {};
 }
 
 async function untilReady(child: ReturnType<typeof startGuard>['child']): Promise<void> {

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 import { at, stringOf } from '#api/wire/json.ts';
 import { systemClock } from '#base/clock.ts';
-import { repositoryRoot } from '#bin/paths.ts';
+import { compileCachePath, repositoryRoot } from '#bin/paths.ts';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
 import type { Transport } from '#client/transport.ts';
@@ -124,7 +124,7 @@ export class CampaignServer implements AsyncDisposable {
   }
 
   #environment(): Readonly<Record<string, string>> {
-    return { NODE_COMPILE_CACHE: join(repositoryRoot, 'build', 'compile-cache') };
+    return { NODE_COMPILE_CACHE: join(repositoryRoot, compileCachePath) };
   }
 
   #heed(line: string): void {
