@@ -13,6 +13,7 @@ import type { NodeStreams } from './nodes/node-streams.ts';
 import type { PortPaths } from './paths/port-paths.ts';
 import type { RequestTurns } from './serve/request-turns.ts';
 import type { RequestMetrics } from './serve/metrics.ts';
+import type { RecentLists } from './verbs/recent-lists.ts';
 import type { NodeDialer } from './nodes/node-dialer.ts';
 
 /** What handlers work with. */
@@ -30,6 +31,7 @@ export interface ServerContext extends AdmissionContext {
   /** In which requests begin, whatever way they come. */
   readonly turns: RequestTurns;
   readonly listTurns: ListTurns;
+  readonly recentLists: RecentLists;
   readonly inFlight: InFlight;
   /** How values are sealed in the store; undefined: not at all. */
   readonly encryption: Pick<Encryption, 'kmsFailure' | 'hasKms'> | undefined;

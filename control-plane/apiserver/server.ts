@@ -26,6 +26,7 @@ import {
   type FlowControlOptions,
   type RunningFlowControl,
 } from './chain/flow-control/create-flow-control.ts';
+import { RecentLists } from './verbs/recent-lists.ts';
 import { ListTurns } from './chain/list-turns.ts';
 import { InFlight } from './chain/in-flight.ts';
 import { NodeStreams } from './nodes/node-streams.ts';
@@ -204,7 +205,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     authorizer: undo.use(openAuthorizer({ ...facts, clock, logger }, options.authorization)),
     ...facts,
     hookCaller: undo.use(createHookCaller({ registry, mayDial: options.mayDial })),
-    ...{ admission, inFlight, audit, encryption, flowControl: flow.control, listTurns: new ListTurns() },
+    ...{ admission, inFlight, audit, encryption, flowControl: flow.control },
+    listTurns: new ListTurns(),
+    recentLists: new RecentLists(clock),
     metrics: metricsOf(store, { inFlight, flow, audit, known, ofFacts, aggregation, ...sealed }),
     turns: new RequestTurns(),
     nodes: undo.use(nodeDialer(pki, options)),

@@ -7,7 +7,7 @@ import { handlePath } from '#control-plane/apiserver/paths/paths.ts';
 import { getObject, listObjects } from '#control-plane/apiserver/verbs/read.ts';
 import type { ApiRequest, ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
 import { compress, withWarnings } from '#control-plane/apiserver/serve/respond.ts';
-import type { ResourceRoute } from './route.ts';
+import { isLongRunning, type ResourceRoute, type Route } from './route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { handleSubresource } from '#control-plane/apiserver/subresources/handle-subresource.ts';
 import { putObject } from '#control-plane/apiserver/verbs/update.ts';
@@ -29,7 +29,17 @@ export function handle(context: ServerContext, request: ApiRequest): Promise<Api
 }
 
 async function serve(context: ServerContext, { route, request }: Passed): Promise<ApiResponse> {
-  return route.kind === 'path' ? handlePath(context, request) : handleResource(context, route.route, request);
+  if (route.kind === 'path') return handlePath(context, request);
+  using _short = isShort(route) ? context.listTurns.short() : undefined;
+
+  return await handleResource(context, route.route, request);
+}
+
+const longVerbs: ReadonlySet<string> = new Set(['list', 'deletecollection']);
+
+/** Of one object, and over when it is answered. */
+function isShort(route: Route): boolean {
+  return route.kind === 'resource' && !longVerbs.has(route.route.verb) && !isLongRunning(route);
 }
 
 async function handleResource(

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { nextTurn } from '#base/time-slice.ts';
 import type { ApiResponse, ByteSink } from '#control-plane/apiserver/serve/request.ts';
 import { ListTurns } from './list-turns.ts';
 
@@ -77,25 +78,32 @@ describe('ListTurns', () => {
     expect(await turns.serve('a', async () => whole)).toBe(whole);
   });
 
-  it('lets others run between the pieces of one list, whatever its client takes', async () => {
+  it('lets others run between the pieces of one list, whatever its client takes, and sooner beside something short', async () => {
     const turns = new ListTurns();
-    let written = 0;
-    const piece = new Uint8Array(131_072);
+    const written: number[] = [];
+    const piece = new Uint8Array(32_768);
     const sink: ByteSink = {
-      write: (bytes) => (written += bytes.byteLength) > 0,
+      write: (bytes) => written.push(bytes.byteLength) > 0,
       drained: async () => undefined,
       pendingBytes: 0,
     };
     const { body } = await turns.serve('reads', async () => ({
       ...whole,
       body: async (to: ByteSink) => {
-        for (let i = 0; i < 8; i++) if (!to.write(piece)) await to.drained();
+        for (let i = 0; i < 16; i++) if (!to.write(piece)) await to.drained();
       },
     }));
     const sent = body instanceof Uint8Array ? undefined : body(sink);
     await Promise.resolve();
-    expect(written).toBe(2 * piece.byteLength);
+    expect(written).toHaveLength(4);
+    {
+      using _short = turns.short();
+
+      await nextTurn();
+      await nextTurn();
+      expect(written.length).toBeLessThan(8);
+    }
     await sent;
-    expect(written).toBe(8 * piece.byteLength);
+    expect(written).toHaveLength(16);
   });
 });

@@ -4,7 +4,9 @@ import type { ApiResponse, ByteSink } from '#control-plane/apiserver/serve/reque
 /** Lists that are made at a time: one thread does not make more any faster, and what is short waits behind what is being made. */
 const atOnceMax = 2;
 /** What one list writes in a turn of the event loop: what is made of it beneath (TLS, the socket) is a part of the turn that nobody measures. */
-const sliceBytesMax = 262_144;
+const sliceBytesMax = 131_072;
+/** The same while something short is being done, which comes back to the loop several times before it is answered. */
+const besideShortBytesMax = 32_768;
 
 /**
  * Whose list is made. A list is work of milliseconds where others are of a tenth of one: many at once would have every lease and binding wait for
@@ -12,8 +14,17 @@ const sliceBytesMax = 262_144;
  */
 export class ListTurns {
   #free = atOnceMax;
+  /** Requests other than lists that have begun and have no answer yet. */
+  #short = 0;
+  readonly #shortEnd: Disposable = { [Symbol.dispose]: () => void this.#short-- };
   /** By user; who has waited longest is first. */
   readonly #waiting = new Map<string, (() => void)[]>();
+
+  /** Something short is being done until this is disposed of: lists write less in a turn meanwhile. */
+  short(): Disposable {
+    this.#short++;
+    return this.#shortEnd;
+  }
 
   /** Makes the answer, and what is made of it while it is sent, in turns of that user. */
   async serve(user: string, make: () => Promise<ApiResponse>): Promise<ApiResponse> {
@@ -47,12 +58,12 @@ export class ListTurns {
       clearImmediate(unasked);
       await take();
       try {
-        let [left, isFull] = [sliceBytesMax, false];
+        let [written, isFull] = [0, false];
         await body({
           write: (bytes, sent) => {
-            left -= bytes.byteLength;
+            written += bytes.byteLength;
             isFull = !sink.write(bytes, sent);
-            return !isFull && left > 0;
+            return !isFull && written < (this.#short > 0 ? besideShortBytesMax : sliceBytesMax);
           },
           drained: async () => {
             if (isFull) {
@@ -60,7 +71,7 @@ export class ListTurns {
               await sink.drained();
               await take();
             } else await nextTurn();
-            left = sliceBytesMax;
+            written = 0;
           },
           get pendingBytes() {
             return sink.pendingBytes;

@@ -1,7 +1,7 @@
 /** Of a piece of a long answer. */
-export const pieceBytes = 262_144;
+export const pieceBytes = 65_536;
 /** That are kept while nobody needs them. */
-const freeMax = 16;
+const freeMax = 64;
 
 /**
  * Memory of answers that are sent in pieces, used again once a piece has been sent. Given up instead, it would have V8 collect all its garbage for every 64 MB

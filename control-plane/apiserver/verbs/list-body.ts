@@ -23,41 +23,86 @@ export interface ListMetadata {
   readonly remainingItemCount?: number;
 }
 
-/** The body of a list: cut out of what is stored as it is sent. */
+export interface ListOfKind {
+  readonly kind: Kind;
+  readonly transform: Transform | undefined;
+  readonly metadata: ListMetadata;
+}
+
+/**
+ * The body of a list: cut out of what is stored as it is sent.
+ * @param keep gets the items as they were sent, if they were all sent
+ */
 export function listOfStored(
-  list: {
-    readonly kind: Kind;
-    readonly transform: Transform | undefined;
-    readonly metadata: ListMetadata;
-  },
+  list: ListOfKind,
   stored: readonly StoredBytes[],
+  keep?: (pieces: readonly Uint8Array[]) => void,
 ): BoundedPieces {
-  const { kind, transform, metadata } = list;
+  const { transform } = list;
   const shape = transform === undefined ? bareShape : partialShape(transform.apiVersion);
   const shown = function* (): Generator<Shown, void> {
     for (const each of stored) yield new Shown(shape, each);
   };
   const added = addedBytesMax(shape);
   const bytesMax = stored.reduce((sum, { value }) => sum + value.byteLength + added, 0);
-  if (kind.custom !== undefined && transform === undefined) {
-    const { head, end } = customList(kind, metadata);
-    return joinItems(head, shown(), bytesMax, end);
+  const frame = frameOf(list);
+  if (keep === undefined) return joinItems(frame, shown(), bytesMax);
+  return framed(frame, keeping(joinPieces(noFrame, shown(), Buffer.allocUnsafe), keep), bytesMax);
+}
+
+/** The same, of items that were kept. */
+export function listOfKept(list: ListOfKind, items: readonly Uint8Array[]): BoundedPieces {
+  const bytes = items.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return framed(frameOf(list), items, bytes);
+}
+
+function* keeping(
+  pieces: Iterable<Uint8Array>,
+  keep: (pieces: readonly Uint8Array[]) => void,
+): Generator<Uint8Array, void> {
+  const kept: Uint8Array[] = [];
+  for (const piece of pieces) {
+    kept.push(piece);
+    yield piece;
   }
-  return joinItems(listHead(kind, transform, metadata), shown(), bytesMax);
+  keep(kept);
+}
+
+function framed({ head, end }: Frame, items: Iterable<Uint8Array>, bytesMax: number): BoundedPieces {
+  const pieces = function* (): Generator<Uint8Array, void> {
+    yield head;
+    yield* items;
+    yield end;
+  };
+  return { pieces: pieces(), bytesMax: head.length + bytesMax + end.length, free: () => undefined };
+}
+
+/** What a list has before and behind its items. */
+interface Frame {
+  readonly head: Buffer;
+  readonly end: Buffer;
+}
+
+function frameOf({ kind, transform, metadata }: ListOfKind): Frame {
+  if (kind.custom !== undefined && transform === undefined) return customFrame(kind, metadata);
+  return { head: Buffer.from(listHead(kind, transform, metadata)), end: listEnd };
 }
 
 /** A list of custom objects has its members by the alphabet, too, and tells of `continue` in any case. */
-function customList(kind: Kind, metadata: ListMetadata): { readonly head: string; readonly end: Buffer } {
+function customFrame(kind: Kind, metadata: ListMetadata): Frame {
   const listKind = kind.custom?.listKind ?? `${kind.kind}List`;
   const head = `{"apiVersion":${JSON.stringify(formatGroupVersion(kind))},"items":[`;
   const told = sortedJson({ continue: '', ...metadata });
-  return { head, end: Buffer.from(`],"kind":${JSON.stringify(listKind)},"metadata":${told}}`) };
+  return {
+    head: Buffer.from(head),
+    end: Buffer.from(`],"kind":${JSON.stringify(listKind)},"metadata":${told}}`),
+  };
 }
 
 /** A Table, given as the text of one without rows. */
 export function listOfRows(empty: string, rows: readonly Row[]): BoundedPieces {
   const bytes = rows.reduce((sum, { byteLength }) => sum + byteLength + 1, 0);
-  return joinItems(empty.slice(0, -listEnd.length), rows, bytes);
+  return joinItems({ head: Buffer.from(empty.slice(0, -listEnd.length)), end: listEnd }, rows, bytes);
 }
 
 function listHead(kind: Kind, transform: Transform | undefined, metadata: ListMetadata): string {
@@ -68,6 +113,7 @@ function listHead(kind: Kind, transform: Transform | undefined, metadata: ListMe
 
 const comma = 0x2c;
 const listEnd = Buffer.from(']}');
+const noFrame: Frame = { head: Buffer.alloc(0), end: Buffer.alloc(0) };
 
 /** What a list has of each object. */
 interface Item {
@@ -99,32 +145,29 @@ export class Row implements Item {
   }
 }
 
-/** Head, items between commas and `]}`; `bytesMax`: of the items and their commas, at most. */
-function joinItems(
-  head: string,
-  items: Iterable<Item>,
-  bytesMax: number,
-  end: Buffer = listEnd,
-): BoundedPieces {
-  const start = Buffer.from(head);
-  const allMax = start.length + bytesMax + end.length;
+/** `bytesMax`: of the items and their commas, at most. */
+function joinItems(frame: Frame, items: Iterable<Item>, bytesMax: number): BoundedPieces {
+  const allMax = frame.head.length + bytesMax + frame.end.length;
+  const isShort = allMax < pieceBytes;
   return {
     bytesMax: allMax,
-    pieces: join(start, items, Math.min(allMax, pieceBytes), end),
+    pieces: isShort
+      ? joinPieces(frame, items, Buffer.allocUnsafe, allMax)
+      : joinPieces(frame, items, (bytes) => (bytes === pieceBytes ? pool.take() : Buffer.allocUnsafe(bytes))),
     free: (piece) => pool.give(piece),
   };
 }
 
 const pool = new PiecePool();
 
-/** Memory for a piece; a short answer has its own. */
-function pieceOf(bytes: number): Buffer {
-  return bytes === pieceBytes ? pool.take() : Buffer.allocUnsafe(bytes);
-}
-
 /** In pieces of about `size` bytes, to send at once; a large item is not copied. */
-function* join(head: Buffer, items: Iterable<Item>, size: number, end: Buffer): Generator<Uint8Array, void> {
-  let piece = pieceOf(Math.max(size, head.length + betweenBytes));
+function* joinPieces(
+  { head, end }: Frame,
+  items: Iterable<Item>,
+  memory: (bytes: number) => Buffer,
+  size = pieceBytes,
+): Generator<Uint8Array, void> {
+  let piece = memory(Math.max(size, head.length + betweenBytes));
   let at = head.copy(piece);
   let isFirst = true;
   for (const item of items) {
@@ -132,14 +175,15 @@ function* join(head: Buffer, items: Iterable<Item>, size: number, end: Buffer): 
     isFirst = false;
     const isLarge = item.byteLength >= largeItemBytes;
     if (isLarge || at + item.byteLength + betweenBytes > piece.length) {
-      yield piece.subarray(0, at);
+      if (at > 0) yield piece.subarray(0, at);
       if (isLarge) yield* item.pieces();
-      piece = pieceOf(isLarge ? size : Math.max(size, item.byteLength + betweenBytes));
+      piece = memory(isLarge ? size : Math.max(size, item.byteLength + betweenBytes));
       at = 0;
     }
     if (!isLarge) at = item.copyTo(piece, at);
   }
   const isRoom = at + end.length <= piece.length;
-  yield piece.subarray(0, isRoom ? at + end.copy(piece, at) : at);
+  const last = isRoom ? at + end.copy(piece, at) : at;
+  if (last > 0) yield piece.subarray(0, last);
   if (!isRoom) yield end;
 }

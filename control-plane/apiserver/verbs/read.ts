@@ -17,7 +17,7 @@ import {
 } from '#control-plane/apiserver/serve/respond.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { largeItemBytes, listOfRows, listOfStored, Row, type ListMetadata } from './list-body.ts';
+import { largeItemBytes, listOfKept, listOfRows, listOfStored, Row, type ListMetadata } from './list-body.ts';
 import { selectionOf, type Selection } from './selection.ts';
 import { TimeSlice } from '#base/time-slice.ts';
 import {
@@ -67,6 +67,9 @@ export async function listObjects(
   const transform = transformOf(representation, request.query);
   const style = styleOf(request, representation);
   if (transform?.kind === 'table') return listTable(context, { kind, transform, page }, style);
+  const list = { kind, transform, metadata: page.metadata };
+  const { pieces, keep } = context.recentLists.ask(page.values, { kind, apiVersion: transform?.apiVersion });
+  if (pieces !== undefined) return streamedResponse(listOfKept(list, pieces), style);
   const { registry } = context;
   const stored: StoredBytes[] = [];
   const slice = new TimeSlice();
@@ -74,7 +77,7 @@ export async function listObjects(
     stored.push(registry.storedOf(kind, value, transform !== undefined));
     if (slice.isOver()) await slice.next();
   }
-  return streamedResponse(listOfStored({ kind, transform, metadata: page.metadata }, stored), style);
+  return streamedResponse(listOfStored(list, stored, keep), style);
 }
 
 async function listTable(

@@ -1,5 +1,4 @@
 /** The tenant of row `fair`, in a process of its own: connections that list all there is, again and again, while they are told to. */
-import { constants, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openClient, Refusal, type Access, type H2Client } from '#test/bench/h2-client.ts';
 
@@ -58,9 +57,6 @@ async function answered(): Promise<void> {
   await sleep(20);
   await answered();
 }
-
-// A tenant has a machine of its own: here it takes what the server leaves of this one.
-setPriority(constants.priority.PRIORITY_LOW);
 
 process.on('message', (order: LoadOrder) => {
   if (order.kind === 'open') void open(order);

@@ -1,6 +1,5 @@
-import { fork, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -15,6 +14,8 @@ const nodeCount = 20;
 const leasePauseMs = 100;
 const bindPauseMs = 50;
 const quiet = 'nobody lists';
+/** The row's own tmpfs: what a disk takes for an fsync differs more, from one second to the next, than what is asked here. */
+const storage = '/run';
 
 /** Leases and binds while a tenant lists everything from many connections, and while it does not, in turns: at most twice as slow. */
 export const fair: Row = {
@@ -23,10 +24,10 @@ export const fair: Row = {
   run: async ({ isQuick, rounds }) => {
     await using stack = new AsyncDisposableStack();
 
-    const { access } = stack.use(await startOurServer(join(tmpdir(), 'ours')));
+    const { access } = stack.use(await startOurServer(join(storage, 'ours')));
     const cluster = await openCluster(stack, access, isQuick ? 300 : 5_000);
     const connections = isQuick ? 100 : 2_000;
-    const tenant = stack.adopt(fork(join(import.meta.dirname, 'fair-load.ts')), (child) => void child.kill());
+    const tenant = stack.adopt(startTenant(), (child) => void child.kill());
     tell(tenant, { kind: 'open', access: asAccount(access), connections, path: everything });
     await once(tenant, 'message');
     const seconds = isQuick ? 1 : 3;
@@ -63,6 +64,12 @@ function asUser(access: Access, user: string, group: string): Access {
 
 function asAccount(access: Access): Access {
   return asUser(access, 'system:serviceaccount:default:tenant', 'system:serviceaccounts');
+}
+
+/** It would have a machine of its own: here it takes, with all its threads, what the server leaves of this one. */
+function startTenant(): ChildProcess {
+  const command = [process.execPath, join(import.meta.dirname, 'fair-load.ts')];
+  return spawn('nice', ['-n', '19', ...command], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
 }
 
 function tell(child: ChildProcess, order: LoadOrder): void {

@@ -13,6 +13,7 @@ import { createAuthorizer } from '#control-plane/apiserver/chain/authz/authorize
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import { PlainLimits } from '#control-plane/apiserver/chain/flow-control/plain-limits.ts';
 import { StreamedSeats } from '#control-plane/apiserver/chain/flow-control/seat.ts';
+import { RecentLists } from '#control-plane/apiserver/verbs/recent-lists.ts';
 import { ListTurns } from '#control-plane/apiserver/chain/list-turns.ts';
 import { InFlight } from '#control-plane/apiserver/chain/in-flight.ts';
 import { RequestMetrics } from '#control-plane/apiserver/serve/metrics.ts';
@@ -164,6 +165,7 @@ export async function contextWith(
     quotaTurns: createTurns(),
     kinds: createKindCatalogue(),
     listTurns: new ListTurns(),
+    recentLists: new RecentLists(clock),
     inFlight: new InFlight(),
     flowControl: new PlainLimits({ readOnly: 0, mutating: 0 }, new StreamedSeats(clock)),
     metrics: new RequestMetrics({ revision: () => 0, inFlight: () => ({ mutating: 0, readOnly: 0 }) }),
