@@ -238,8 +238,7 @@ export function unsupportedMediaType(): PodwrightError {
 
 /** 406 of custom objects, which no protobuf is made of. */
 export function customNotAcceptable(): PodwrightError {
-  const message = `only the following media types are accepted: ${bodyMediaTypes}`;
-  return statusError(406, 'NotAcceptable', message);
+  return notAcceptableAs(`only the following media types are accepted: ${bodyMediaTypes}`);
 }
 
 /** A PATCH whose content type is no patch type. */
@@ -261,6 +260,11 @@ export function notAcceptable(): PodwrightError {
   const streams = 'application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch';
   const message = `406: Not Acceptable\n\nAvailable representations: ${bodyMediaTypes}, ${streams}`;
   return statusError(406, 'NotAcceptable', message, {});
+}
+
+/** 406 for a shape that what was asked for does not have. */
+export function notAcceptableAs(message: string): PodwrightError {
+  return statusError(406, 'NotAcceptable', message);
 }
 
 /** A patch that is well formed but does not apply (JSON patch `test` or `remove` that fails). */

@@ -1,5 +1,5 @@
 import { PodwrightError } from '#base/errors.ts';
-import { cloneJson, isObject, setOwn, type Draft } from './json.ts';
+import { cloneJson, jsonKind, isObject, setOwn, type Draft } from './json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { canonicalQuantity } from '#api/meta/quantity.ts';
 import {
@@ -330,11 +330,6 @@ function typeError(value: unknown, walk: Walk, type: string, found = jsonKind(va
   const fields = walk.path.filter((part) => typeof part === 'string');
   const where = fields.length === 0 ? 'value' : `struct field ${walk.struct}.${fields.join('.')}`;
   return new PodwrightError('E_INVALID', `json: cannot unmarshal ${found} into Go ${where} of type ${type}`);
-}
-
-function jsonKind(value: unknown): string {
-  if (Array.isArray(value)) return 'array';
-  return typeof value === 'boolean' ? 'bool' : typeof value;
 }
 
 /** How Go names a type in its errors: `v1.PodSpec`, `map[string]string`. */

@@ -8,6 +8,12 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** What Go's decoder calls the value in its errors. */
+export function jsonKind(value: unknown): string {
+  if (Array.isArray(value)) return 'array';
+  return typeof value === 'boolean' ? 'bool' : typeof value;
+}
+
 /** The value as an object; anything else reads as empty. */
 export function objectOf(value: unknown): JsonObject {
   return isObject(value) ? value : empty;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cms, deployments, ns, rows } from './error-rows.fixture.ts';
 import { readRows } from './read-error-rows.fixture.ts';
+import { writeRows } from './write-error-rows.fixture.ts';
 import { deploymentNamed, startTestServer, type TestServer } from './test-server.fixture.ts';
 
 describe('handle(): failures', () => {
@@ -13,7 +14,7 @@ describe('handle(): failures', () => {
   });
   afterAll(() => test[Symbol.asyncDispose]());
 
-  it.each([...rows, ...readRows])(
+  it.each([...rows, ...readRows, ...writeRows])(
     'answers $name',
     async ({ method = 'GET', path, options, status, want }) => {
       const answer = await test.call(method, path, options);
@@ -33,6 +34,13 @@ describe('handle(): failures', () => {
     expect(answer.json['message']).toMatch(
       /^Operation cannot be fulfilled on configmaps "x": StorageError: invalid object, Code: 4, Key: \/registry\/configmaps\/default\/x, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: zz, UID in object meta: [-0-9a-f]{36}$/,
     );
+  });
+
+  it.each(['uid=zz', 'resourceVersion=1'])('deletes nothing else than the query says: %s', async (asked) => {
+    for (const path of [`${cms}/x`, cms]) {
+      expect((await test.call('DELETE', `${path}?${asked}`)).json).toMatchObject({ code: 409 });
+    }
+    expect((await test.call('GET', `${cms}/x`)).status).toBe(200);
   });
 
   it('names the uid that a deletion expected and the one that is', async () => {

@@ -228,9 +228,13 @@ function allGroups({ kinds, aggregation }: ServerContext): JsonObject {
   return { ...own, groups: mergeGroups(objectsOf(own['groups']), aggregation.versions) };
 }
 
+const aggregatedForms = ['v2', 'v2beta1'].map(
+  (version) => `APIGroupDiscoveryList.${version}.apidiscovery.k8s.io`,
+);
+
 /** The aggregated document where the client knows it, the classic one where it does not. */
 function discovery(context: ServerContext, scope: 'core' | 'groups', request: ApiRequest): ApiResponse {
-  const representation = negotiate(request.headers['accept'], ['APIGroupDiscoveryList']);
+  const representation = negotiate(request.headers['accept'], aggregatedForms);
   if (representation.as === undefined) {
     const classic = scope === 'core' ? apiVersions(addressOf(context)) : allGroups(context);
     return objectResponse(200, classic, styleOf(request, representation), { vary: 'Accept' });

@@ -17,7 +17,7 @@ describe('negotiate()', () => {
     [`application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,${table}`, 'json', 'Table'],
     ['text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', 'json', undefined],
   ])('reads %s', (accept, format, as) => {
-    expect(negotiate(accept, ['Table'])).toMatchObject({ format, as });
+    expect(negotiate(accept, ['Table.v1.meta.k8s.io'])).toMatchObject({ format, as });
   });
 
   it.each([
@@ -25,7 +25,7 @@ describe('negotiate()', () => {
     'application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io',
     'application/json;as=Nope',
   ])('refuses %s', (accept) => {
-    expect(() => negotiate(accept, ['Table'])).toThrow('406: Not Acceptable');
+    expect(() => negotiate(accept, ['Table.v1.meta.k8s.io'])).toThrow('406: Not Acceptable');
   });
 });
 

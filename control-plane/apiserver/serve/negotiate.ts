@@ -14,7 +14,7 @@ const protobuf = 'application/vnd.kubernetes.protobuf';
 
 /**
  * The first clause of Accept that we serve, by q and then in the client's order. Protobuf is asked for beside JSON by every
- * client and decoded by the response's Content-Type: JSON is the answer to it.
+ * client and decoded by the response's Content-Type: JSON is the answer to it. `transforms` as in `Table.v1.meta.k8s.io`.
  * @throws {E_API} 406 when there is none
  */
 export function negotiate(accept: string | undefined, transforms: readonly string[]): Representation {
@@ -27,8 +27,8 @@ export function negotiate(accept: string | undefined, transforms: readonly strin
     const as = parameters.get('as');
     if (format === undefined) continue;
     if (as === undefined) return { format, as, version: '' };
-    const version = parameters.get('v') ?? '';
-    if (transforms.includes(as)) return { format, as, version };
+    const [version = '', group = ''] = ['v', 'g'].map((name) => parameters.get(name));
+    if (transforms.includes(`${as}.${version}.${group}`)) return { format, as, version };
   }
   if (clauses.some((clause) => clause.mediaType === protobuf && !clause.parameters.has('as')))
     return plainJson;

@@ -2,7 +2,7 @@ import { at, objectOf, objectsOf, stringMapOf, stringOf, withPath } from '#api/w
 import type { JsonObject } from '#api/meta/object.ts';
 import { renderFieldError } from '#api/errors/field-error.ts';
 import { bindingRules } from '#api/kinds/core/binding.ts';
-import { badRequest, conflict, successStatus } from '#api/errors/status.ts';
+import { badRequest, bareError, conflict, successStatus } from '#api/errors/status.ts';
 import { formatTime } from '#api/meta/time.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { ApiResponse } from '#control-plane/apiserver/serve/request.ts';
@@ -13,7 +13,7 @@ import { updateObject } from '#control-plane/apiserver/verbs/update.ts';
 const pods = builtIn('', 'v1', 'pods');
 const podBindings = { group: '', resource: 'pods/binding' };
 
-/** Puts a pod on the node that the binding names, once. @throws {E_API} 404, 409 */
+/** Puts a pod on the node that the binding names, once. @throws {E_API} 400, 404, 409, and 500 for a binding that says no node */
 export async function bindPod(
   context: ServerContext,
   input: { readonly namespace: string; readonly binding: JsonObject; readonly dryRun: boolean },
@@ -24,7 +24,8 @@ export async function bindPod(
   const node = stringOf(at(binding, 'target.name'));
   const faults = bindingRules.validate?.(binding) ?? [];
   const texts = faults.map((fault) => `${fault.field}: ${renderFieldError(fault)}`);
-  if (texts.length > 0) throw badRequest(texts.length === 1 ? texts.join('') : `[${texts.join(', ')}]`);
+  if (texts.length > 0) throw bareError(texts.length === 1 ? texts.join('') : `[${texts.join(', ')}]`);
+  if (name === '') throw badRequest('Name parameter required.');
   await updateObject(context, {
     kind: pods,
     namespace,

@@ -1,11 +1,11 @@
 import { decodeBodyOf } from '#api/wire/body.ts';
 import { decodeRequest } from '#api/wire/decode-request.ts';
-import { withPath } from '#api/wire/json.ts';
+import { at, stringOf } from '#api/wire/json.ts';
 import { kindOfSubresource } from '#api/schema/kinds.ts';
-import { methodNotAllowed } from '#api/errors/status.ts';
+import { badRequest, methodNotAllowed } from '#api/errors/status.ts';
 import { admitWhole } from '#control-plane/apiserver/chain/admission/run-admission.ts';
 import { admitConnection } from '#control-plane/apiserver/chain/admission/admit-connection.ts';
-import { checkNameOf, checkNamespaceOf } from '#control-plane/apiserver/verbs/place.ts';
+import { checkNamespaceOf } from '#control-plane/apiserver/verbs/place.ts';
 import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
 import { connectToNode } from '#control-plane/apiserver/nodes/connect.ts';
 import { patchObject } from '#control-plane/apiserver/verbs/patch.ts';
@@ -80,7 +80,6 @@ async function handlePosted(
   const body = decodeBodyOf(taken.kind, await request.readBody(), request.headers['content-type']);
   const { object } = decodeRequest(taken, body, options.fieldValidation);
   request.record?.saw(object);
-  if (subresource.name !== 'token') checkNameOf(name, object);
   checkNamespaceOf(kind, namespace, object);
   using admitted = await admitWhole(
     context,
@@ -88,9 +87,11 @@ async function handlePosted(
       ...{ operation: 'create', verb: 'create', kind, subresource: subresource.name, namespace, name },
       ...{ user: request.user, scope: request, dryRun: options.dryRun },
     },
-    subresource.name === 'token' ? object : withPath(object, 'metadata.name', name),
+    object,
   );
   const posted = admitted.object;
+  if (subresource.name !== 'token' && stringOf(at(posted, 'metadata.name')) !== name)
+    throw badRequest(`name in URL does not match name in ${taken.kind} object`);
 
   const style = styleOf(request, negotiate(request.headers['accept'], []));
   const input = { route, namespace, name, object: posted, dryRun: options.dryRun, scope: request };

@@ -15,7 +15,7 @@ import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
 import { merge, readConfig } from '#control-plane/apiserver/verbs/apply.ts';
 import { managerOfRequest, manageWrite } from '#control-plane/apiserver/verbs/owners.ts';
 import { applyAndDecode, isApplication, readPatch } from '#control-plane/apiserver/verbs/patch.ts';
-import { checkNameOf, checkNamespaceOf } from '#control-plane/apiserver/verbs/place.ts';
+import { checkPlaceOf } from '#control-plane/apiserver/verbs/place.ts';
 import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
 import { objectResponse, styleOf } from '#control-plane/apiserver/serve/respond.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
@@ -144,8 +144,7 @@ function notConvertible(config: JsonObject): Error {
 
 /** @throws {E_API} 400 for another name or namespace, 422 where the Scale itself is not valid (ValidateScale) */
 function withScaleOf(route: ResourceRoute, current: JsonObject, scale: JsonObject): JsonObject {
-  checkNameOf(route.name, scale);
-  checkNamespaceOf(route.kind, route.namespace, scale);
+  checkPlaceOf(route, scale);
   // A custom object is judged as it becomes.
   const errors = route.kind.custom === undefined ? (scaleRules.validate?.(scale) ?? []) : [];
   if (errors.length > 0) throw invalid({ group: 'autoscaling', kind: 'Scale' }, route.name, errors);

@@ -10,7 +10,7 @@ import type { Owners } from '#api/patch/apply/owner.ts';
 import { formatGroupVersion, parseGroupVersion, type Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { decodeRequest, type FieldValidation } from '#api/wire/decode-request.ts';
-import { at, isObject, objectOf, stringOf, withPath } from '#api/wire/json.ts';
+import { at, isObject, jsonKind, objectOf, stringOf, withPath } from '#api/wire/json.ts';
 import { checkValueCount } from '#api/wire/value-count.ts';
 import { parseJsonStrict, type StrictJson } from '#api/wire/parse-json.ts';
 import { parseYaml } from '#api/wire/yaml.ts';
@@ -197,9 +197,8 @@ export function readConfig(bytes: Uint8Array, validation: FieldValidation): Conf
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
   const { value, duplicateFields, duplicateLine } = parseConfig(text);
   if (value !== null && !isObject(value)) {
-    const found = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
     throw badRequest(
-      `error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${found} into Go value of type map[string]interface {}`,
+      `error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal ${jsonKind(value)} into Go value of type map[string]interface {}`,
     );
   }
   const warnings = duplicateFields.map(

@@ -11,6 +11,8 @@ import {
   renderTable,
   transformNames,
   transformObject,
+  listOf,
+  oneOf,
   transformOf,
   type Transform,
 } from './transform.ts';
@@ -25,15 +27,15 @@ export function readComponentStatus(
 ): ApiResponse {
   const representation = negotiate(request.headers['accept'], transformNames);
   const style = styleOf(request, representation);
-  const transform = transformOf(representation, request.query);
-  if (name === '') return objectResponse(200, listOf(kind, transform, nowMs), style);
+  const transform = transformOf(representation, request.query, name === '' ? listOf(kind) : oneOf(kind));
+  if (name === '') return objectResponse(200, statusesOf(kind, transform, nowMs), style);
   if (!components.includes(name)) throw notFound(kind, name);
   const object = { kind: kind.kind, apiVersion: formatGroupVersion(kind), ...statusOf(name) };
   const shown = transform === undefined ? object : transformObject(kind, transform, object, nowMs);
   return objectResponse(200, shown, style);
 }
 
-function listOf(kind: Kind, transform: Transform | undefined, nowMs: number): JsonObject {
+function statusesOf(kind: Kind, transform: Transform | undefined, nowMs: number): JsonObject {
   const statuses = components.map(statusOf);
   switch (transform?.kind) {
     case undefined:

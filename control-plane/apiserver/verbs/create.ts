@@ -37,7 +37,7 @@ import { bytesResponse, objectResponse, styleOf } from '#control-plane/apiserver
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { namespaceFaults } from './namespace-faults.ts';
-import { negotiateObjects, transformObject, transformOf } from './transform.ts';
+import { negotiateObjects, oneOf, transformObject, transformOf } from './transform.ts';
 import { parseWriteOptions, warningHeaders } from './write-options.ts';
 
 /** What a write came to: `entry` is absent when it was a dry run. */
@@ -244,7 +244,7 @@ export function writtenResponse(
 ): ApiResponse {
   const { status, kind, written, warnings = [] } = result;
   const representation = negotiateObjects(kind, request.headers['accept']);
-  const transform = transformOf(representation, request.query);
+  const transform = transformOf(representation, request.query, oneOf(kind));
   const style = styleOf(request, representation);
   const headers = warningHeaders(warnings);
   if (transform !== undefined) {

@@ -4,7 +4,7 @@ import { builtInTypes } from '#api/schema/built-in-types.ts';
 import { decodeBodyOf } from '#api/wire/body.ts';
 import { decodeObject } from '#api/wire/decode.ts';
 import { hasGrace, isFinished, planDeletion, type DeletionWishes } from '#api/strategy/deletion.ts';
-import { forbiddenField, invalidField, notSupportedField } from '#api/errors/field-error.ts';
+import { invalidField, notSupportedField } from '#api/errors/field-error.ts';
 import { at, isObject, listOf, numberOf, stringOf } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
@@ -278,6 +278,12 @@ export async function readDeleteOptions(request: AuthorizedRequest): Promise<Del
     propagationPolicy: query.get('propagationPolicy') ?? undefined,
     orphanDependents: queryBoolean(query, 'orphanDependents'),
     dryRun: query.getAll('dryRun'),
+    preconditions: Object.fromEntries(
+      ['uid', 'resourceVersion'].flatMap((name) => {
+        const value = query.get(name) ?? '';
+        return value === '' ? [] : [[name, value]];
+      }),
+    ),
   });
 }
 
@@ -307,17 +313,19 @@ const optionsName = 'DeleteOptions';
 /** Reads DeleteOptions. @throws {E_API} 422 naming every field that is wrong */
 export function parseDeleteOptions(value: JsonObject): DeleteOptions {
   const { gracePeriodSeconds, propagationPolicy, orphanDependents, dryRun, preconditions } = value;
-  const policies = ['Background', 'Foreground', 'Orphan'] as const;
+  const policies = ['Foreground', 'Background', 'Orphan'] as const;
   const policy = policies.find((known) => known === propagationPolicy);
   const dryRuns = listOf(dryRun);
+  const hasPolicy = typeof propagationPolicy === 'string';
+  const both = 'orphanDependents and deletionPropagation cannot be both set';
   const errors = [
+    ...(hasPolicy && typeof orphanDependents === 'boolean'
+      ? [invalidField('propagationPolicy', propagationPolicy, both)]
+      : []),
+    ...(hasPolicy && policy === undefined
+      ? [notSupportedField('propagationPolicy', propagationPolicy, [...policies, 'nil'])]
+      : []),
     ...(dryRuns.some((text) => text !== 'All') ? [notSupportedField('dryRun', dryRuns, ['All'])] : []),
-    ...(stringOf(propagationPolicy) !== '' && policy === undefined
-      ? [notSupportedField('propagationPolicy', propagationPolicy, [...policies])]
-      : []),
-    ...(policy !== undefined && typeof orphanDependents === 'boolean'
-      ? [forbiddenField('propagationPolicy', 'orphanDependents and deletionPropagation cannot be both set')]
-      : []),
     ...(gracePeriodSeconds !== undefined &&
     gracePeriodSeconds !== null &&
     !Number.isInteger(gracePeriodSeconds)

@@ -21,6 +21,8 @@ import { largeItemBytes, listOfKept, listOfRows, listOfStored, Row, type ListMet
 import { selectionOf, type Selection } from './selection.ts';
 import { TimeSlice } from '#base/time-slice.ts';
 import {
+  listOf,
+  oneOf,
   renderRow,
   renderTable,
   negotiateObjects,
@@ -37,10 +39,11 @@ export async function getObject(
 ): Promise<ApiResponse> {
   const { kind, namespace, name } = route;
   const representation = negotiateObjects(kind, request.headers['accept']);
+  const transform = transformOf(representation, request.query, oneOf(kind));
+  await checkRevision(context, parseResourceVersion(request.query.get('resourceVersion') ?? '', true) ?? 0);
   const entry = await context.registry.read(kind, namespace, name);
   if (entry === undefined) throw notFound(kind, name);
   const style = styleOf(request, representation);
-  const transform = transformOf(representation, request.query);
   if (transform !== undefined) {
     return objectResponse(200, transformObject(kind, transform, entry.object, context.clock.now()), style);
   }
@@ -64,7 +67,7 @@ export async function listObjects(
   const representation = negotiateObjects(kind, request.headers['accept']);
   const options = parseListOptions(route, request.query);
   const page = await readPage(context, route, options);
-  const transform = transformOf(representation, request.query);
+  const transform = transformOf(representation, request.query, listOf(kind));
   const style = styleOf(request, representation);
   if (transform?.kind === 'table') return listTable(context, { kind, transform, page }, style);
   const list = { kind, transform, metadata: page.metadata };

@@ -2,7 +2,7 @@ import { at, objectOf } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { tableColumns, tableRow } from '#api/table/table.ts';
-import { badRequest, customNotAcceptable } from '#api/errors/status.ts';
+import { badRequest, customNotAcceptable, notAcceptableAs } from '#api/errors/status.ts';
 import { negotiate, type Representation } from '#control-plane/apiserver/serve/negotiate.ts';
 
 /** Another shape in which objects can be asked for (`as=` in Accept). */
@@ -15,7 +15,7 @@ export const transformNames: readonly string[] = [
   'Table',
   'PartialObjectMetadata',
   'PartialObjectMetadataList',
-];
+].flatMap((name) => [`${name}.v1.meta.k8s.io`, `${name}.v1beta1.meta.k8s.io`]);
 
 /**
  * What a client wants to see of objects of the kind.
@@ -43,14 +43,45 @@ function inclusionOf(query: URLSearchParams): (typeof inclusions)[number] {
   throw badRequest(`Unable to convert to Table as requested: ${detail}`);
 }
 
-/** @throws {E_API} 400 */
-export function transformOf(representation: Representation, query: URLSearchParams): Transform | undefined {
+/** What is to be shown: the name of its type in Go, by which messages call it. */
+export interface Shown {
+  readonly goType: string;
+  readonly isList: boolean;
+}
+
+export function oneOf(kind: Kind): Shown {
+  return { goType: goTypeOf(kind, ''), isList: false };
+}
+
+export function listOf(kind: Kind): Shown {
+  return { goType: goTypeOf(kind, 'List'), isList: true };
+}
+
+function goTypeOf(kind: Kind, suffix: string): string {
+  if (kind.custom !== undefined) return `*unstructured.Unstructured${suffix}`;
+  return `*${kind.group === '' ? 'core' : kind.group.split('.')[0]}.${kind.kind}${suffix}`;
+}
+
+/** @throws {E_API} 406 for one that is no list where one is asked for, and the reverse */
+function checkShown(as: string, { goType, isList }: Shown): void {
+  if (as.endsWith('List') === isList) return;
+  const found = isList ? 'a list' : 'not a list';
+  throw notAcceptableAs(`you requested ${as}, but the requested object is ${found} (${goType})`);
+}
+
+/** @throws {E_API} 400, 406 */
+export function transformOf(
+  representation: Representation,
+  query: URLSearchParams,
+  shown: Shown | undefined,
+): Transform | undefined {
   const apiVersion = `meta.k8s.io/${representation.version === 'v1beta1' ? 'v1beta1' : 'v1'}`;
   switch (representation.as) {
     case 'Table':
       return { kind: 'table', apiVersion, include: inclusionOf(query) };
     case 'PartialObjectMetadata':
     case 'PartialObjectMetadataList':
+      if (shown !== undefined) checkShown(representation.as, shown);
       return { kind: 'partial', apiVersion };
     default:
       return undefined;

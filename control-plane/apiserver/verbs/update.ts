@@ -2,7 +2,7 @@ import { decodeBodyOf } from '#api/wire/body.ts';
 import { decodeRequest } from '#api/wire/decode-request.ts';
 import { applyDefaults } from '#api/defaults/defaults.ts';
 import { isFinished } from '#api/strategy/deletion.ts';
-import { at, equalJson, stringOf, withPath } from '#api/wire/json.ts';
+import { at, equalJson, stringOf } from '#api/wire/json.ts';
 import { effectWarnings } from '#api/kinds/kind-effects.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
@@ -32,7 +32,7 @@ import { workOnBody, type BodyWork } from '#control-plane/apiserver/serve/large-
 import { storageKey } from '#control-plane/apiserver/objects/storage-key.ts';
 import { afterAdmission, managerOfRequest, manageWrite, orWithoutOwners } from './owners.ts';
 import { namespaceFaults } from './namespace-faults.ts';
-import { checkNameOf, checkNamespaceOf } from './place.ts';
+import { checkPlaceOf } from './place.ts';
 import { parseWriteOptions, type WriteOptions } from './write-options.ts';
 import { writeObject } from './write.ts';
 
@@ -104,9 +104,8 @@ async function putBytes(
   const { object: given, warnings: ofFields } = decodeRequest(kind, body, options.fieldValidation);
   request.record?.saw(given);
   await work.pause();
-  checkNameOf(name, given);
-  const object = withPath(given, 'metadata.name', name);
-  checkNamespaceOf(kind, namespace, object);
+  checkPlaceOf(route, given);
+  const object = given;
   const subresource = route.subresource?.name;
   const warnings = [...ofFields, ...(subresource === undefined ? effectWarnings(kind, object) : [])];
   const input = {

@@ -39,7 +39,7 @@ export async function watchObjects(
   request: AuthorizedRequest,
 ): Promise<ApiResponse> {
   const { kind, namespace } = route;
-  const transform = transformOf(negotiateObjects(kind, request.headers['accept']), request.query);
+  const transform = transformOf(negotiateObjects(kind, request.headers['accept']), request.query, undefined);
   const options = parseListOptions(route, request.query);
   const after = parseResourceVersion(options.resourceVersion, true) ?? 0;
   if (options.sendInitialEvents === true) await checkRevision(context, after);

@@ -1,5 +1,5 @@
 import type { JsonObject } from '#api/meta/object.ts';
-import { isObject, objectOf, stringOf } from '#api/wire/json.ts';
+import { isObject, jsonKind, objectOf, stringOf } from '#api/wire/json.ts';
 import { parseJsonStrict } from '#api/wire/parse-json.ts';
 import { describeError } from '#base/errors.ts';
 import type { ReviewVersion } from './hook.ts';
@@ -51,7 +51,7 @@ export function readReview(body: Buffer, contentType: string, expected: Expected
     const into =
       'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
     return notCalled(
-      `couldn't get version/kind; json parse error: json: cannot unmarshal ${goTypeOf(value)} into Go value of type ${into}`,
+      `couldn't get version/kind; json parse error: json: cannot unmarshal ${jsonKind(value)} into Go value of type ${into}`,
     );
   }
   const other = otherKind(value, expected);
@@ -85,7 +85,7 @@ function misfitOf({ response }: JsonObject): string | undefined {
   if (response === undefined || response === null) return undefined;
   const place = (field: string): string => (field === '' ? 'response' : `response.${field}`);
   const misfit = (value: unknown, field: string, type: string): string =>
-    `json: cannot unmarshal ${goTypeOf(value)} into Go struct field AdmissionReview.${place(field)} of type ${type}`;
+    `json: cannot unmarshal ${jsonKind(value)} into Go struct field AdmissionReview.${place(field)} of type ${type}`;
   if (!isObject(response)) return misfit(response, '', 'v1.AdmissionResponse');
   for (const [field, type, isFit] of responseFields) {
     const value = response[field];
@@ -157,10 +157,4 @@ function verdictOf(response: JsonObject, { version, isMutating }: Expected): Ver
 /** As Go prints a GroupVersionKind. */
 function goKind(apiVersion: string, name: string): string {
   return `${apiVersion.includes('/') ? apiVersion : `/${apiVersion}`}, Kind=${name}`;
-}
-
-/** As Go's decoder calls what it found. */
-function goTypeOf(value: unknown): string {
-  if (Array.isArray(value)) return 'array';
-  return typeof value === 'boolean' ? 'bool' : typeof value;
 }
