@@ -33,7 +33,7 @@ export function claimNameOf(pod: Pod, volume: Volume): string | undefined {
 }
 
 /** The claims that a pod names or has made for it, as `namespace/name`. */
-export function claimKeysOf(pod: Pod): readonly string[] {
+export function claimKeysOfPod(pod: Pod): readonly string[] {
   const namespace = pod.metadata?.namespace ?? '';
   return (pod.spec?.volumes ?? []).flatMap((volume) => {
     const name = claimNameOf(pod, volume);
@@ -44,7 +44,7 @@ export function claimKeysOf(pod: Pod): readonly string[] {
 /** The node of a pod that uses claims. An index. */
 export function nodeWithClaims(pod: Pod): readonly string[] {
   const name = pod.spec?.nodeName ?? '';
-  return name === '' || claimKeysOf(pod).length === 0 ? [] : [name];
+  return name === '' || claimKeysOfPod(pod).length === 0 ? [] : [name];
 }
 
 /** Why a claim may not be what the pod's ephemeral volume is made of (ephemeral.VolumeIsForPod); undefined: it may. */

@@ -5,7 +5,7 @@ import type {
   PersistentVolumeClaimSpec,
   PersistentVolumeSpec,
 } from '#api/generated/objects.ts';
-import { claimKeysOf, defaultClassOf, foreignClaim, isBoundTo } from './claim.ts';
+import { claimKeysOfPod, defaultClassOf, foreignClaim, isBoundTo } from './claim.ts';
 import { findVolume, mismatch } from './match.ts';
 
 const claimOf = (spec: Partial<PersistentVolumeClaimSpec> = {}): PersistentVolumeClaim => ({
@@ -155,6 +155,6 @@ it('claims of a pod are those that it names, and those made for it, which are it
       ],
     },
   };
-  expect(claimKeysOf(pod)).toEqual(['n/c', 'n/p-e']);
+  expect(claimKeysOfPod(pod)).toEqual(['n/c', 'n/p-e']);
   expect(foreignClaim(pod, claimOf())).toBe('PVC n/c was not created for pod n/p (pod is not owner)');
 });

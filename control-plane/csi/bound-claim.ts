@@ -1,7 +1,7 @@
 import type { PersistentVolume, PersistentVolumeClaim } from '#api/generated/objects.ts';
 
 /** Keys of the claims that a volume is bound to: one, or none. */
-export function claimKeysOf(volume: PersistentVolume | undefined): readonly string[] {
+export function claimKeysOfVolume(volume: PersistentVolume | undefined): readonly string[] {
   const { namespace, name } = volume?.spec?.claimRef ?? {};
   return name === undefined ? [] : [`${namespace ?? ''}/${name}`];
 }

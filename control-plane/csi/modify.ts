@@ -14,7 +14,7 @@ import { changeClaimStatus } from './claim-status.ts';
 import { secretOf, type CsiContext } from './csi-context.ts';
 import { modifiedStatus, planModify, unfitAttributes, type ModifyNews } from './plan-modify.ts';
 import { annotatedSecret } from './plan-volume.ts';
-import { claimKeysOf, isBoundBy } from './bound-claim.ts';
+import { claimKeysOfVolume, isBoundBy } from './bound-claim.ts';
 import { createRetryGate, type RetryGate } from './retry-gate.ts';
 
 /** How long a class that a driver took for wrong is not asked for again. */
@@ -32,7 +32,7 @@ export function runModifier(context: CsiContext): Controller {
     ...{ clock, logger },
     sources: [
       source(claims, ({ key }) => [key]),
-      source(volumes, ({ current }) => claimKeysOf(current)),
+      source(volumes, ({ current }) => claimKeysOfVolume(current)),
       // Claims may name a class before it is there.
       source(informers.for(volumeAttributesClasses), ({ key }) =>
         claims.byIndex('wantedAttributes', key).map((claim) => objectKey(claim)),

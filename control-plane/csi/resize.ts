@@ -14,7 +14,7 @@ import { statusNameOf } from '#proto/status.ts';
 import { changeClaimStatus } from './claim-status.ts';
 import { secretOf, type CsiContext } from './csi-context.ts';
 import { binarySize, bytesOf } from './plan-volume.ts';
-import { claimKeysOf, isBoundBy } from './bound-claim.ts';
+import { claimKeysOfVolume, isBoundBy } from './bound-claim.ts';
 import { createRetryGate, type RetryGate } from './retry-gate.ts';
 
 /** Makes volumes larger whose claims ask for more, and tells nodes of their part (external-resizer). */
@@ -26,7 +26,7 @@ export function runResizer(context: CsiContext): Controller {
   return runController({
     name: 'csi-resizer',
     ...{ clock, logger },
-    sources: [source(claims, ({ key }) => [key]), source(volumes, ({ current }) => claimKeysOf(current))],
+    sources: [source(claims, ({ key }) => [key]), source(volumes, ({ current }) => claimKeysOfVolume(current))],
     reconcile: async (key, signal) => {
       const claim = claims.get(key);
       const volume = volumes.get(claim?.spec?.volumeName ?? '');

@@ -1,6 +1,6 @@
 import { objectKey } from '#api/meta/object.ts';
 import type { Node, Pod } from '#api/generated/objects.ts';
-import { claimKeysOf } from '#api/volume/claim.ts';
+import { claimKeysOfPod } from '#api/volume/claim.ts';
 import { countsTheSame, nodeInfo, withNode, withPod, type NodeInfo } from './snapshot.ts';
 
 /**
@@ -111,10 +111,10 @@ function createClaimUsers(): {
   const users = new Map<string, readonly string[]>(); // The name of a node once for each pod.
   return {
     add: (pod, nodeName) => {
-      for (const key of claimKeysOf(pod)) users.set(key, [...(users.get(key) ?? []), nodeName]);
+      for (const key of claimKeysOfPod(pod)) users.set(key, [...(users.get(key) ?? []), nodeName]);
     },
     remove: (pod, nodeName) => {
-      for (const key of claimKeysOf(pod)) {
+      for (const key of claimKeysOfPod(pod)) {
         const names = users.get(key) ?? [];
         const left = names.toSpliced(names.indexOf(nodeName), names.includes(nodeName) ? 1 : 0);
         if (left.length === 0) users.delete(key);

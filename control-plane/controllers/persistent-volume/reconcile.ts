@@ -13,7 +13,7 @@ import { formatTime } from '#api/meta/time.ts';
 import { equalJson } from '#api/wire/json.ts';
 import {
   claimClass,
-  claimKeysOf,
+  claimKeysOfPod,
   defaultClassOf,
   isFullyBound,
   offeredTo,
@@ -55,6 +55,7 @@ class Binder {
   readonly #context: ControllerContext;
   readonly #expands: boolean;
   readonly #recorder: EventRecorder;
+  readonly #expander: EventRecorder;
   readonly #claims: WritableInformer<PersistentVolumeClaim>;
   readonly #volumes: WritableInformer<PersistentVolume>;
   readonly #classes: WritableInformer<StorageClass>;
@@ -66,6 +67,7 @@ class Binder {
     this.#context = context;
     this.#expands = expands;
     this.#recorder = recorder('persistentvolume-controller');
+    this.#expander = recorder('volume_expand');
     this.#claims = informers.for(persistentVolumeClaims, {
       indexes: {
         unboundByClass: (claim) => (isFullyBound(claim) ? [] : [claimClass(claim) ?? noClass]),
@@ -85,7 +87,7 @@ class Binder {
 
   run(): Controller {
     const { informers, clock, logger } = this.#context;
-    const podInformer = informers.for(pods, { indexes: { claimKey: claimKeysOf, nodeWithClaims } });
+    const podInformer = informers.for(pods, { indexes: { claimKey: claimKeysOfPod, nodeWithClaims } });
     return runController({
       name: 'persistentvolume-controller',
       clock,
@@ -115,7 +117,7 @@ class Binder {
         // Pods that name their node themselves.
         source(podInformer, ({ old, current }) => {
           const isPlaced = (current?.spec?.nodeName ?? '') !== '' && (old?.spec?.nodeName ?? '') === '';
-          return current !== undefined && isPlaced ? claimKeysOf(current).map(claimKey) : [];
+          return current !== undefined && isPlaced ? claimKeysOfPod(current).map(claimKey) : [];
         }),
         source(informers.for(nodes), ({ key, old, current }) =>
           old !== undefined &&
@@ -124,7 +126,7 @@ class Binder {
             ? []
             : [
                 ...this.#claims.byIndex('selectedNode', key).map((claim) => claimKey(objectKey(claim))),
-                ...podInformer.byIndex('nodeWithClaims', key).flatMap(claimKeysOf).map(claimKey),
+                ...podInformer.byIndex('nodeWithClaims', key).flatMap(claimKeysOfPod).map(claimKey),
                 ...this.#volumes
                   .byIndex('madeBy', key)
                   .map(({ metadata }) => volumeKey(metadata?.name ?? '')),
@@ -213,7 +215,7 @@ class Binder {
     const { clock } = this.#context;
     switch (step.kind) {
       case 'event':
-        return this.#recorder.record(
+        return (step.by === undefined ? this.#recorder : this.#expander).record(
           { kind: persistentVolumeClaims, object: claim },
           step.type,
           step.reason,

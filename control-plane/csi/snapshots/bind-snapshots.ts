@@ -5,7 +5,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
-import { claimKeysOf } from '#control-plane/csi/bound-claim.ts';
+import { claimKeysOfVolume } from '#control-plane/csi/bound-claim.ts';
 import type { CsiContext } from '#control-plane/csi/csi-context.ts';
 import { planSnapshot, type SnapshotEvent, type SnapshotScene, type SnapshotStep } from './plan-snapshot.ts';
 import {
@@ -49,7 +49,7 @@ export function runSnapshotBinder(context: CsiContext): Controller {
         ...ofClaim(key),
         ...[old, current].flatMap(snapshotsOfClaim),
       ]),
-      source(volumes, ({ current }) => claimKeysOf(current).flatMap(ofClaim)),
+      source(volumes, ({ current }) => claimKeysOfVolume(current).flatMap(ofClaim)),
       source(classes, () =>
         snapshots
           .list()

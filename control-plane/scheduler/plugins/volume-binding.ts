@@ -2,7 +2,7 @@ import type { Node } from '#api/generated/objects.ts';
 import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
 import { changesOf } from '#control-plane/scheduler/cluster-event.ts';
 import type { FilterPlugin } from '#control-plane/scheduler/plugin.ts';
-import { claimKeysOf } from '#api/volume/claim.ts';
+import { claimKeysOfPod } from '#api/volume/claim.ts';
 import { claimsFor, planVolumes } from '#control-plane/scheduler/volumes/plan-volumes.ts';
 
 /** What of a node says which volumes it can have. */
@@ -14,14 +14,14 @@ function placesVolumes({ metadata }: Node): unknown {
 export const volumeBindingFilter: FilterPlugin = {
   name: 'VolumeBinding',
   refuseAll: ({ pod, snapshot: { volumes } }) => {
-    const keys = claimKeysOf(pod);
+    const keys = claimKeysOfPod(pod);
     if (keys.length === 0) return undefined;
     if (volumes === undefined) return `persistentvolumeclaim ${JSON.stringify(keys[0])} not found`;
     const claims = claimsFor(pod, volumes);
     return typeof claims === 'string' ? claims : undefined;
   },
   filter: ({ pod, snapshot: { volumes } }) => {
-    if (volumes === undefined || claimKeysOf(pod).length === 0) return undefined;
+    if (volumes === undefined || claimKeysOfPod(pod).length === 0) return undefined;
     const claims = claimsFor(pod, volumes);
     if (typeof claims === 'string') return () => [claims];
     return ({ node }) => {
@@ -30,7 +30,7 @@ export const volumeBindingFilter: FilterPlugin = {
     };
   },
   mayHelp: (pod, event) => {
-    if (event.kind === 'claim') return claimKeysOf(pod).includes(event.key);
+    if (event.kind === 'claim') return claimKeysOfPod(pod).includes(event.key);
     if (event.kind === 'node') return changesOf(event, placesVolumes);
     return event.kind === 'volume' || event.kind === 'capacity' || event.kind === 'csiDriver';
   },

@@ -1,5 +1,5 @@
 import type { Pod } from '#api/generated/objects.ts';
-import { claimClass, claimKeysOf } from '#api/volume/claim.ts';
+import { claimClass, claimKeysOfPod } from '#api/volume/claim.ts';
 import { passes, type FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 import type { VolumeLookUp } from '#control-plane/scheduler/volumes/look-up.ts';
 
@@ -36,15 +36,15 @@ export const volumeLimitsFilter: FilterPlugin = {
   },
   mayHelp: (pod, event) => {
     if (event.kind === 'csiNode' || event.kind === 'csiDriver') return true;
-    if (event.kind === 'claim') return claimKeysOf(pod).includes(event.key);
-    return event.kind === 'podGone' && claimKeysOf(event.pod).length > 0;
+    if (event.kind === 'claim') return claimKeysOfPod(pod).includes(event.key);
+    return event.kind === 'podGone' && claimKeysOfPod(event.pod).length > 0;
   },
 };
 
 /** Volumes of drivers that a pod uses, each with its driver; one that is not made yet is its claim's. */
 function volumesOf(pod: Pod, look: VolumeLookUp): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  for (const key of claimKeysOf(pod)) {
+  for (const key of claimKeysOfPod(pod)) {
     const claim = look.claim(key);
     if (claim === undefined) continue;
     const name = claim.spec?.volumeName ?? '';

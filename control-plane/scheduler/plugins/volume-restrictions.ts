@@ -2,7 +2,7 @@ import { passes, type FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';
 import type { VolumeLookUp } from '#control-plane/scheduler/volumes/look-up.ts';
 import type { Pod } from '#api/generated/objects.ts';
-import { claimKeysOf } from '#api/volume/claim.ts';
+import { claimKeysOfPod } from '#api/volume/claim.ts';
 import { hasDisks, haveDiskConflict } from './disk-conflicts.ts';
 
 const inUse = 'node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode';
@@ -32,10 +32,10 @@ export const volumeRestrictionsFilter: FilterPlugin = {
     };
   },
   mayHelp: (pod, event) => {
-    if (event.kind === 'claim') return claimKeysOf(pod).includes(event.key);
+    if (event.kind === 'claim') return claimKeysOfPod(pod).includes(event.key);
     if (event.kind !== 'podGone') return false;
-    const gone = new Set(claimKeysOf(event.pod));
-    return claimKeysOf(pod).some((key) => gone.has(key)) || haveDiskConflict(pod, event.pod);
+    const gone = new Set(claimKeysOfPod(event.pod));
+    return claimKeysOfPod(pod).some((key) => gone.has(key)) || haveDiskConflict(pod, event.pod);
   },
 };
 
@@ -44,7 +44,7 @@ function heldClaims(
   pod: Pod,
   volumes: VolumeLookUp,
 ): readonly { readonly key: string; readonly nodeNames: readonly string[] }[] {
-  return claimKeysOf(pod).flatMap((key) => {
+  return claimKeysOfPod(pod).flatMap((key) => {
     const isAlone = volumes.claim(key)?.spec?.accessModes?.includes('ReadWriteOncePod') === true;
     const nodeNames = isAlone ? volumes.usedOn(key) : [];
     return nodeNames.length === 0 ? [] : [{ key, nodeNames }];
@@ -52,6 +52,6 @@ function heldClaims(
 }
 
 function hasUser({ pods }: NodeInfo, key: string): boolean {
-  for (const pod of pods.values()) if (claimKeysOf(pod).includes(key)) return true;
+  for (const pod of pods.values()) if (claimKeysOfPod(pod).includes(key)) return true;
   return false;
 }

@@ -1,5 +1,5 @@
 import type { PersistentVolume } from '#api/generated/objects.ts';
-import { claimKeysOf } from '#api/volume/claim.ts';
+import { claimKeysOfPod } from '#api/volume/claim.ts';
 import { changesOf, labelsOf } from '#control-plane/scheduler/cluster-event.ts';
 import { passes, type FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 
@@ -21,7 +21,7 @@ export const volumeZoneFilter: FilterPlugin = {
   name: 'VolumeZone',
   filter: ({ pod, snapshot: { volumes } }) => {
     if (volumes === undefined) return undefined;
-    const places = claimKeysOf(pod).flatMap((key) => {
+    const places = claimKeysOfPod(pod).flatMap((key) => {
       const name = volumes.claim(key)?.spec?.volumeName ?? '';
       const volume = name === '' ? undefined : volumes.volume(name);
       return volume === undefined ? [] : placesOf(volume);
@@ -37,7 +37,7 @@ export const volumeZoneFilter: FilterPlugin = {
     };
   },
   mayHelp: (pod, event) => {
-    if (event.kind === 'claim') return claimKeysOf(pod).includes(event.key);
+    if (event.kind === 'claim') return claimKeysOfPod(pod).includes(event.key);
     return event.kind === 'volume' || (event.kind === 'node' && changesOf(event, labelsOf));
   },
 };
