@@ -41,6 +41,7 @@ export async function startCluster(
   const scheduler = startScheduler({ ...shared, client: clients.scheduler });
   const controllers = startControllers({
     ...{ ...shared, clientAs: clients.controller },
+    ...{ loadBalancerCidrs: ['203.0.113.0/24'] },
     ...{ clusterCidrs: ['10.244.0.0/16'], rootCaPem: 'PEM', isOn },
   });
   const kubelet = informers.for(kinds.pods).onChange(({ current }) => {

@@ -1,6 +1,6 @@
 /**
- * What `kubectl describe` of a person's object shows of each loop: reasons and messages of a 1.36 (loops-observed), no more and no less. Loops of
- * quotas, certificates and namespaces tell of theirs by status and conditions alone, as upstream's do.
+ * What `kubectl describe` of a person's object shows of each loop: reasons and messages of a 1.36 (loops-observed), no more and no less. Each loop has
+ * a row, or it is said in `loop-events.fixture.ts` where else it tells.
  */
 import { describe, expect, it } from 'vitest';
 import * as failure from '#api/errors/status.ts';
@@ -8,6 +8,8 @@ import { formatMicroTime } from '#api/meta/time.ts';
 import * as kinds from '#api/schema/kind-ref.ts';
 import type { PodTemplateSpec } from '#api/generated/objects.ts';
 import { readyNode, startCluster, type Cluster } from './cluster.fixture.ts';
+import { controllerNames } from './controller-names.ts';
+import { loopEventRows, silentLoops, type EventRow } from './loop-events.fixture.ts';
 
 const metadata = (name: string) => ({ name, namespace: 'default' });
 const labels = { app: 'x' };
@@ -25,7 +27,7 @@ function toldOf({ client }: Cluster, kind: string, name: string): readonly strin
     .filter(({ involvedObject: of }) => of.kind === kind && of.name?.startsWith(name) === true)
     .map(({ type = '', reason = '', source, message = '' }) =>
       `${type} ${reason} (${source?.component ?? ''}) ${message}`.replaceAll(
-        /\b(d-[a-z0-9]+|cj-\d+|(?:r|ds|j|bad|su)-[a-z0-9]+|d-[a-z0-9]+-[a-z0-9]+)\b/g,
+        /\b(d-[a-z0-9]+|cj-\d+|(?:r|ds|j|bad|su)-[a-z0-9]+|d-[a-z0-9]+-[a-z0-9]+|csi-[a-z0-9]+)\b/g,
         (text) => text.replace(/-.*/, '-…'),
       ),
     );
@@ -54,14 +56,11 @@ async function beSilent({ client, clock, settle }: Cluster, silent: string): Pro
   }
 }
 
-const rows: readonly {
-  readonly name: string;
-  readonly of: readonly [kind: string, name: string];
-  readonly act: (cluster: Cluster) => Promise<unknown>;
-  readonly want: readonly string[];
-}[] = [
+const rows: readonly EventRow[] = [
+  ...loopEventRows,
   {
     name: 'a Deployment that is made and scaled',
+    loop: 'deployment-controller',
     of: ['Deployment', 'd'],
     act: async ({ client, settle }) => {
       await client.create(kinds.deployments, { metadata: metadata('d'), spec });
@@ -76,6 +75,7 @@ const rows: readonly {
   },
   {
     name: 'a Deployment whose ReplicaSet is refused',
+    loop: 'deployment-controller',
     of: ['Deployment', 'd'],
     act: async ({ client }) => {
       client.intercept = ({ verb, resource, name }) =>
@@ -90,6 +90,7 @@ const rows: readonly {
   },
   {
     name: 'a ReplicaSet',
+    loop: 'replicaset-controller',
     of: ['ReplicaSet', 'r'],
     act: async ({ client, settle }) => {
       await client.create(kinds.replicaSets, { metadata: metadata('r'), spec });
@@ -104,6 +105,7 @@ const rows: readonly {
   },
   {
     name: 'a StatefulSet whose pod fails',
+    loop: 'statefulset-controller',
     of: ['StatefulSet', 's'],
     act: async (cluster) => {
       await cluster.client.create(kinds.statefulSets, {
@@ -121,6 +123,7 @@ const rows: readonly {
   },
   {
     name: 'a StatefulSet with claims',
+    loop: 'statefulset-controller',
     of: ['StatefulSet', 's'],
     act: ({ client }) => {
       const requests = { storage: '1Gi' };
@@ -138,6 +141,7 @@ const rows: readonly {
   },
   {
     name: 'a pod whose eviction is called off',
+    loop: 'taint-eviction-controller',
     of: ['Pod', 'own'],
     act: async ({ client, settle }) => {
       const taint = { key: 'a', effect: 'NoExecute' };
@@ -160,6 +164,7 @@ const rows: readonly {
   },
   {
     name: 'a DaemonSet whose pod fails',
+    loop: 'daemonset-controller',
     of: ['DaemonSet', 'ds'],
     act: async (cluster) => {
       const { replicas: _one, ...daemon } = spec;
@@ -176,6 +181,7 @@ const rows: readonly {
   },
   {
     name: 'a Job that completes',
+    loop: 'job-controller',
     of: ['Job', 'j'],
     act: ({ client }) =>
       client.create(kinds.jobs, { metadata: metadata('j'), spec: { template: once('ok') } }),
@@ -186,6 +192,7 @@ const rows: readonly {
   },
   {
     name: 'a Job that fails',
+    loop: 'job-controller',
     of: ['Job', 'bad'],
     act: ({ client }) =>
       client.create(kinds.jobs, {
@@ -199,6 +206,7 @@ const rows: readonly {
   },
   {
     name: 'a Job that is suspended, and resumed',
+    loop: 'job-controller',
     of: ['Job', 'su'],
     act: async ({ client, settle }) => {
       const suspended = { suspend: true, template: once('ok') };
@@ -216,6 +224,7 @@ const rows: readonly {
   },
   {
     name: 'a CronJob',
+    loop: 'cronjob-controller',
     of: ['CronJob', 'cj'],
     act: async (cluster) => {
       const { client } = cluster;
@@ -233,6 +242,7 @@ const rows: readonly {
   },
   {
     name: 'a node that comes and goes',
+    loop: 'node-lifecycle-controller',
     of: ['Node', 'late'],
     act: async ({ client, settle }) => {
       client.seed(kinds.nodes, readyNode('late'));
@@ -246,6 +256,7 @@ const rows: readonly {
   },
   {
     name: 'a pod of a node that falls silent',
+    loop: 'node-lifecycle-controller',
     of: ['Pod', 'own'],
     act: async (cluster) => {
       await cluster.client.create(kinds.pods, {
@@ -259,6 +270,7 @@ const rows: readonly {
   },
   {
     name: 'a Service whose slices are refused',
+    loop: 'endpointslice-controller',
     of: ['Service', 'svc'],
     act: async ({ client }) => {
       client.intercept = ({ verb, resource, name }) =>
@@ -276,6 +288,7 @@ const rows: readonly {
   },
   {
     name: 'a Service that wants hints by zones, of nodes that say nothing of zones, and no more',
+    loop: 'endpointslice-controller',
     of: ['Service', 'svc'],
     act: async ({ client, settle }) => {
       const mode = 'service.kubernetes.io/topology-mode';
@@ -298,6 +311,7 @@ const rows: readonly {
   },
   {
     name: 'a Service that has hints by zones, and wants them no more',
+    loop: 'endpointslice-controller',
     of: ['Service', 'svc'],
     act: async ({ client, settle }) => {
       const mode = 'service.kubernetes.io/topology-mode';
@@ -328,6 +342,7 @@ const rows: readonly {
   },
   {
     name: 'a claim that waits for its first pod',
+    loop: 'persistentvolume-binder-controller',
     of: ['PersistentVolumeClaim', 'c'],
     act: ({ client }) =>
       client.create(kinds.persistentVolumeClaims, {
@@ -344,6 +359,7 @@ const rows: readonly {
   },
   {
     name: 'a claim of a class that is not there',
+    loop: 'persistentvolume-binder-controller',
     of: ['PersistentVolumeClaim', 'c'],
     act: ({ client }) =>
       client.create(kinds.persistentVolumeClaims, {
@@ -360,6 +376,7 @@ const rows: readonly {
   },
   {
     name: 'an autoscaler whose target is not there',
+    loop: 'horizontal-pod-autoscaler-controller',
     of: ['HorizontalPodAutoscaler', 'h'],
     act: ({ client }) =>
       client.create(kinds.horizontalPodAutoscalers, {
@@ -373,6 +390,7 @@ const rows: readonly {
   },
   {
     name: 'an object of no namespace whose owner would be in one',
+    loop: 'garbage-collector-controller',
     of: ['ClusterRole', 'owned'],
     act: ({ client }) =>
       client.create(kinds.clusterRoles, {
@@ -387,6 +405,7 @@ const rows: readonly {
   },
   {
     name: 'a budget without pods',
+    loop: 'disruption-controller',
     of: ['PodDisruptionBudget', 'none'],
     act: ({ client }) =>
       client.create(kinds.podDisruptionBudgets, {
@@ -398,6 +417,12 @@ const rows: readonly {
 ];
 
 describe('events of', () => {
+  it('each loop have a row, or nobody expects them', () => {
+    const told = new Set([...rows.map(({ loop }) => loop), ...Object.keys(silentLoops)]);
+    expect([...told].toSorted()).toEqual(controllerNames.toSorted());
+    expect(rows.filter(({ loop }) => silentLoops[loop] !== undefined)).toEqual([]);
+  });
+
   it.each(rows)('$name', async ({ of, act, want }) => {
     await using cluster = await startCluster(['node-1']);
 

@@ -28,7 +28,8 @@ export interface AttachInput {
 
 /** What is due, in order. */
 export type AttachStep =
-  | { readonly kind: 'attach'; readonly attachment: VolumeAttachment }
+  /** Its pods are told if it cannot be asked for. */
+  | { readonly kind: 'attach'; readonly attachment: VolumeAttachment; readonly pods: readonly Pod[] }
   /** The Node says that it has the volume; its pods are told. */
   | { readonly kind: 'note'; readonly nodeName: string; readonly name: string; readonly pods: readonly Pod[] }
   /** The Node says so no longer, unless it uses it (`isForced`: whatever it says); then the attachment goes. */
@@ -59,7 +60,7 @@ export function planAttach(input: AttachInput): readonly AttachStep[] {
     if (found !== undefined) steps.push(...planAttached(found, { volume, pods, node: node(nodeName) }));
     else if (isExclusive(volume, own))
       steps.push(...pods.map((pod) => refuse(volume, pod, otherPods(users, nodeName))));
-    else steps.push({ kind: 'attach', attachment: renderAttachment(volume, nodeName) });
+    else steps.push({ kind: 'attach', attachment: renderAttachment(volume, nodeName), pods });
   }
   return steps;
 }
@@ -105,14 +106,18 @@ function planAttached(
   const { csi } = volume.spec ?? {};
   if (csi === undefined || metadata?.deletionTimestamp !== undefined) return []; // Attached anew when it is gone.
   const { message } = status?.attachError ?? {};
-  const label = `AttachVolume.Attach failed for volume ${JSON.stringify(volume.metadata?.name ?? '')} : `;
   if (status?.attached !== true)
     return message === undefined
       ? []
-      : pods.map((pod) => ({ kind: 'warn', pod, message: `${label}${message}` }));
+      : pods.map((pod) => ({ kind: 'warn', pod, message: attachFailure(volume, message) }));
   const name = attachedName(csi);
   if (node?.status?.volumesAttached?.some((one) => one.name === name) === true) return [];
   return [{ kind: 'note', nodeName: spec.nodeName, name, pods }];
+}
+
+/** In the words of kube-controller-manager's operation generator. */
+export function attachFailure({ metadata }: PersistentVolume, why: string): string {
+  return `AttachVolume.Attach failed for volume ${JSON.stringify(metadata?.name ?? '')} : ${why}`;
 }
 
 function planDetach(

@@ -12,13 +12,13 @@ import type { Node, PersistentVolume, Pod, VolumeAttachment } from '#api/generat
 import { equalJson } from '#api/wire/json.ts';
 import { findCondition } from '#api/meta/condition.ts';
 import { isAttachRequired } from '#api/volume/attachment.ts';
-import { claimKeysOf, nodeWithClaims } from '#api/volume/claim.ts';
-import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
+import { claimKeysOfPod, nodeWithClaims } from '#api/volume/claim.ts';
+import { describeRefusal, isAlreadyExists, isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
-import { isAttachManaged, isOutOfService, planAttach, type AttachStep } from './plan.ts';
+import { attachFailure, isAttachManaged, isOutOfService, planAttach, type AttachStep } from './plan.ts';
 
 /** Attaches volumes to the nodes of their pods: who does it is the driver's attacher, by VolumeAttachments. */
 export function runAttachDetach(context: ControllerContext): Controller {
@@ -55,9 +55,9 @@ class AttachDetach {
   run(): Controller {
     const { informers, clock, logger } = this.#context;
     const claims = informers.for(persistentVolumeClaims);
-    const podInformer = informers.for(pods, { indexes: { claimKey: claimKeysOf, nodeWithClaims } });
+    const podInformer = informers.for(pods, { indexes: { claimKey: claimKeysOfPod, nodeWithClaims } });
     const volumesOf = (pod: Pod | undefined): readonly string[] =>
-      pod === undefined ? [] : claimKeysOf(pod).flatMap((key) => claims.get(key)?.spec?.volumeName || []);
+      pod === undefined ? [] : claimKeysOfPod(pod).flatMap((key) => claims.get(key)?.spec?.volumeName || []);
     return runController({
       name: 'attachdetach-controller',
       ...{ clock, logger },
@@ -133,7 +133,7 @@ class AttachDetach {
   async #do(step: AttachStep, volume: PersistentVolume): Promise<KeyOutcome | undefined> {
     switch (step.kind) {
       case 'attach':
-        return this.#attach(step.attachment);
+        return this.#attach(step, volume);
       case 'note':
         return this.#note(step, volume);
       case 'detach':
@@ -148,11 +148,17 @@ class AttachDetach {
     }
   }
 
-  async #attach(attachment: VolumeAttachment): Promise<undefined> {
+  async #attach(
+    { attachment, pods: users }: Extract<AttachStep, { kind: 'attach' }>,
+    volume: PersistentVolume,
+  ): Promise<undefined> {
     try {
       this.#attachments.observe(await this.#context.client.create(volumeAttachments, attachment));
     } catch (error) {
-      if (!isAlreadyExists(error)) throw error;
+      if (isAlreadyExists(error)) return;
+      const why = `kubernetes.io/csi: attacher.Attach failed: ${describeRefusal(error)}`;
+      for (const pod of users) this.#warn(volume, pod, attachFailure(volume, why));
+      throw error;
     }
   }
 

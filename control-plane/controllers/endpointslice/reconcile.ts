@@ -82,12 +82,15 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
       hints?.tell(key, service, plan);
     }
     if (writers.endpoints !== undefined && own !== undefined)
-      await own.write(key, backends).catch(
-        tellFailure(writers.endpoints.recorder('endpoint-controller'), service, {
-          reason: 'FailedToUpdateEndpoint',
-          message: `Failed to update endpoint ${key}`,
-        }),
-      );
+      await own
+        .write(key, backends)
+        .catch(
+          tellFailure(
+            writers.endpoints.recorder('endpoint-controller'),
+            service,
+            endpointsFailures[own.has(key) ? 'update' : 'create'](key),
+          ),
+        );
   };
   return runController({
     name: 'endpointslice-controller',
@@ -109,6 +112,17 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
     reconcile,
   });
 }
+
+const endpointsFailures = {
+  create: (key: string) => ({
+    reason: 'FailedToCreateEndpoint',
+    message: `Failed to create endpoint for service ${key}`,
+  }),
+  update: (key: string) => ({
+    reason: 'FailedToUpdateEndpoint',
+    message: `Failed to update endpoint ${key}`,
+  }),
+} as const;
 
 /** That others were first is nothing to be told. */
 function tellFailure(

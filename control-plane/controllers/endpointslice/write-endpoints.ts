@@ -9,6 +9,8 @@ import { computeEndpoints, type Backends } from './plan.ts';
 export interface EndpointsWriter {
   /** Enqueues the Service of what somebody else removed or changed: it is put right. */
   readonly source: Source;
+  /** Whether there is an object to be updated. */
+  has(key: string): boolean;
   write(key: string, backends: Backends): Promise<void>;
   remove(key: string): Promise<void>;
 }
@@ -24,6 +26,7 @@ export function createEndpointsWriter({ client, informers }: ControllerContext):
       written.delete(key);
       return [key];
     }),
+    has: (key) => informer.get(key) !== undefined,
     write: async (key, backends) => {
       const existing = informer.get(key);
       const wanted = computeEndpoints(backends, existing);

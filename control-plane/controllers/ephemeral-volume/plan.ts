@@ -6,9 +6,9 @@ import { claimNameOf, foreignClaim } from '#api/volume/claim.ts';
 
 /** What is due for the ephemeral volumes of a pod. */
 export type EphemeralStep =
-  | { readonly kind: 'createClaim'; readonly claim: PersistentVolumeClaim }
+  | { readonly kind: 'createClaim'; readonly volume: string; readonly claim: PersistentVolumeClaim }
   /** The claim of that name is somebody else's. */
-  | { readonly kind: 'refuse'; readonly message: string };
+  | { readonly kind: 'refuse'; readonly volume: string; readonly message: string };
 
 /**
  * The claims that a pod's ephemeral volumes lack, each named after pod and volume and owned by the pod, so that it goes with it
@@ -26,12 +26,13 @@ export function planEphemeral(
     const claim = find(name);
     if (claim !== undefined) {
       const cause = foreignClaim(pod, claim);
-      return cause === undefined ? [] : [{ kind: 'refuse', message: cause }];
+      return cause === undefined ? [] : [{ kind: 'refuse', volume: volume.name, message: cause }];
     }
     const { labels, annotations } = template.metadata ?? {};
     return [
       {
         kind: 'createClaim',
+        volume: volume.name,
         claim: {
           metadata: {
             name,

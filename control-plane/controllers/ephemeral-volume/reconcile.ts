@@ -1,6 +1,7 @@
 import { persistentVolumeClaims, pods } from '#api/schema/kind-ref.ts';
 import type { Pod } from '#api/generated/objects.ts';
-import { isAlreadyExists } from '#client/api-error.ts';
+import { claimKeysOfPod } from '#api/volume/claim.ts';
+import { describeRefusal, isAlreadyExists } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { planEphemeral } from './plan.ts';
@@ -8,8 +9,8 @@ import { planEphemeral } from './plan.ts';
 /** Makes the claims of pods' ephemeral volumes. */
 export function runEphemeralVolumes(context: ControllerContext): Controller {
   const { informers, client, clock, logger, recorder } = context;
-  const events = recorder('ephemeral-volume-controller');
-  const podInformer = informers.for(pods);
+  const events = recorder('ephemeral_volume');
+  const podInformer = informers.for(pods, { indexes: { claimKey: claimKeysOfPod } });
   const claimInformer = informers.for(persistentVolumeClaims);
   const hasEphemeral = (pod: Pod | undefined): boolean =>
     pod?.spec?.volumes?.some(({ ephemeral }) => ephemeral !== undefined) === true;
@@ -20,37 +21,42 @@ export function runEphemeralVolumes(context: ControllerContext): Controller {
     concurrencyMax: context.syncsMax,
     sources: [
       source(podInformer, ({ key, old, current }) =>
-        old === undefined && hasEphemeral(current) ? [key] : [],
+        old?.metadata?.uid !== current?.metadata?.uid && hasEphemeral(current) ? [key] : [],
       ),
       // One that is gone may have been a pod's, or have been in its way.
-      source(claimInformer, ({ old, current }) => {
-        if (current !== undefined) return [];
-        const namespace = old?.metadata?.namespace ?? '';
-        const owners = old?.metadata?.ownerReferences ?? [];
-        return owners.filter(({ kind }) => kind === 'Pod').map(({ name }) => `${namespace}/${name}`);
+      source(claimInformer, ({ key, current }) => {
+        const users = current === undefined ? podInformer.byIndex('claimKey', key) : [];
+        return users.filter(hasEphemeral).map(({ metadata }) => `${metadata?.namespace}/${metadata?.name}`);
       }),
     ],
     reconcile: async (key) => {
       const pod = podInformer.get(key);
       if (pod === undefined) return;
       const find = (name: string) => claimInformer.get(`${pod.metadata?.namespace ?? ''}/${name}`);
+      const refuse = (volume: string, why: string): void =>
+        events.record(
+          { kind: pods, object: pod },
+          'Warning',
+          'FailedBinding',
+          `ephemeral volume ${volume}: ${why}`,
+        );
       let isRefused = false;
       for (const step of planEphemeral(pod, find)) {
         if (step.kind === 'refuse') {
           isRefused = true;
-          events.record(
-            { kind: pods, object: pod },
-            'Warning',
-            'FailedBinding',
-            `ephemeral volume: ${step.message}`,
-          );
+          refuse(step.volume, step.message);
           continue;
         }
+        const { namespace = '', name = '' } = step.claim.metadata ?? {};
         try {
-          const { namespace = '' } = step.claim.metadata ?? {};
           claimInformer.observe(await client.create(persistentVolumeClaims, step.claim, { namespace }));
         } catch (error) {
-          if (!isAlreadyExists(error)) throw error;
+          if (isAlreadyExists(error)) {
+            isRefused = true; // Whose it is the cache will say.
+            continue;
+          }
+          refuse(step.volume, `create PVC ${name}: ${describeRefusal(error)}`);
+          throw error;
         }
       }
       return isRefused ? { kind: 'again', afterMs: refusedMs } : undefined;
@@ -58,5 +64,5 @@ export function runEphemeralVolumes(context: ControllerContext): Controller {
   });
 }
 
-/** A claim in the way may be taken away by somebody. */
+/** A claim in the way may come to be the pod's. */
 const refusedMs = 30_000;

@@ -78,14 +78,19 @@ async function reconcile({ context, runs }: Loop, job: Job, key: string): Promis
   return plan.againMs === undefined ? undefined : { kind: 'again', afterMs: plan.againMs };
 }
 
+const tooManyMessage = 'Too many succeeded pods running after completion count reached';
+
 function recordChange(recorder: EventRecorder, before: Job, job: Job): void {
   for (const { type, status, reason = type, message = '' } of job.status?.conditions ?? []) {
     if (findCondition(before.status?.conditions, type)?.status === status) continue;
     const regarding = { kind: jobs, object: job };
     if (type === 'Suspended') {
       recorder.record(regarding, 'Normal', status === 'True' ? 'Suspended' : 'Resumed', message);
-    } else if (type === 'Complete') recorder.record(regarding, 'Normal', 'Completed', 'Job completed');
-    else if (type === 'Failed') recorder.record(regarding, 'Warning', reason, message);
+    } else if (type === 'Complete') {
+      if ((job.status?.succeeded ?? 0) > (job.spec?.completions ?? Infinity))
+        recorder.record(regarding, 'Warning', 'TooManySucceededPods', tooManyMessage);
+      recorder.record(regarding, 'Normal', 'Completed', 'Job completed');
+    } else if (type === 'Failed') recorder.record(regarding, 'Warning', reason, message);
   }
 }
 

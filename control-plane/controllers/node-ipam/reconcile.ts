@@ -1,6 +1,6 @@
 import { nodes } from '#api/schema/kind-ref.ts';
 import type { Node } from '#api/generated/objects.ts';
-import { isNotFound } from '#client/api-error.ts';
+import { describeRefusal, isConflict, isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { familyOfNetwork } from '#base/ip.ts';
@@ -21,7 +21,7 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
   const { informers, client, clock, logger } = context;
   const { clusterCidrs, nodePrefixLengths = nodePrefixDefaults } = options;
   const informer = informers.for(nodes);
-  const recorder = context.recorder('node-ipam-controller');
+  const recorder = context.recorder('cidrAllocator');
   const all = clusterCidrs.map((cidr) => ({ cidr, prefix: nodePrefixLengths[familyOfNetwork(cidr) ?? 4] }));
   const ranges = all.map(({ cidr, prefix }) => new NodeRanges(cidr, prefix));
   const full = (): number => ranges.findIndex((each) => each.firstFree() === undefined);
@@ -39,6 +39,10 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
   const nextWaiting = (): readonly string[] => {
     const [next] = full() === -1 ? waiting : [];
     return next === undefined ? [] : [next];
+  };
+  const tell = (object: Node, reason: string, why: string): void => {
+    const message = `Node ${object.metadata?.name ?? ''} status is now: ${reason}: ${why}`;
+    recorder.record({ kind: nodes, object }, 'Normal', reason, message);
   };
   return runController({
     name: 'node-ipam-controller',
@@ -66,10 +70,8 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
         if (waiting.has(name)) return;
         waiting.add(name);
         const { cidr, prefix } = all[full()] ?? {};
-        const message =
-          `Node ${name} status is now: CIDRNotAvailable: all ${ranges[full()]?.count} ranges /${prefix} of ` +
-          `${cidr} are taken (--cluster-cidr, --node-cidr-mask-size)`;
-        recorder.record({ kind: nodes, object: node }, 'Normal', 'CIDRNotAvailable', message);
+        const why = `all ${ranges[full()]?.count} ranges /${prefix} of ${cidr} are taken (--cluster-cidr, --node-cidr-mask-size)`;
+        tell(node, 'CIDRNotAvailable', why);
         return;
       }
       waiting.delete(name);
@@ -80,7 +82,10 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
       try {
         informer.observe(await client.patch(nodes, { name }, { kind: 'merge', body }));
       } catch (error) {
-        if (!isNotFound(error)) throw error;
+        if (!isNotFound(error)) {
+          if (!isConflict(error)) tell(node, 'CIDRAssignmentFailed', describeRefusal(error));
+          throw error;
+        }
       }
       takeBack(name);
     },

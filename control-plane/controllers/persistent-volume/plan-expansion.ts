@@ -20,17 +20,21 @@ export function planExpansion(
   if (size === undefined || requestedSize(claim) <= volumeSize(volume)) return [];
   if (claim.metadata?.deletionTimestamp !== undefined || claim.status?.phase !== 'Bound') return [];
   if (localVolumeNode(volume) === undefined) {
-    const message = 'waiting for an external controller to expand this PVC';
-    return [event('Normal', 'ExternalExpanding', message)];
+    return [tell('ExternalExpanding', 'waiting for an external controller to expand this PVC')];
   }
   const grow = { kind: 'growVolume', volume, size } as const;
   if (isAnnounced(claim, size)) return [grow];
   return [
     { kind: 'announceExpansion', size },
     grow,
-    event('Normal', 'FileSystemResizeRequired', 'Require file system resize of volume on node'),
+    tell('FileSystemResizeRequired', 'Require file system resize of volume on node'),
   ];
 }
+
+const tell = (reason: string, message: string): ExpansionStep => ({
+  ...event('Normal', reason, message),
+  by: 'volume_expand',
+});
 
 function isAnnounced({ status }: PersistentVolumeClaim, size: string): boolean {
   const allocated = tryParseQuantity(status?.allocatedResources?.['storage'])?.nanos;

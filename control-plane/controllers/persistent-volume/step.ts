@@ -6,6 +6,8 @@ export interface EventStep {
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
   readonly message: string;
+  /** Who says it; undefined: the binder. */
+  readonly by?: 'volume_expand';
 }
 
 /** What is due for a claim that asks for more than its volume has. */

@@ -124,6 +124,7 @@ function classOf({ spec }: PersistentVolume): readonly string[] {
  */
 export function runServiceCidrProtection(context: ControllerContext): Controller {
   const { informers, clock, logger } = context;
+  const recorder = context.recorder('service-cidr-controller');
   const cidrInformer = informers.for(serviceCidrs);
   const addressInformer = informers.for(ipAddresses);
   const going = (): readonly string[] =>
@@ -147,7 +148,10 @@ export function runServiceCidrProtection(context: ControllerContext): Controller
         if (planProtection(cidr, cidrFinalizer, () => true) === 'add')
           await write(context, { kind: serviceCidrs, object: cidr, finalizer: cidrFinalizer, step: 'add' });
         else if (findCondition(cidr.status?.conditions, 'Ready') === undefined)
-          await tellReady(context, cidr, readiness.ready);
+          await tellReady(context, cidr, readiness.ready).catch((error: unknown) => {
+            recorder.record({ kind: serviceCidrs, object: cidr }, 'Warning', ...notReady);
+            throw error;
+          });
         return;
       }
       const [addresses, cidrs] = [addressInformer.list(), cidrInformer.list()];
@@ -161,6 +165,11 @@ export function runServiceCidrProtection(context: ControllerContext): Controller
     },
   });
 }
+
+const notReady = [
+  'KubernetesServiceCIDRError',
+  'The ServiceCIDR Status can not be set to Ready=True',
+] as const;
 
 /** As kube-controller-manager says it. */
 const readiness = {

@@ -131,7 +131,7 @@ async function ensureClaim(
   const namespace = pod.metadata?.namespace ?? '';
   const fail = (why: string): void => {
     const message = `PodResourceClaim ${entry.name}: ${why}`;
-    const events = recorder('resourceclaim_controller');
+    const events = recorder('resource_claim');
     events.record({ kind: pods, object: pod }, 'Warning', 'FailedResourceClaimCreation', message);
   };
   const template = templates.get(`${namespace}/${name}`);
