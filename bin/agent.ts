@@ -28,6 +28,7 @@ import type { Policies } from '#agent/network/policy/enforce-policies.ts';
 import { renderPolicyCounts } from '#agent/network/policy/policy-counts.ts';
 import { withPolicies } from '#agent/network/policy/policy-network.ts';
 import { withRedirects } from '#agent/network/fast-path/redirect-network.ts';
+import { createLeaseNotes, type LeaseNotes } from '#agent/node/lease-notes.ts';
 import { createClusterGuard, type ClusterGuard } from '#agent/node/cluster-guard.ts';
 import {
   followHostNames,
@@ -106,6 +107,7 @@ interface Parts {
   readonly kernel: NetlinkWorker;
   readonly network: PodNetwork;
   readonly policies: Policies;
+  readonly leaseNotes: LeaseNotes;
   readonly redirects: NodeRedirects | undefined;
   readonly runtime: NodeRuntime;
   readonly rules: NodeRules;
@@ -238,8 +240,9 @@ async function startParts(
   const { nodeName, nodeIp, clusterCidr: clusterCidrs, clusterDns } = options;
   const shared = { informers, clusterInformers, kernel, clock, logger };
   const redirects = await openRedirects(stack, { ...options, run: paths.run, ...kernel, logger });
+  const leaseNotes = createLeaseNotes();
   const policies = openNetworkPolicies(stack, {
-    ...{ nodeName, clusterCidrs, clusterDns, ...shared },
+    ...{ nodeName, clusterCidrs, clusterDns, leaseNotes, ...shared },
     ...(redirects === undefined ? {} : { onConcerned: redirects.setConcerned }),
   });
   const firstFamily = familyOfIp(nodeIp[0] ?? '') ?? 4;
@@ -263,7 +266,7 @@ async function startParts(
   const rules = openNodeRules(stack, { options, credentials: followed, runtime, ...shared });
   const health = openFabricHealth(stack, { nodeName, ...shared });
   const own = { options, paths, credentials: followed, renewed, rules, health, cluster, hostNames };
-  return { ...own, ...shared, network, policies, redirects, runtime };
+  return { ...own, ...shared, network, policies, leaseNotes, redirects, runtime };
 }
 
 /** A file that was named is taken as it is. */
@@ -389,6 +392,7 @@ async function startPods(parts: Parts): Promise<Kubelet> {
     clusterDns: options.clusterDns,
     clusterDomain: options.clusterDomain,
     hostNames,
+    leaseNotes: parts.leaseNotes,
     ...parts.rules,
     plugins: {
       stateDirectory: paths.data,

@@ -16,6 +16,7 @@ import { createAppArmor, isAppArmorEnabled } from '#agent/node/apparmor.ts';
 import { noAppArmor } from './render/apparmor.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
 import { readDisk, readMachine, type MachineFacts } from '#agent/node/machine.ts';
+import type { LeaseNotes } from '#agent/node/lease-notes.ts';
 import { startNodeAgent } from '#agent/node/node-agent.ts';
 import { allocatableOf, isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
 import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
@@ -91,6 +92,8 @@ export interface KubeletOptions extends IsolationOptions {
   };
   /** What other parts of the node say of themselves in its status. */
   readonly moreConditions?: () => NonNullable<NodeInput['moreConditions']>;
+  /** What they say in its Lease. */
+  readonly leaseNotes?: LeaseNotes;
   /** What other parts of the node count, for /metrics. */
   readonly moreMetrics?: () => Promise<string>;
   /** `v1.36.2+podwright-0.1.0`, `podwright://0.1.0` */
@@ -190,7 +193,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     logger,
     name: nodeName,
     read: () => readNode(options, { server, pressure, plugins, shutdown }),
-    times: settings,
+    ...{ times: settings, notes: options.leaseNotes },
   });
   undo.use(agent);
   released.tell = () => agent.refresh();

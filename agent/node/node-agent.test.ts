@@ -6,6 +6,7 @@ import { uninitializedTaint } from '#api/meta/cloud-node.ts';
 import { leases, nodes } from '#api/schema/kind-ref.ts';
 import { createFakeApiClient } from '#client/client.fake.ts';
 import { defaultSettings } from '#agent/kubelet/config/settings.ts';
+import { createLeaseNotes, type LeaseNotes } from './lease-notes.ts';
 import { startNodeAgent } from './node-agent.ts';
 import type { NodeInput } from './node-status.ts';
 
@@ -42,10 +43,11 @@ const input: NodeInput = {
   runtimeProblem: undefined,
 };
 
-function start(read: () => NodeInput) {
+function start(read: () => NodeInput, notes?: LeaseNotes) {
   const clock = createFakeClock(Date.parse('2026-01-01T00:00:00Z'));
   const client = createFakeApiClient(clock);
-  const agent = startNodeAgent({ client, clock, logger: silentLogger, name: 'n1', read: async () => read() });
+  const shared = { client, clock, logger: silentLogger, name: 'n1', notes };
+  const agent = startNodeAgent({ ...shared, read: async () => read() });
   const settle = (): Promise<void> => untilQuiet();
   const advance = async (ms: number): Promise<void> => {
     clock.advance(ms);
@@ -84,6 +86,31 @@ test('startNodeAgent() registers the node and keeps its lease', async () => {
     leaseDurationSeconds: 40,
     renewTime: '2026-01-01T00:00:10.000000Z',
   });
+  await agent[Symbol.asyncDispose]();
+});
+
+test('startNodeAgent() says in its lease what parts of the node note, soon, and no more when it is over', async () => {
+  const notes = createLeaseNotes();
+  notes.set('example/a', 'one');
+  const { client, agent, settle, advance } = start(() => input, notes);
+  await agent.registered;
+  await settle();
+  const said = () => client.all(leases)[0]?.metadata?.annotations;
+  expect(said()).toEqual({ 'example/a': 'one' });
+  notes.set('example/a', 'two');
+  notes.set('example/b', 'three');
+  await settle();
+  await advance(200);
+  expect(said()).toEqual({ 'example/a': 'two', 'example/b': 'three' });
+  const writes = client.writes.length;
+  notes.set('example/b', 'three');
+  await settle();
+  await advance(200);
+  expect(client.writes.length).toBe(writes);
+  notes.set('example/a', undefined);
+  await settle();
+  await advance(200);
+  expect(said()).toEqual({ 'example/b': 'three' });
   await agent[Symbol.asyncDispose]();
 });
 

@@ -9,6 +9,7 @@ import { isAlreadyExists, isConflict, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { withRemedy } from '#client/remedy.ts';
 import { defaultSettings, type KubeletSettings } from '#agent/kubelet/config/settings.ts';
+import type { LeaseNotes } from './lease-notes.ts';
 import { nodeAnnotations, nodeLabels, renderNode, renderNodeStatus, type NodeInput } from './node-status.ts';
 
 export interface NodeAgentOptions {
@@ -19,6 +20,8 @@ export interface NodeAgentOptions {
   /** The present state of the node. */
   readonly read: () => Promise<NodeInput>;
   /** KubeletConfiguration: nodeLeaseDurationSeconds, nodeStatusUpdateFrequency, nodeStatusReportFrequency. */
+  /** What its Lease says beside that it lives. */
+  readonly notes?: LeaseNotes | undefined;
   readonly times?: Pick<KubeletSettings, 'leaseSeconds' | 'statusUpdateMs' | 'statusReportMs'>;
 }
 
@@ -31,6 +34,8 @@ export interface NodeAgent extends AsyncDisposable {
 }
 
 const retryMs = 500;
+/** Notes that change soon after each other are written together. */
+const gatherMs = 200;
 
 export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   const { clock, logger, name, times = defaultSettings } = options;
@@ -38,6 +43,8 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   const { signal } = abort;
   const registered = Promise.withResolvers<Node>();
   let wake = Promise.withResolvers<void>();
+  let noted = Promise.withResolvers<void>();
+  const subscription = options.notes?.onChange(() => noted.resolve());
 
   const keepStatus = async (): Promise<void> => {
     registered.resolve(await untilDone(() => register(options), 'register node', signal));
@@ -55,8 +62,11 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
     const node = await registered.promise;
     let lease: Lease | undefined;
     for (;;) {
+      noted = Promise.withResolvers<void>();
       lease = await untilDone(() => renewLease(options, node, lease), 'renew node lease', signal);
-      await clock.sleep((times.leaseSeconds * 1000) / 4, signal); // As the kubelet does.
+      const due = clock.sleep((times.leaseSeconds * 1000) / 4, signal); // As the kubelet does.
+      const isNoted = await Promise.race([due.then(() => false), noted.promise.then(() => true)]);
+      if (isNoted) await clock.sleep(gatherMs, signal);
     }
   };
   const untilDone = async <T>(work: () => Promise<T>, what: string, until: AbortSignal): Promise<T> => {
@@ -79,6 +89,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
     [Symbol.asyncDispose]: async () => {
       abort.abort(new DOMException('node agent stopped', 'AbortError'));
       registered.reject(signal.reason);
+      subscription?.[Symbol.dispose]();
       await loops;
     },
   };
@@ -164,13 +175,30 @@ async function renewLease(options: NodeAgentOptions, node: Node, known: Lease | 
     leaseDurationSeconds: (options.times ?? defaultSettings).leaseSeconds,
     renewTime: formatMicroTime(clock.now()),
   };
+  const notes = options.notes?.all() ?? new Map<string, string | undefined>();
   try {
     const before = known ?? (await client.get(leases, metadata));
-    return await client.update(leases, { ...before, spec: { ...before.spec, ...spec } });
+    const annotations = annotationsWith(before.metadata?.annotations ?? {}, notes);
+    return await client.update(leases, {
+      ...before,
+      ...(notes.size === 0 ? {} : { metadata: { ...before.metadata, annotations } }),
+      spec: { ...before.spec, ...spec },
+    });
   } catch (error) {
     // Somebody else wrote it: read it again.
     if (isConflict(error)) return renewLease(options, node, undefined);
     if (!isNotFound(error)) throw error;
-    return client.create(leases, { metadata, spec });
+    const annotations = annotationsWith({}, notes);
+    return client.create(leases, { metadata: { ...metadata, annotations }, spec });
   }
+}
+
+function annotationsWith(
+  before: Readonly<Record<string, string>>,
+  notes: ReadonlyMap<string, string | undefined>,
+): Record<string, string> {
+  const all = Object.entries({ ...before, ...Object.fromEntries(notes) });
+  return Object.fromEntries(
+    all.flatMap(([key, text]): [string, string][] => (text === undefined ? [] : [[key, text]])),
+  );
 }

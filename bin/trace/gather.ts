@@ -5,7 +5,7 @@ import type { KindRef } from '#api/schema/kind-ref.ts';
 import { at, stringOf } from '#api/wire/json.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import { parseTierPolicy } from '#agent/network/policy/tiers/parse-tier-policy.ts';
-import { tierKinds } from '#agent/network/policy/tiers/follow-tiers.ts';
+import { tierKinds } from '#api/network/cluster-policies.ts';
 import { inOrder, type TierPolicy } from '#agent/network/policy/tiers/tier-policy.ts';
 import { isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';

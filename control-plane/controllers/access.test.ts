@@ -4,6 +4,7 @@ import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { at, objectsOf, stringOf } from '#api/wire/json.ts';
 import { podDisruptionBudgets, pods } from '#api/schema/kind-ref.ts';
+import { standingsAnnotation } from '#api/network/policy-standing.ts';
 import { localProvisioner, volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
 import { createInformers } from '#client/informers.ts';
 import type { Transport, TransportResponse } from '#client/transport.ts';
@@ -369,6 +370,28 @@ it('budgets, quotas, volumes, networks of Services, roles made of others', async
   await until('service-cidrs-controller', 'update networking.k8s.io/servicecidrs/status');
   await test.call('DELETE', `${addresses}/10.99.0.5`);
   await untilGone('/apis/networking.k8s.io/v1/servicecidrs/c');
+});
+
+it('policies of the cluster, by what nodes say', async () => {
+  const [group, resource] = ['policy.networking.k8s.io', 'clusternetworkpolicies'];
+  const names = { kind: 'ClusterNetworkPolicy', plural: resource };
+  const schema = { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } };
+  const versions = [{ name: 'v1beta1', served: true, storage: true, schema, subresources: { status: {} } }];
+  await test.make('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
+    metadata: {
+      name: `${resource}.${group}`,
+      annotations: { 'api-approved.kubernetes.io': 'unapproved, of a test' },
+    },
+    spec: { group, names, scope: 'Cluster', versions },
+  });
+  const path = `/apis/${group}/v1beta1/${resource}`;
+  await expect.poll(async () => (await test.call('GET', path)).status).toBe(200);
+  const apiVersion = `${group}/v1beta1`;
+  await test.make(path, { apiVersion, kind: names.kind, metadata: { name: 'p' }, spec: {} });
+  const said = JSON.stringify({ 'ClusterNetworkPolicy/p': ['v1beta1', 'u', 1] });
+  await patch(`${leases}/n1`, { metadata: { annotations: { [standingsAnnotation]: said } } });
+  const asked = `${group}/${resource}`;
+  await until('cluster-policy-status-controller', `get ${asked}`, `update ${asked}/status`);
 });
 
 it('garbage that is left behind, and owners that wait', async () => {

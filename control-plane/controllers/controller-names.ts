@@ -46,6 +46,7 @@ const known = [
   ['service-cidr-controller'],
   ['podgroup-protection-controller'],
   ['storage-version-migrator-controller'],
+  ['cluster-policy-status-controller'],
 ] as const;
 
 /** Of Kubernetes, and not here: to switch one off is no mistake, to ask for it is. */

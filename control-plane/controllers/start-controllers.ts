@@ -13,6 +13,7 @@ import { runCsrApproving, runNodeCertificateApproving } from './certificates/app
 import { runCsrCleaner } from './certificates/clean.ts';
 import { runCsrSigning, type SignRequest } from './certificates/sign.ts';
 import { runClusterRoleAggregation } from './clusterrole-aggregation/reconcile.ts';
+import { runPolicyStanding } from './policy-standing/reconcile.ts';
 import { runPolicyTypes } from './policy-types/reconcile.ts';
 import { runCronJobs } from './cronjob/reconcile.ts';
 import { runDaemonSets } from './daemonset/reconcile.ts';
@@ -211,6 +212,7 @@ function simpleLoops(isOn: IsOn): Partial<Record<ControllerName, readonly Start[
     'certificatesigningrequest-cleaner-controller': [(as) => runCsrCleaner(as('certificate-controller'))],
     'token-cleaner-controller': [(as) => runBootstrapTokenCleaner(as('token-cleaner'))],
     'bootstrap-signer-controller': [(as) => runBootstrapSigner(as('bootstrap-signer'))],
+    'cluster-policy-status-controller': [(as) => runPolicyStanding(as('cluster-policy-status-controller'))],
     'validatingadmissionpolicy-status-controller': [
       (as) => runPolicyTypes(as('validatingadmissionpolicy-status-controller')),
     ],

@@ -81,6 +81,7 @@ const clusterPolicies = {
         served: true,
         storage: true,
         schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+        subresources: { status: {} },
       },
     ],
   },
@@ -185,5 +186,23 @@ describe.skipIf(!canRun)('NetworkPolicies on podwright up (needs kubectl)', () =
     const text = await counters();
     expect(packets(text, 'denied-in/ClusterNetworkPolicy/lock')).toBeGreaterThan(0);
     expect(packets(text, 'accepted-in/ClusterNetworkPolicy/unlock')).toBe(1);
+  });
+
+  it('which say in their status where they are in force, and which field of them is not supported', async () => {
+    const said = (): Promise<string> =>
+      cluster.must(
+        `get cnp lock -o 'jsonpath={range .status.conditions[*]}{.type}={.status} {.message};{end}'`,
+      );
+    const understood = 'Programmed=True in force on 1 node;Accepted=True all of it is understood;';
+    await expect.poll(said, { timeout: 30_000 }).toBe(understood);
+    const egress = [{ action: 'Accept', to: [{ domainNames: ['a.example'] }] }];
+    const body = JSON.stringify({ spec: { egress } });
+    await cluster.must(`patch cnp lock --type=merge -p '${body}'`);
+    const problem = 'egress rule 1: domainNames are not supported: it accepts nothing';
+    await expect
+      .poll(said, { timeout: 30_000 })
+      .toBe(`Programmed=True in force on 1 node;Accepted=False ${problem};`);
+    const generations = 'jsonpath={.metadata.generation} {.status.conditions[*].observedGeneration}';
+    expect(await cluster.must(`get cnp lock -o '${generations}'`)).toBe('2 2 2');
   });
 });

@@ -4,6 +4,7 @@ import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
 import type { Namespace, NetworkPolicy, Node, Pod } from '#api/generated/objects.ts';
 import { objectKey, type KubeObject } from '#api/meta/object.ts';
+import type { PolicyStanding } from '#api/network/policy-standing.ts';
 import { namespaces as namespaceKind, type KindRef } from '#api/schema/kind-ref.ts';
 import { formatIp, parseIp } from '#base/ip.ts';
 import { watchTable } from '#agent/network/watch-table.ts';
@@ -49,6 +50,8 @@ export interface PolicyOptions {
   ) => void;
   /** Told of the addresses of this node's pods that policies may concern, before rules do: none of their packets may pass by these. */
   readonly onConcerned?: (ips: ReadonlySet<string>) => void;
+  /** Told of policies of the cluster that are in force, each time that the kernel has said so. */
+  readonly onStandings?: (standings: readonly PolicyStanding[]) => void;
 }
 
 export interface Policies extends AsyncDisposable {
@@ -247,6 +250,7 @@ class Enforcer implements Policies {
     const startMs = clock.monotonic();
     const before = this.#layout;
     let forbids = true;
+    const standings = this.#standings();
     this.#options.onConcerned?.(new Set(this.#state.isolatedIps()));
     if (!this.#needsWhole && before !== 'none' && this.#state.layout === before) {
       const changes = this.#state.takeChanges();
@@ -267,9 +271,19 @@ class Enforcer implements Policies {
     this.#watch();
     log.debug({ ms: clock.monotonic() - startMs }, 'network policies committed');
     for (const waiting of settled) waiting.resolve();
+    this.#options.onStandings?.(standings);
     // After the rules: before, a packet in between would make the connection again.
     if ((forbids && this.#layout !== 'none') || this.#gone.size > 0) this.#queue.add('cut');
     this.#tellProblems();
+  }
+
+  /** As they are in what is committed now. */
+  #standings(): readonly PolicyStanding[] {
+    const problems = this.#state.problems();
+    return (this.#options.tiers?.list() ?? []).map(({ kind, object: { metadata } }) => {
+      const { name = '', uid = '', generation = 0 } = metadata ?? {};
+      return { kind, name, uid, generation, problem: problems.get(`${kind.kind}/${name}`) };
+    });
   }
 
   async #tryCommit(ops: Parameters<Nft['commit']>[1]): Promise<boolean> {

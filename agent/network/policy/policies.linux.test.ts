@@ -131,6 +131,7 @@ const tiers: TierSource = {
   onSynced: () => ({ [Symbol.dispose]: () => {} }),
   hasSynced: true,
   find: () => undefined,
+  list: () => [],
   freshen: async () => {},
 };
 

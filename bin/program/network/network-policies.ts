@@ -1,8 +1,10 @@
 import type { Clock } from '#base/clock.ts';
 import { familyOfNetwork } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
+import { encodeStandings, standingsAnnotation } from '#api/network/policy-standing.ts';
 import { customResourceDefinitions, namespaces, networkPolicies, nodes, pods } from '#api/schema/kind-ref.ts';
 import { nftFamilies } from '#agent/network/cluster-network.ts';
+import type { LeaseNotes } from '#agent/node/lease-notes.ts';
 import { createPolicies, type Policies } from '#agent/network/policy/enforce-policies.ts';
 import { withoutWhatPoliciesIgnore } from '#agent/network/policy/policy-pod.ts';
 import {
@@ -30,6 +32,8 @@ export interface NetworkPolicyParts {
   readonly kernel: NetlinkWorker;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** The node says in its Lease which policies of the cluster are in force. */
+  readonly leaseNotes: Pick<LeaseNotes, 'set'>;
   /** See PolicyOptions. */
   readonly onConcerned?: (ips: ReadonlySet<string>) => void;
 }
@@ -46,6 +50,7 @@ export function openNetworkPolicies(
     kernel,
     clock,
     logger,
+    leaseNotes,
     onConcerned,
   }: NetworkPolicyParts,
 ): Policies {
@@ -76,6 +81,7 @@ export function openNetworkPolicies(
       ...kernel,
       clock,
       log: logger,
+      onStandings: (standings) => leaseNotes.set(standingsAnnotation, encodeStandings(standings)),
       ...(onConcerned === undefined ? {} : { onConcerned }),
       warn: (policy, message, kind = networkPolicies) =>
         policy === undefined

@@ -377,5 +377,7 @@ export const without: Partial<Record<ControllerName, string>> = {
   'node-ipam-controller': 'ranges of a node cannot be changed: its API refuses that',
   'persistentvolume-expander-controller': 'a part of the binder',
   'device-taint-eviction-controller': 'takes away: device-taint-eviction/plan.test.ts',
+  'cluster-policy-status-controller':
+    'asks when agents say something else: policy-standing/reconcile.test.ts',
   'storage-version-migrator-controller': 'acts once for each migration, whose end cannot be taken back',
 };

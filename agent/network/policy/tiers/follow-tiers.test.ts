@@ -7,6 +7,7 @@ import type {
   Pod,
 } from '#api/generated/objects.ts';
 import type { KubeObject } from '#api/meta/object.ts';
+import { encodeStandings } from '#api/network/policy-standing.ts';
 import { namespaces as namespaceKind } from '#api/schema/kind-ref.ts';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
@@ -80,6 +81,7 @@ function open() {
   };
   const nft = createFakeNft();
   const warnings: string[] = [];
+  const said: { value?: string | undefined } = {};
   const policies = createPolicies({
     ...{ nodeName: 'here', client, policies: cache.policies, ownPods: cache.pods, tiers, nft, clock },
     allPods: () => cache.pods,
@@ -88,6 +90,7 @@ function open() {
     families: ['ip'],
     netlink: createFakeNetlink(),
     log: silentLogger,
+    onStandings: (standings) => void (said.value = encodeStandings(standings)),
     warn: (policy, message, kind) => warnings.push(`${kind?.kind} ${policy?.metadata?.name}: ${message}`),
   });
   const define = (which: number, definition: CustomResourceDefinition | undefined, version: string): void =>
@@ -96,7 +99,7 @@ function open() {
     const table = nft.table(ownNetns, policyTable('ip'));
     return table === undefined ? 'none' : renderTable(table);
   };
-  return { client, clock, tiers, custom, asked, cache, policies, warnings, define, text };
+  return { client, clock, tiers, custom, asked, cache, policies, warnings, said, define, text };
 }
 
 const pod = podOf('x', 'a', { labels: { pod: 'a' }, ips: ['10.244.0.1'] });
@@ -210,5 +213,38 @@ describe('policies of the cluster that come and go with their kinds', () => {
     expect(given.warnings).toEqual([
       'ClusterNetworkPolicy names: egress rule 1: domainNames are not supported: it accepts nothing',
     ]);
+  });
+
+  it('say which of them are in force, once the kernel has said so, and nothing for a status', async () => {
+    const given = open();
+    await using policies = given.policies;
+    settle(given);
+    given.cache.namespaces.replace([versioned({ metadata: { name: 'x', labels: {} } }, '1')], '1');
+    given.define(2, definitionOf(clusterName), '2');
+    const custom = given.custom.get('ClusterNetworkPolicy');
+    const rule = { action: 'Accept', to: [{ domainNames: ['a.example'] }] };
+    const first = policyOf('names', rule);
+    const at = (generation: number, resourceVersion: string, more: object = {}): KubeObject => ({
+      ...first,
+      ...more,
+      metadata: { ...first.metadata, generation, resourceVersion },
+    });
+    custom?.replace([at(1, '3')], '3');
+    await policies.idle();
+    const problem = 'egress rule 1: domainNames are not supported: it accepts nothing';
+    const say = (generation: number): string =>
+      JSON.stringify({ 'ClusterNetworkPolicy/names': ['v1alpha2', 'names', generation, problem] });
+    expect(given.said.value).toBe(say(1));
+    const heard: string[] = [];
+    using _handler = given.tiers.onChange((key) => heard.push(key));
+    custom?.replace([at(1, '4', { status: { conditions: [] } })], '4');
+    expect(heard).toEqual(['ClusterNetworkPolicy/names']);
+    custom?.replace([at(2, '5')], '5');
+    expect(heard).toHaveLength(2);
+    await policies.idle();
+    expect(given.said.value).toBe(say(2));
+    custom?.replace([], '6');
+    await policies.idle();
+    expect(given.said.value).toBe(undefined);
   });
 });

@@ -1,6 +1,7 @@
 import type { CustomResourceDefinition } from '#api/generated/objects.ts';
 import { isConditionTrue } from '#api/meta/condition.ts';
 import type { KubeObject } from '#api/meta/object.ts';
+import { tierGroup, tierKinds } from '#api/network/cluster-policies.ts';
 import type { KindRef } from '#api/schema/kind-ref.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
@@ -9,27 +10,17 @@ import type { WritableInformer } from '#client/informer.ts';
 import { parseTierPolicy } from './parse-tier-policy.ts';
 import type { TierPolicy } from './tier-policy.ts';
 
-const group = 'policy.networking.k8s.io';
-
-const ref = (version: string, kind: string, resource: string): KindRef<KubeObject> => ({
-  ...{ group, version, kind, resource },
-  namespaced: false,
-});
-
-/** The kinds in the versions that are understood, of each the best first. */
-export const tierKinds: readonly KindRef<KubeObject>[] = [
-  ref('v1alpha1', 'AdminNetworkPolicy', 'adminnetworkpolicies'),
-  ref('v1alpha1', 'BaselineAdminNetworkPolicy', 'baselineadminnetworkpolicies'),
-  ref('v1beta1', 'ClusterNetworkPolicy', 'clusternetworkpolicies'),
-  ref('v1alpha2', 'ClusterNetworkPolicy', 'clusternetworkpolicies'),
-];
-
 /** Names of their definitions. */
 export const tierDefinitionNames: readonly string[] = [
-  ...new Set(tierKinds.map(({ resource }) => `${resource}.${group}`)),
+  ...new Set(tierKinds.map(({ resource }) => `${resource}.${tierGroup}`)),
 ];
 
 type TierHandler = (key: string, policy: TierPolicy | undefined) => void;
+
+export interface KnownTier {
+  readonly kind: KindRef<KubeObject>;
+  readonly object: KubeObject;
+}
 
 /** Policies of the whole cluster, of those kinds that are installed in it. */
 export interface TierSource {
@@ -40,7 +31,9 @@ export interface TierSource {
   /** What is known is all that there is. */
   readonly hasSynced: boolean;
   /** The policy, and of which kind it is, for who is told of it. */
-  find(key: string): { readonly kind: KindRef<KubeObject>; readonly object: KubeObject } | undefined;
+  find(key: string): KnownTier | undefined;
+  /** All of them, as handlers were told. */
+  list(): readonly KnownTier[];
   /** Policies as they are, where the watch may be behind. */
   freshen(): Promise<void>;
 }
@@ -91,7 +84,7 @@ export function tierKindOf({
   if (!isConditionTrue(status?.conditions, 'Established')) return undefined;
   const served = new Set((spec?.versions ?? []).flatMap((each) => (each.served ? [each.name] : [])));
   return tierKinds.find(
-    ({ resource, version }) => metadata?.name === `${resource}.${group}` && served.has(version),
+    ({ resource, version }) => metadata?.name === `${resource}.${tierGroup}` && served.has(version),
   );
 }
 
@@ -127,11 +120,17 @@ class Follower implements TierSource {
     return [...this.#options.definitions, ...all].every((informer) => informer.hasSynced);
   }
 
-  find(key: string): { readonly kind: KindRef<KubeObject>; readonly object: KubeObject } | undefined {
+  find(key: string): KnownTier | undefined {
     const [word = '', name = ''] = key.split('/');
     const found = [...this.#followed.values()].find(({ kind }) => kind.kind === word);
     const object = found?.informer.get(name);
     return found === undefined || object === undefined ? undefined : { kind: found.kind, object };
+  }
+
+  list(): readonly KnownTier[] {
+    return [...this.#followed.values()].flatMap(({ kind, informer }) =>
+      informer.list().map((object) => ({ kind, object })),
+    );
   }
 
   async freshen(): Promise<void> {
@@ -167,7 +166,8 @@ class Follower implements TierSource {
 
   #follow(name: string, kind: KindRef<KubeObject>): void {
     const informer = this.#options.follow(kind);
-    const subscription = informer.onChange(({ key, current }) => {
+    const subscription = informer.onChange(({ key, old, current }) => {
+      if (hasSameSpec(old, current)) return;
       const [own, policy] = current === undefined ? [`${kind.kind}/${key}`, undefined] : read(kind, current);
       for (const handler of this.#handlers) handler(own, policy);
     });
@@ -186,6 +186,12 @@ class Follower implements TierSource {
   #tellSynced(): void {
     for (const handler of this.#onSynced) handler();
   }
+}
+
+/** Only its status changed, which says what nodes say of it. */
+function hasSameSpec(old: KubeObject | undefined, current: KubeObject | undefined): boolean {
+  const [before, now] = [old?.metadata, current?.metadata];
+  return now?.generation !== undefined && before?.generation === now.generation && before.uid === now.uid;
 }
 
 const read = ({ kind }: KindRef<KubeObject>, object: KubeObject): [key: string, policy: TierPolicy] => [
