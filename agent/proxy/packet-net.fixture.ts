@@ -48,6 +48,15 @@ export interface Answer {
   readonly body: unknown;
 }
 
+export interface Sender extends Disposable {
+  /** When that pod answers the next time: the number of its packet. */
+  readonly heard: (name: string) => Promise<number>;
+  /** The number of the last packet that was sent. */
+  readonly sent: () => Promise<number>;
+  /** Who answered which packet. */
+  readonly answers: () => readonly { readonly name: string; readonly number: number }[];
+}
+
 /** A process in one of the namespaces. */
 export interface Peer {
   readonly ip: string; // of IPv4
@@ -66,8 +75,10 @@ export interface Peer {
   servePorts(name: string, from: number, count: number): Promise<void>;
   /** What an HTTP server answers; undefined if nobody listens. */
   get(url: string): Promise<Answer | undefined>;
-  /** Sends a packet every 20 ms from the same port until disposed; `heard(name)` when that pod answers. */
-  send(to: string): Disposable & { readonly heard: (name: string) => Promise<void> };
+  /** Sends numbered packets, one in 10 ms, from the same port until disposed; by a socket that is connected, where that is said. */
+  send(to: string, options?: { readonly isConnected?: boolean }): Sender;
+  /** Of its process. */
+  readonly pid: number;
   /** Connects again and again until asked what it got. */
   keepConnecting(to: string): { readonly stop: () => Promise<readonly string[]> };
 }
@@ -116,11 +127,11 @@ const listen = (port, name, host) => there.has(host + ' ' + port) || new Promise
   s.on('error', () => {}); s.end(name + ' ' + bare(s.remoteAddress));
 }).listen(port, host, done));
 const answer = (port, name, host) => there.has(host + ' ' + port) || new Promise((done) => {
-  const u = udp(host); u.on('message', (m, from) => u.send(name + ' ' + bare(from.address), from.port, from.address)); u.bind(port, host, done);
+  const u = udp(host); u.on('message', (m, from) => u.send(name + ' ' + bare(from.address) + (String(m) === 'x' ? '' : ' ' + m), from.port, from.address)); u.bind(port, host, done);
 });
 const once = async (port, host, ...begin) => { for (const each of begin) await each(); there.add(host + ' ' + port); };
 const many = async (f, o) => { const out = []; for (let i = 0; i < o.count; i++) out.push(await f(o)); return out; };
-const running = new Map();
+const running = new Map(), sent = new Map();
 const ops = {
   connect: (o) => many(one, o), ask: (o) => many(packet, o),
   serve: async ({ name, hosts }) => {
@@ -135,13 +146,17 @@ const ops = {
   get: ({ url }) => new Promise((done) => http.get(url, { agent: false }, (r) => { let text = ''; r.on('data', (d) => (text += d));
     r.on('end', () => done({ status: r.statusCode, weight: r.headers['x-load-balancing-endpoint-weight'], body: JSON.parse(text) }));
   }).on('error', () => done(null))),
-  send: ({ host, port, key }) => {
-    const u = udp(host); u.on('error', () => {});
+  send: ({ host, port, key, isConnected }) => {
+    const u = udp(host); u.on('error', () => {}); let number = 0;
+    const to = isConnected ? [] : [port, host];
     u.on('message', (m) => console.log(JSON.stringify({ heard: key, text: String(m) })));
-    const timer = setInterval(() => u.send('x', port, host, () => {}), 20);
+    let timer; const begin = () => { timer = setInterval(() => u.send(String(++number), ...to, () => {}), 10); };
+    if (isConnected) u.connect(port, host, begin); else begin();
+    sent.set(key, () => number);
     running.set(key, () => { clearInterval(timer); u.close(); });
     return true;
   },
+  sent: ({ key }) => sent.get(key)(),
   keep: (o) => { let on = true; const out = []; const end = (async () => { while (on) out.push(await one(o)); })();
     running.set(o.key, async () => { on = false; await end; return out; }); return true; },
   stop: async ({ key }) => { const stop = running.get(key); running.delete(key); return (await stop?.()) ?? true; },
@@ -185,6 +200,7 @@ function startPeer(
   };
   const of = (family: TestFamily): Peer => ({
     ip,
+    pid: child.pid ?? 0,
     netns: netns === '' ? undefined : netns,
     connect: (to, count = 1, timeoutMs = 60_000) =>
       call('connect', { ...place(family, to), count, timeoutMs }),
@@ -202,22 +218,29 @@ function startPeer(
         (await call<Answer | null>('get', { url: `${protocol}//${at}:${port}${pathname}` })) ?? undefined
       );
     },
-    send: (to) => {
+    send: (to, { isConnected = false } = {}) => {
       const key = `send ${++last}`;
-      const texts: string[] = [];
-      let tell = (): void => undefined;
+      const answers: { readonly name: string; readonly number: number }[] = [];
+      const waits = new Set<() => void>();
       heard.set(key, (text) => {
-        texts.push(text);
-        tell();
+        const [name = '', , number] = text.split(' ');
+        answers.push({ name, number: Number(number) });
+        for (const tell of waits) tell();
       });
-      void call('send', { ...place(family, to), key });
+      void call('send', { ...place(family, to), key, isConnected });
       return {
+        answers: () => answers,
+        sent: () => call('sent', { key }),
         heard: async (name) => {
-          texts.length = 0;
-          while (!texts.some((text) => text.startsWith(`${name} `)))
-            await new Promise<void>((resolve) => {
-              tell = resolve;
-            });
+          const from = answers.length;
+          for (;;) {
+            const found = answers.slice(from).find((answer) => answer.name === name);
+            if (found !== undefined) return found.number;
+            const { promise, resolve } = Promise.withResolvers<void>();
+            waits.add(resolve);
+            await promise;
+            waits.delete(resolve);
+          }
         },
         [Symbol.dispose]: () => void call('stop', { key }),
       };
