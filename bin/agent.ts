@@ -374,6 +374,7 @@ async function startPods(parts: Parts): Promise<Kubelet> {
     nodeIps: options.nodeIp,
     isOfCloud: options.cloudProvider === 'external',
     informers,
+    watchedNode: parts.clusterInformers.for(nodes),
     runtime,
     network,
     mounts: createMounts(),

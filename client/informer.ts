@@ -16,6 +16,8 @@ export interface WritableInformer<T> extends Informer<T> {
   observe(object: T): void;
   /** All that was written up to this version is in the cache; perhaps also more. */
   readonly version: number;
+  /** False before the first list, and from the loss of the watch until the server has told of something again. */
+  readonly isCurrent: boolean;
   /** Makes the index if it is not there yet. The same name must mean the same function. */
   ensureIndex(name: string, values: IndexFunction<T>): void;
 }
@@ -37,6 +39,7 @@ export function createInformerCache<T extends KubeObject>(
 class Cache<T extends KubeObject> implements InformerCache<T> {
   readonly synced: Promise<void>;
   hasSynced = false;
+  isCurrent = false;
   readonly #objects = new Map<string, T>();
   readonly #indexes = createIndexes<T>();
   readonly #handlers = new Set<Handler<T>>();
@@ -91,7 +94,12 @@ class Cache<T extends KubeObject> implements InformerCache<T> {
       this.#put(key, object);
   }
 
+  interrupt(): void {
+    this.isCurrent = false;
+  }
+
   replace(items: readonly T[], resourceVersion: string): void {
+    this.isCurrent = true;
     const listed = parseVersion(resourceVersion);
     const isReset = listed < this.#version; // The server's data began anew: nothing of the cache counts.
     const present = new Map(items.map((item) => [objectKey(item), item]));
@@ -106,6 +114,7 @@ class Cache<T extends KubeObject> implements InformerCache<T> {
   }
 
   apply(event: WatchEvent<T>): void {
+    this.isCurrent = true;
     if (event.type === 'BOOKMARK') {
       this.#version = Math.max(this.#version, parseVersion(event.resourceVersion));
       return;

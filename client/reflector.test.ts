@@ -83,3 +83,38 @@ it('what stays wrong is told once, and again when it was right in between', asyn
   await pass();
   expect(informer.hasSynced).toBe(true);
 });
+
+it('what is kept counts as current until the watch is lost, and again when the server tells of something', async () => {
+  const clock = createFakeClock();
+  const client = createFakeApiClient(clock);
+  let refusal: Error | undefined = apiError('list', { reason: 'NotFound' }, 404);
+  const signals: AbortController[] = [];
+  await using informers = createInformers({
+    client: {
+      ...client,
+      list: (...asked) => (refusal === undefined ? client.list(...asked) : Promise.reject(refusal)),
+      watch: (kind, options, signal) => {
+        const lost = new AbortController();
+        signals.push(lost);
+        return client.watch(kind, options, AbortSignal.any([signal, lost.signal]));
+      },
+    },
+    clock,
+    random: () => 0,
+  });
+  const informer = informers.for(configMaps);
+  await settle();
+  expect(informer.isCurrent, 'before the first list').toBe(false);
+  refusal = undefined;
+  clock.advance(5000);
+  await settle();
+  expect(informer.isCurrent).toBe(true);
+  signals.at(-1)?.abort(new Error('lost'));
+  await settle();
+  expect(informer.isCurrent).toBe(false);
+  clock.advance(5000);
+  await settle();
+  await client.create(configMaps, { metadata: { namespace: 'n', name: 'm' } });
+  await settle();
+  expect(informer.isCurrent).toBe(true);
+});

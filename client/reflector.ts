@@ -20,6 +20,8 @@ export interface ReflectorSink<T> {
   /** All objects there are, as of the resource version. */
   replace(items: readonly T[], resourceVersion: string): void;
   apply(event: WatchEvent<T>): void;
+  /** List or watch failed: what is kept may be old until the next call. */
+  interrupt?(): void;
 }
 
 export interface ReflectorOptions<T> {
@@ -77,8 +79,10 @@ export async function runReflector<T extends KubeObject>(
       }
       if (version !== from || clock.monotonic() - startedMs >= watchLifeMinMs) continue;
       failures += 1;
+      sink.interrupt?.();
     } catch (error) {
       if (signal.aborted) return;
+      sink.interrupt?.();
       if (isExpired(error)) {
         version = undefined;
         if (failures++ === 0) continue;

@@ -17,7 +17,7 @@ import { noAppArmor } from './render/apparmor.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
 import { readDisk, readMachine, type MachineFacts } from '#agent/node/machine.ts';
 import type { LeaseNotes } from '#agent/node/lease-notes.ts';
-import { startNodeAgent } from '#agent/node/node-agent.ts';
+import { startNodeAgent, type WatchedNode } from '#agent/node/node-agent.ts';
 import { allocatableOf, isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
 import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
 import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
@@ -73,6 +73,8 @@ export interface KubeletOptions extends IsolationOptions {
   readonly isOfCloud?: boolean;
   /** Watches and client that are the kubelet's own. */
   readonly informers: Informers;
+  /** A watch that has the node's own object, if the process has one. */
+  readonly watchedNode?: WatchedNode;
   readonly runtime: Runtime;
   readonly network: Pick<PodNetwork, 'status'>;
   readonly mounts: Mounts;
@@ -189,11 +191,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   undo.use(server);
   const agent = startNodeAgent({
     client: options.informers.client,
-    clock,
-    logger,
-    name: nodeName,
+    ...{ clock, logger, name: nodeName },
     read: () => readNode(options, { server, pressure, plugins, shutdown }),
-    ...{ times: settings, notes: options.leaseNotes },
+    ...{ times: settings, watched: options.watchedNode, notes: options.leaseNotes },
   });
   undo.use(agent);
   released.tell = () => agent.refresh();

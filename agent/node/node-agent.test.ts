@@ -5,9 +5,11 @@ import { silentLogger } from '#base/log.ts';
 import { uninitializedTaint } from '#api/meta/cloud-node.ts';
 import { leases, nodes } from '#api/schema/kind-ref.ts';
 import { createFakeApiClient } from '#client/client.fake.ts';
+import type { ApiClient } from '#client/client.ts';
+import { createInformers } from '#client/informers.ts';
 import { defaultSettings } from '#agent/kubelet/config/settings.ts';
 import { createLeaseNotes, type LeaseNotes } from './lease-notes.ts';
-import { startNodeAgent } from './node-agent.ts';
+import { startNodeAgent, type WatchedNode } from './node-agent.ts';
 import type { NodeInput } from './node-status.ts';
 
 const input: NodeInput = {
@@ -179,6 +181,54 @@ test('startNodeAgent() says that the last image went, once', async () => {
   for (let turn = 0; turn < 6; turn++) await advance(10_000);
   expect(client.writes.slice(written).filter((write) => write.includes('nodes'))).toEqual([]);
   await agent[Symbol.asyncDispose]();
+});
+
+test('startNodeAgent() asks for its Node only where its watch does not tell', async () => {
+  const clock = createFakeClock(Date.parse('2026-01-01T00:00:00Z'));
+  const client = createFakeApiClient(clock);
+  const asked: string[] = [];
+  const get: ApiClient['get'] = (kind, where, options) => {
+    if (kind.resource === 'nodes') asked.push(where.name);
+    return client.get(kind, where, options);
+  };
+  await using informers = createInformers({ client, clock });
+  const cache = informers.for(nodes);
+  let isCurrent = true;
+  const watched: WatchedNode = {
+    get: (key) => cache.get(key),
+    observe: (node) => cache.observe(node),
+    get isCurrent() {
+      return isCurrent && cache.isCurrent;
+    },
+  };
+  await using agent = startNodeAgent({
+    ...{ client: { ...client, get }, clock, watched, logger: silentLogger, name: 'n1' },
+    read: async () => input,
+  });
+  const turns = async (count: number): Promise<readonly string[]> => {
+    await untilQuiet();
+    asked.length = 0;
+    for (let turn = 0; turn < count; turn++) {
+      clock.advance(10_000);
+      await untilQuiet();
+    }
+    return asked;
+  };
+  const readyOf = () =>
+    client.all(nodes)[0]?.status?.conditions?.find(({ type }) => type === 'Ready')?.status;
+  await agent.registered;
+  await untilQuiet();
+  expect(await turns(29)).toEqual([]);
+  expect(await turns(1), 'when a report is due').toEqual(['n1']);
+  const body = { status: { conditions: [{ type: 'Ready', status: 'Unknown' }] } };
+  await client.patch(nodes, { name: 'n1' }, { kind: 'strategic', body, subresource: 'status' });
+  expect(await turns(1)).toEqual([]);
+  expect(readyOf(), 'marked by another').toBe('True');
+  isCurrent = false;
+  expect(await turns(2), 'without its watch').toEqual(['n1', 'n1']);
+  isCurrent = true;
+  await client.delete(nodes, { name: 'n1' });
+  expect((await turns(1)).length, 'deleted by hand').toBeGreaterThan(0);
 });
 
 test('startNodeAgent() takes over a node that is there', async () => {

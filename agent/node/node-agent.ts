@@ -7,6 +7,7 @@ import type { Lease, Node, NodeStatus } from '#api/generated/objects.ts';
 import { formatMicroTime } from '#api/meta/time.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
+import type { WritableInformer } from '#client/informer.ts';
 import { withRemedy } from '#client/remedy.ts';
 import { defaultSettings, type KubeletSettings } from '#agent/kubelet/config/settings.ts';
 import type { LeaseNotes } from './lease-notes.ts';
@@ -19,11 +20,15 @@ export interface NodeAgentOptions {
   readonly name: string;
   /** The present state of the node. */
   readonly read: () => Promise<NodeInput>;
+  /** A watch that this node's object is in: while it is current, the API is not asked at each turn. */
+  readonly watched?: WatchedNode | undefined;
   /** KubeletConfiguration: nodeLeaseDurationSeconds, nodeStatusUpdateFrequency, nodeStatusReportFrequency. */
   /** What its Lease says beside that it lives. */
   readonly notes?: LeaseNotes | undefined;
   readonly times?: Pick<KubeletSettings, 'leaseSeconds' | 'statusUpdateMs' | 'statusReportMs'>;
 }
+
+export type WatchedNode = Pick<WritableInformer<Node>, 'get' | 'isCurrent' | 'observe'>;
 
 /** Keeps the node's object, status and lease. */
 export interface NodeAgent extends AsyncDisposable {
@@ -127,11 +132,15 @@ async function register({ client, clock, read, name }: NodeAgentOptions): Promis
  * Writes the status when it is not what the API has, whoever changed it (a node that was silent was marked), and when it is due,
  * so that its heartbeats are not too old. Whether it did.
  */
-async function report({ client, clock, read, name }: NodeAgentOptions, isDue: boolean): Promise<boolean> {
-  const { status: present = {} } = await client.get(nodes, { name });
+async function report(options: NodeAgentOptions, isDue: boolean): Promise<boolean> {
+  const { client, clock, read, name, watched } = options;
+  // What is due asks the API itself: a watch that is silent, and should not be, hides nothing for longer than that.
+  const known = isDue || watched?.isCurrent !== true ? undefined : watched.get(name);
+  const { status: present = {} } = known ?? (await client.get(nodes, { name }));
   const wanted = renderNodeStatus(await read(), present, clock.now());
   if (!isDue && says(present, wanted)) return false;
-  await patchStatus({ client, name }, present, wanted);
+  const written = await patchStatus({ client, name }, present, wanted);
+  watched?.observe(written);
   return true;
 }
 
