@@ -17,7 +17,7 @@ import { noAppArmor } from './render/apparmor.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
 import { readDisk, readMachine, type MachineFacts } from '#agent/node/machine.ts';
 import type { LeaseNotes } from '#agent/node/lease-notes.ts';
-import { startNodeAgent, type WatchedNode } from '#agent/node/node-agent.ts';
+import { startNodeAgent, type NodeAgent, type WatchedNode } from '#agent/node/node-agent.ts';
 import { allocatableOf, isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
 import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
 import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
@@ -145,10 +145,10 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
 
   await makeDirectories(directories);
   const machine = await readMachine(options.proc, directories.pods);
-  const released = { tell: (): void => undefined };
+  const started: { agent?: NodeAgent } = {};
   const plugins = await openNodePlugins(undo, options);
   const { providers } = plugins;
-  const isolation = await openIsolation({ ...options, providers }, machine, () => released.tell());
+  const isolation = await openIsolation({ ...options, providers }, machine, () => started.agent?.refresh());
   const { shutdown } = isolation;
   const probeCounts = new ProbeCounts();
   const counts = new KubeletCounts();
@@ -173,6 +173,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       ...nodeFactsOf(options, machine, isolation.assignments),
       pressed: () => pressure.conditions,
       isGoingDown: () => shutdown?.isGoingDown === true,
+      seen: () => started.agent?.seen,
     },
     ...isolation.workers,
     ...staticPodsOf(settings),
@@ -195,8 +196,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     read: () => readNode(options, { server, pressure, plugins, shutdown }),
     ...{ times: settings, watched: options.watchedNode, notes: options.leaseNotes },
   });
-  undo.use(agent);
-  released.tell = () => agent.refresh();
+  started.agent = undo.use(agent);
   plugins.start(agent, workers, isolation.assignments);
   const owned = undo.move();
   return {

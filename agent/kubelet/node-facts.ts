@@ -1,3 +1,4 @@
+import type { Node } from '#api/generated/objects.ts';
 import type { PressureCondition } from '#agent/kubelet/evict/pressure.ts';
 import type { CgroupFacts } from '#agent/kubelet/render/cgroup-rules.ts';
 
@@ -33,6 +34,8 @@ export interface NodeFacts extends CgroupFacts {
   readonly restartBackoffMaxMs?: number;
   /** The conditions by which the node is short of something; undefined: of nothing. */
   readonly pressed?: () => ReadonlySet<PressureCondition>;
+  /** The node's object as this agent saw it last; undefined: not yet. */
+  readonly seen?: () => Node | undefined;
   /** The machine goes down; undefined: nobody says so. */
   readonly isGoingDown?: () => boolean;
   /** The node's own /etc/hosts, for pods on its network. */

@@ -22,9 +22,9 @@ export interface NodeAgentOptions {
   readonly read: () => Promise<NodeInput>;
   /** A watch that this node's object is in: while it is current, the API is not asked at each turn. */
   readonly watched?: WatchedNode | undefined;
-  /** KubeletConfiguration: nodeLeaseDurationSeconds, nodeStatusUpdateFrequency, nodeStatusReportFrequency. */
   /** What its Lease says beside that it lives. */
   readonly notes?: LeaseNotes | undefined;
+  /** KubeletConfiguration: nodeLeaseDurationSeconds, nodeStatusUpdateFrequency, nodeStatusReportFrequency. */
   readonly times?: Pick<KubeletSettings, 'leaseSeconds' | 'statusUpdateMs' | 'statusReportMs'>;
 }
 
@@ -34,6 +34,8 @@ export type WatchedNode = Pick<WritableInformer<Node>, 'get' | 'isCurrent' | 'ob
 export interface NodeAgent extends AsyncDisposable {
   /** Resolves when the node is registered. */
   readonly registered: Promise<Node>;
+  /** The Node as it was last read; undefined: not yet. */
+  readonly seen: Node | undefined;
   /** Looks at the status now instead of at the next turn. */
   refresh(): void;
 }
@@ -50,17 +52,20 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   let wake = Promise.withResolvers<void>();
   let noted = Promise.withResolvers<void>();
   const subscription = options.notes?.onChange(() => noted.resolve());
+  let seen: Node | undefined;
 
   const keepStatus = async (): Promise<void> => {
-    registered.resolve(await untilDone(() => register(options), 'register node', signal));
+    seen = await untilDone(() => register(options), 'register node', signal);
+    registered.resolve(seen);
     let reportedAtMs = clock.now();
     for (;;) {
       wake = Promise.withResolvers<void>();
       await Promise.race([clock.sleep(times.statusUpdateMs, signal), wake.promise]);
       signal.throwIfAborted();
       const isDue = clock.now() - reportedAtMs >= times.statusReportMs;
-      const isWritten = await untilDone(() => report(options, isDue), 'report node status', signal);
-      if (isWritten) reportedAtMs = clock.now();
+      const reported = await untilDone(() => report(options, isDue), 'report node status', signal);
+      seen = reported.node;
+      if (reported.isWritten) reportedAtMs = clock.now();
     }
   };
   const keepLease = async (): Promise<void> => {
@@ -90,6 +95,9 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   registered.promise.catch(() => undefined); // Only rejected at the end, when nobody may be waiting.
   return {
     registered: registered.promise,
+    get seen() {
+      return seen;
+    },
     refresh: () => wake.resolve(),
     [Symbol.asyncDispose]: async () => {
       abort.abort(new DOMException('node agent stopped', 'AbortError'));
@@ -130,18 +138,22 @@ async function register({ client, clock, read, name }: NodeAgentOptions): Promis
 
 /**
  * Writes the status when it is not what the API has, whoever changed it (a node that was silent was marked), and when it is due,
- * so that its heartbeats are not too old. Whether it did.
+ * so that its heartbeats are not too old. Whether it did, and the Node then.
  */
-async function report(options: NodeAgentOptions, isDue: boolean): Promise<boolean> {
+async function report(
+  options: NodeAgentOptions,
+  isDue: boolean,
+): Promise<{ readonly node: Node; readonly isWritten: boolean }> {
   const { client, clock, read, name, watched } = options;
   // What is due asks the API itself: a watch that is silent, and should not be, hides nothing for longer than that.
   const known = isDue || watched?.isCurrent !== true ? undefined : watched.get(name);
-  const { status: present = {} } = known ?? (await client.get(nodes, { name }));
+  const node = known ?? (await client.get(nodes, { name }));
+  const { status: present = {} } = node;
   const wanted = renderNodeStatus(await read(), present, clock.now());
-  if (!isDue && says(present, wanted)) return false;
+  if (!isDue && says(present, wanted)) return { node, isWritten: false };
   const written = await patchStatus({ client, name }, present, wanted);
   watched?.observe(written);
-  return true;
+  return { node: written, isWritten: true };
 }
 
 async function patchStatus(

@@ -94,6 +94,12 @@ describe('node admission', () => {
   );
 });
 
+test('a pod that is labelled for another operating system is not taken', () => {
+  const labelled = (os: string): Pod => ({ ...podOf({}), metadata: { labels: { 'kubernetes.io/os': os } } });
+  expect(refusalOf(labelled('linux'), [], node)).toBe(undefined);
+  expect(refusalOf(labelled('windows'), [], node)?.reason).toBe('PodOSSelectorNodeLabelDoesNotMatch');
+});
+
 test('huge pages are those that were set aside', () => {
   const limits = { cpu: '1', memory: '1', 'hugepages-2Mi': '4Mi' };
   const pod = podOf({ containers: [{ name: 'c', image: 'i', resources: { limits, requests: limits } }] });

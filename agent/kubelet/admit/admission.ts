@@ -52,7 +52,12 @@ export function refusalOf(pod: Pod, others: readonly Pod[], node: NodeFacts): Re
   return undefined;
 }
 
-function otherSystem({ spec }: Pod): Refusal | undefined {
+function otherSystem({ metadata, spec }: Pod): Refusal | undefined {
+  const label = metadata?.labels?.['kubernetes.io/os'];
+  if (label !== undefined && label !== 'linux') {
+    const message = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label";
+    return { reason: 'PodOSSelectorNodeLabelDoesNotMatch', message };
+  }
   if (spec?.os?.name === undefined || spec.os.name === 'linux') return undefined;
   const message = `Failed to admit pod as the OS field doesn't match node OS`;
   return { reason: 'PodOSNotSupported', message };

@@ -1,6 +1,7 @@
 /** What a node that is short of something says and does (Kubernetes, "Node-pressure Eviction"). Pure. */
 import type { Pod } from '#api/generated/objects.ts';
 import { podRequests, resourceNumbers } from '#api/pod/requests.ts';
+import { isStatic } from '#agent/kubelet/static/static-pod.ts';
 import { amountOf, isShort, type EvictionSettings, type Signal, type Threshold } from './thresholds.ts';
 
 export interface Observation {
@@ -78,11 +79,8 @@ export interface PodUse {
 const criticalPriority = 2_000_000_000;
 
 /** What no shortage ends: static pods, and those that the cluster cannot do without. */
-export function isCritical({ metadata, spec }: Pod): boolean {
-  return (
-    metadata?.annotations?.['kubernetes.io/config.source'] === 'file' ||
-    (spec?.priority ?? 0) >= criticalPriority
-  );
+export function isCritical(pod: Pod): boolean {
+  return isStatic(pod) || (pod.spec?.priority ?? 0) >= criticalPriority;
 }
 
 /**

@@ -2,7 +2,7 @@
 import type { Pod } from '#api/generated/objects.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { PodSource } from '#agent/kubelet/sync/pod-intake.ts';
-import { configAnnotations, fullNameOf, isMirror } from './static-pod.ts';
+import { configAnnotations, fullNameOf, isMirror, isStatic } from './static-pod.ts';
 import type { StaticPods } from './static-pods.ts';
 
 export interface PodSources {
@@ -15,10 +15,25 @@ export interface PodSources {
   objectOf(pod: Pod): Pod | undefined;
 }
 
+/**
+ * Whoever makes a pod in the API can annotate it as a file's would be: no shortage would end it, and its status would go to a mirror that it
+ * has not. Where a pod comes from the source says (as PodConfig does).
+ */
+const known = new WeakMap<Pod, Pod>();
+
+function fromApi(pod: Pod): Pod {
+  if (!isStatic(pod)) return pod;
+  const { metadata } = pod;
+  const annotations = { ...metadata?.annotations, [configAnnotations.source]: 'api' };
+  const own = known.get(pod) ?? { ...pod, metadata: { ...metadata, annotations } };
+  known.set(pod, own);
+  return own;
+}
+
 export function joinSources(informer: WritableInformer<Pod>, statics: StaticPods | undefined): PodSources {
   const list = (): readonly Pod[] => [
     ...(statics?.list() ?? []),
-    ...informer.list().filter((pod) => !isMirror(pod)),
+    ...informer.list().flatMap((pod) => (isMirror(pod) ? [] : fromApi(pod))),
   ];
   return {
     fromApi: {
@@ -26,7 +41,7 @@ export function joinSources(informer: WritableInformer<Pod>, statics: StaticPods
       onChange: (handler) =>
         informer.onChange(({ key, old, current }) => {
           const [before, now] = [old, current].map((pod) =>
-            pod === undefined || isMirror(pod) ? undefined : pod,
+            pod === undefined || isMirror(pod) ? undefined : fromApi(pod),
           );
           if (before !== undefined || now !== undefined) handler({ key, old: before, current: now });
         }),
@@ -38,12 +53,12 @@ export function joinSources(informer: WritableInformer<Pod>, statics: StaticPods
       const own = statics?.list().find((pod) => fullNameOf(pod) === key);
       if (own !== undefined) return own;
       const pod = informer.get(key);
-      return pod === undefined || isMirror(pod) ? undefined : pod;
+      return pod === undefined || isMirror(pod) ? undefined : fromApi(pod);
     },
     objectOf: (pod) => {
-      if (pod.metadata?.annotations?.[configAnnotations.source] !== 'file') return pod;
+      if (!isStatic(pod)) return pod;
       const mirror = informer.get(fullNameOf(pod));
-      return mirror?.metadata?.annotations?.[configAnnotations.mirror] === pod.metadata.uid
+      return mirror?.metadata?.annotations?.[configAnnotations.mirror] === pod.metadata?.uid
         ? mirror
         : undefined;
     },

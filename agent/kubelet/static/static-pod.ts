@@ -13,6 +13,11 @@ export function isMirror({ metadata }: Pod): boolean {
   return metadata?.annotations?.[configAnnotations.mirror] !== undefined;
 }
 
+/** Of a file of this machine. */
+export function isStatic({ metadata }: Pod): boolean {
+  return metadata?.annotations?.[configAnnotations.source] === 'file';
+}
+
 /** `NAMESPACE/NAME` */
 export function fullNameOf({ metadata }: Pod): string {
   return `${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;

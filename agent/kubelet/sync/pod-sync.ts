@@ -13,6 +13,7 @@ import type { Prober } from '#agent/kubelet/probe/prober.ts';
 import { renderAction, type ReadIntent } from '#agent/kubelet/render/render-action.ts';
 import type { RenderInput } from '#agent/kubelet/render/render-input.ts';
 import { admitDevices } from './admit-devices.ts';
+import { admitPlace } from './admit-place.ts';
 import { allocate, noteResized } from '#agent/kubelet/apply/resize-pod.ts';
 import { status } from '#agent/kubelet/status/status.ts';
 import type { StatusWriter } from '#agent/kubelet/status/status-writer.ts';
@@ -32,6 +33,7 @@ const roundsMax = 32;
 export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: AbortSignal): Promise<KeyOutcome> {
   try {
     await recall(memory, ports);
+    await admitPlace(memory, ports);
     const retryMs = await admitDevices(memory, ports, signal);
     if (retryMs !== undefined) {
       report(memory, ports);
