@@ -14,6 +14,8 @@ export interface DnsOptions {
   readonly ttlSeconds: number;
   /** Networks whose addresses are the cluster's: we know all their names. */
   readonly ownCidrs: readonly string[];
+  /** Of the zone's name server, which its NS record names. */
+  readonly serverIps?: readonly string[];
 }
 
 /**
@@ -42,7 +44,12 @@ export function answer(question: DnsQuestion, view: DnsView, options: DnsOptions
   if (labels.slice(-zone.length).join('.') !== zone.join('.')) return { kind: 'forward' };
   const found = look(labels.slice(0, -zone.length), view, options);
   if (found === undefined) return { kind: 'no such name', soa: soaOf(options.zone, options) };
-  return toAnswer(question, found, { view, options, depth: 0 });
+  return withoutTwins(toAnswer(question, found, { view, options, depth: 0 }));
+}
+
+/** A record is there once (RFC 2181, section 5): ExternalNames that lead in a circle would say theirs again and again. */
+function withoutTwins(found: DnsAnswer): DnsAnswer {
+  return 'answers' in found ? { ...found, answers: uniqueRecords(found.answers) } : found;
 }
 
 /** What a name of the zone has, by type; a CNAME stands alone. */
@@ -71,6 +78,7 @@ function look(labels: readonly string[], view: DnsView, options: DnsOptions): Fo
   const [first, namespace, name, ...rest] = path;
   if (first === undefined) return { ...nothing, isApex: true };
   if (first === 'dns-version') return path.length === 1 ? { ...nothing, text: schemaVersion } : undefined;
+  if (first === 'dns') return lookServer(path, options);
   if (first === 'pod') return lookPod(namespace, name, path.length);
   if (first !== 'svc') return undefined;
   if (namespace === undefined) return nothing;
@@ -79,6 +87,12 @@ function look(labels: readonly string[], view: DnsView, options: DnsOptions): Fo
   if (service === undefined) return undefined;
   const fqdn = `${name}.${namespace}.svc.${options.zone}`;
   return lookService(service, { rest, fqdn, endpoints: () => view.endpoints(namespace, name) });
+}
+
+/** `ns.dns`, which the zone's NS record names: it is answered by who answers here, as CoreDNS does. */
+function lookServer([, name, ...more]: readonly string[], { serverIps = [] }: DnsOptions): Found | undefined {
+  if (name === undefined) return nothing;
+  return name === 'ns' && more.length === 0 ? { ...nothing, ips: serverIps } : undefined;
 }
 
 /** `10-244-0-5.namespace.pod`: says what the name says, whether or not there is such a pod (CoreDNS: `pods insecure`). */
@@ -136,9 +150,17 @@ function lookPorts(
       targets: service.ports.filter(matches).map(({ port }) => ({ target: fqdn, port, ips: service.ips })),
     };
   }
-  const toTarget = ({ label, ip, ports }: DnsEndpoint): Found['targets'] =>
-    ports.filter(matches).map(({ port }) => ({ target: `${label}.${fqdn}`, port, ips: [ip] }));
-  return { ...nothing, targets: service.endpoints.flatMap(toTarget) };
+  const found = service.endpoints.flatMap(({ label, ip, ports }) =>
+    ports.filter(matches).map(({ port }) => ({ target: `${label}.${fqdn}`, port, ip })),
+  );
+  // A pod of both families is an endpoint in each, by one name.
+  const targets = [...Map.groupBy(found, ({ target, port }) => `${target} ${port}`).values()];
+  return {
+    ...nothing,
+    targets: targets.flatMap((same) =>
+      same.slice(0, 1).map(({ target, port }) => ({ target, port, ips: same.map(({ ip }) => ip) })),
+    ),
+  };
 }
 
 function toAnswer(

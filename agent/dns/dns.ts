@@ -63,6 +63,7 @@ export async function startDns(options: DnsServerOptions): Promise<AsyncDisposab
   const resolve = createResolver({
     view,
     zone: options.zone,
+    serverIps: addresses,
     ttlSeconds: options.ttlSeconds ?? ttlDefaultSeconds,
     get ownCidrs() {
       const networks = options.serviceNetworks?.current() ?? options.networks;
