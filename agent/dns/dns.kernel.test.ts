@@ -61,6 +61,7 @@ services.replace(
     service('empty', { clusterIP: 'None' }),
     service('out', { type: 'ExternalName', externalName: 'example.com' }),
     service('in', { type: 'ExternalName', externalName: 'web.default.svc.cluster.local' }),
+    service('alias', { type: 'ExternalName', externalName: 'two.default.svc.cluster.local' }),
     service('loop', { type: 'ExternalName', externalName: 'loop.default.svc.cluster.local' }),
   ],
   '5',
@@ -199,6 +200,8 @@ async function resolve(
 
 const rcodeOf = (packet: DecodedPacket): unknown => (packet as { rcode?: unknown }).rcode;
 
+const questionBytes = (name: string): number => `${name}.default.svc.cluster.local`.length + 2 + 4;
+
 describe('resolver', () => {
   test('echoes the question, says that it knows, and answers EDNS with EDNS', async () => {
     const reply = await resolve(query('Web.default.svc.cluster.local', 'A', { additionals: [ednsOf()] }));
@@ -232,6 +235,45 @@ describe('resolver', () => {
     if (want === 'NXDOMAIN' || want === 'NOERROR') expect(reply.authorities?.[0]?.type).toBe('SOA');
   });
 
+  test('EDNS of a version that is not there is said to be so, and two of it are none', async () => {
+    const newer = await resolve(
+      query('web.default.svc.cluster.local', 'A', { additionals: [{ ...ednsOf(), ednsVersion: 1 }] }),
+    );
+    const [opt] = newer.additionals ?? [];
+    expect([newer.answers, opt]).toMatchObject([[], { type: 'OPT', ednsVersion: 0, extendedRcode: 1 }]);
+    expect(rcodeOf(newer)).toBe('NOERROR'); // The lower four bits of BADVERS.
+    const twice = query('web.default.svc.cluster.local', 'A', { additionals: [ednsOf(), ednsOf()] });
+    expect(rcodeOf(await resolve(twice))).toBe('FORMERR');
+  });
+
+  test('of an answer from elsewhere what fits is there, too', async () => {
+    const upstream: Upstream = {
+      servers: () => ['192.0.2.53'],
+      ask: async (message) => {
+        const { questions = [] } = decode(message);
+        const answers = Array.from({ length: 60 }, (_, at) =>
+          questions.map(({ name }) => ({ type: 'A', name, ttl: 60, data: `192.0.2.${at}` })),
+        );
+        return encode({ type: 'response', questions, answers: answers.flat() } as never);
+      },
+    };
+    const udp = await resolve(query('example.com'), 'udp', upstream);
+    expect([udp.flag_tc, udp.answers?.length]).toEqual([true, Math.floor((512 - 12 - 17) / 27)]);
+    expect((await resolve(query('example.com'), 'tcp', upstream)).answers).toHaveLength(60);
+  });
+
+  test('addresses behind an ExternalName have turns, as those of a Service do', async () => {
+    const resolver = createResolver({ ...options, view, forwarder: undefined });
+    const firsts = new Set<string>();
+    for (let turn = 0; turn < 4; turn++) {
+      const reply = await resolver(query('alias.default.svc.cluster.local'), byUdp);
+      const [cname, first] = decode(reply ?? Buffer.alloc(0)).answers ?? [];
+      expect(cname?.type).toBe('CNAME');
+      firsts.add(JSON.stringify(first));
+    }
+    expect(firsts.size).toBe(2);
+  });
+
   test('a long answer is cut over UDP, not over TCP', async () => {
     const many = Array.from({ length: 60 }, (_, i) => ({
       addresses: [`10.244.2.${i}`],
@@ -249,7 +291,12 @@ describe('resolver', () => {
       object: { ...slice('many', many), metadata: { ...slice('many', []).metadata, resourceVersion: '6' } },
     });
     const udp = await resolve(query('many.default.svc.cluster.local'));
-    expect(udp).toMatchObject({ flag_tc: true, answers: [] });
+    expect(udp.flag_tc).toBe(true);
+    // What fits is there, for clients that never come by TCP (musl before 1.2.4); a name is spelled out once.
+    expect(udp.answers).toHaveLength(Math.floor((512 - 12 - questionBytes('many')) / 16));
+    const edns = await resolve(query('many.default.svc.cluster.local', 'A', { additionals: [ednsOf()] }));
+    expect([edns.flag_tc, edns.answers?.length]).toEqual([false, 60]);
+    expect(edns.additionals?.map((record) => record.type)).toEqual(['OPT']);
     const tcp = await resolve(query('many.default.svc.cluster.local'), 'tcp');
     expect(tcp.flag_tc).toBe(false);
     expect(tcp.answers).toHaveLength(60);

@@ -18,6 +18,7 @@ export const rcode = {
   noSuchName: 3,
   notImplemented: 4,
   refused: 5,
+  badVersion: 16,
 } as const;
 
 /** Without EDNS a UDP message has at most 512 bytes (RFC 1035); with it, we send at most what passes unfragmented. */
@@ -73,10 +74,15 @@ export function parseQuery(bytes: Buffer): DnsQuery | undefined {
   if (packet === undefined || decoded === undefined || packet.questions?.length !== 1 || asked === undefined)
     return refuse(rcode.formatError);
   const question = { ...decoded, name: asked.name };
-  const edns = packet.additionals?.find((record): record is OptAnswer => record.type === 'OPT');
+  const [edns, ...moreEdns] = (packet.additionals ?? []).filter(
+    (record): record is OptAnswer => record.type === 'OPT',
+  );
+  if (moreEdns.length > 0) return refuse(rcode.formatError); // RFC 6891 section 6.1.1
   const ednsBytes = edns === undefined ? undefined : Math.max(udpBytesDefault, edns.udpPayloadSize);
   const isTransfer = ['AXFR', 'IXFR'].includes(question.type);
-  const refusal = isTransfer || question.class !== 'IN' ? rcode.refused : undefined;
+  const isRefused = isTransfer || question.class !== 'IN';
+  const isNewer = edns !== undefined && edns.ednsVersion > 0;
+  const refusal = isNewer ? rcode.badVersion : isRefused ? rcode.refused : undefined;
   const isDnssecOk = edns?.flag_do === true;
   const asIs = { isRecursionDesired, isDnssecOk, isCheckingDisabled };
   return { id, question, questionBytes: asked.bytes, ...asIs, ednsBytes, refusal };
@@ -88,6 +94,11 @@ const questionCountOffset = 4;
 const answerCountOffset = 6;
 const additionalCountOffset = 10;
 const labelBytesMax = 63;
+/** Type, class, time to live and length, behind a record's name. */
+const recordBytes = 10;
+/** The first two bits of a pointer to a name before it (RFC 1035 section 4.1.4). */
+const pointerBits = 0xc0;
+const pointerMax = 0x3fff;
 
 /**
  * The first question, whose name is whole in it: there is nothing before that it could point to. A dot within a label, and bytes that are
@@ -105,14 +116,17 @@ function readQuestion(message: Buffer): { readonly name: string; readonly bytes:
   return bytes.length === at + 5 - headerBytes ? { name: labels.join('.'), bytes } : undefined;
 }
 
-/** The reply as bytes; over UDP one that is too long becomes an empty one that says so, and the client comes by TCP. */
+/** The reply as bytes; over UDP one that is too long has what fits, says so, and the client comes by TCP. */
 export function renderReply(query: DnsQuery, reply: DnsReply, transport: 'udp' | 'tcp'): Buffer {
   const bytesMax = bytesMaxOf(query, transport);
   const whole = encodeReply(query, reply, 0);
   if (whole.length <= bytesMax) return whole;
   const lean = encodeReply(query, { ...reply, additionals: [] }, 0);
   if (lean.length <= bytesMax) return lean;
-  return encodeReply(query, { ...reply, answers: [], authorities: [], additionals: [] }, TRUNCATED_RESPONSE);
+  const none = { ...reply, answers: [], authorities: [], additionals: [] };
+  const room = bytesMax - encodeReply(query, none, 0).length;
+  const { count } = answersWithin(lean, headerBytes + (query.questionBytes?.length ?? 0), room);
+  return encodeReply(query, { ...none, answers: reply.answers.slice(0, count) }, TRUNCATED_RESPONSE);
 }
 
 /** The most bytes that a client takes. */
@@ -126,17 +140,54 @@ export function renderForwarded(query: DnsQuery, said: Buffer, transport: 'udp' 
     return renderReply(query, emptyReply(rcode.serverFailure), transport);
   const opt = query.ednsBytes === undefined ? Buffer.alloc(0) : encodeOpt(query.isDnssecOk);
   const whole = Buffer.concat([said, opt]);
-  const kept = whole.length <= bytesMaxOf(query, transport);
-  const reply = kept
-    ? whole
-    : Buffer.concat([said.subarray(0, headerBytes + query.questionBytes.length), opt]);
-  if (!kept) reply.fill(0, answerCountOffset, headerBytes);
+  const bytesMax = bytesMaxOf(query, transport);
+  const kept = whole.length <= bytesMax;
+  const from = headerBytes + query.questionBytes.length;
+  const cut = answersWithin(said, from, bytesMax - from - opt.length);
+  const reply = kept ? whole : Buffer.concat([said.subarray(0, from + cut.bytes), opt]);
+  if (!kept) {
+    reply.fill(0, answerCountOffset, headerBytes);
+    reply.writeUInt16BE(cut.count, answerCountOffset);
+  }
   reply.writeUInt16BE(query.id, 0);
   reply.writeUInt16BE(forwardedFlags(query, said) | (kept ? 0 : TRUNCATED_RESPONSE), 2);
   query.questionBytes.copy(reply, headerBytes);
   if (opt.length > 0)
     reply.writeUInt16BE(reply.readUInt16BE(additionalCountOffset) + 1, additionalCountOffset);
   return reply;
+}
+
+/** How many of a message's answers, from the first one on, have room. A name points to an earlier one only, so they are whole without the rest. */
+function answersWithin(
+  message: Buffer,
+  from: number,
+  room: number,
+): { readonly count: number; readonly bytes: number } {
+  const total = message.readUInt16BE(answerCountOffset);
+  let [count, at] = [0, from];
+  while (count < total) {
+    const next = endOfRecord(message, at);
+    if (next === undefined || next - from > room) break;
+    [count, at] = [count + 1, next];
+  }
+  return { count, bytes: at - from };
+}
+
+function endOfRecord(message: Buffer, start: number): number | undefined {
+  const fixed = endOfName(message, start);
+  if (fixed === undefined || fixed + recordBytes > message.length) return undefined;
+  const end = fixed + recordBytes + message.readUInt16BE(fixed + recordBytes - 2);
+  return end > message.length ? undefined : end;
+}
+
+function endOfName(message: Buffer, start: number): number | undefined {
+  let at = start;
+  for (let length = message[at]; length !== undefined; length = message[at]) {
+    if (length === 0) return at + 1;
+    if (length >= pointerBits) return at + 2;
+    at += 1 + length;
+  }
+  return undefined;
 }
 
 /** Of what was said: its code, and whether it was verified, for those who ask. Nothing that is forwarded is from our authority. */
@@ -177,29 +228,46 @@ export function emptyReply(code: number): DnsReply {
 }
 
 function encodeReply(query: DnsQuery, reply: DnsReply, extraFlags: number): Buffer {
-  const opt = query.ednsBytes === undefined ? [] : [ednsRecord];
-  const encoded = encode({
-    type: 'response',
-    id: query.id,
-    flags:
-      reply.rcode |
-      extraFlags |
-      (query.isRecursionDesired ? RECURSION_DESIRED : 0) |
-      (reply.isRecursionAvailable ? RECURSION_AVAILABLE : 0) |
-      (reply.isAuthoritative ? AUTHORITATIVE_ANSWER : 0),
-    questions: [],
-    answers: [...reply.answers],
-    authorities: [...reply.authorities],
-    additionals: [...reply.additionals, ...opt],
-  });
-  if (query.questionBytes === undefined) return encoded;
-  encoded.writeUInt16BE(1, questionCountOffset);
-  // No name in what follows points to another: all can be moved.
-  return Buffer.concat([
-    encoded.subarray(0, headerBytes),
-    query.questionBytes,
-    encoded.subarray(headerBytes),
-  ]);
+  const opt = query.ednsBytes === undefined ? [] : [{ ...ednsRecord, extendedRcode: reply.rcode >> 4 }];
+  const head = Buffer.alloc(headerBytes);
+  const flags =
+    isResponse |
+    (reply.rcode & 0xf) |
+    extraFlags |
+    (query.isRecursionDesired ? RECURSION_DESIRED : 0) |
+    (reply.isRecursionAvailable ? RECURSION_AVAILABLE : 0) |
+    (reply.isAuthoritative ? AUTHORITATIVE_ANSWER : 0);
+  const question = query.questionBytes ?? Buffer.alloc(0);
+  const sections = [reply.answers, reply.authorities, [...reply.additionals, ...opt]];
+  const counts = [question.length === 0 ? 0 : 1, ...sections.map(({ length }) => length)];
+  for (const [index, value] of [query.id, flags, ...counts].entries()) head.writeUInt16BE(value, index * 2);
+  const parts = [head, question];
+  let at = headerBytes + question.length;
+  const owners = new Map<string, number>();
+  if (question.length > 0) owners.set(ownerOf(question, 0).text, headerBytes);
+  for (const record of sections.flat()) {
+    const bytes = encodeRecord(record, at, owners);
+    parts.push(bytes);
+    at += bytes.length;
+  }
+  return Buffer.concat(parts);
+}
+
+/** A record's name is a pointer to where it was said before. */
+function encodeRecord(record: Answer, at: number, owners: Map<string, number>): Buffer {
+  const bytes = encode({ type: 'response', answers: [record] }).subarray(headerBytes);
+  const { text, end } = ownerOf(bytes, 0);
+  const known = owners.get(text);
+  if (known === undefined && end > 1 && at <= pointerMax) owners.set(text, at);
+  if (known === undefined) return bytes;
+  const pointer = Buffer.alloc(2);
+  pointer.writeUInt16BE((pointerBits << 8) | known);
+  return Buffer.concat([pointer, bytes.subarray(end)]);
+}
+
+function ownerOf(bytes: Buffer, start: number): { readonly text: string; readonly end: number } {
+  const end = endOfName(bytes, start) ?? start;
+  return { text: bytes.toString('latin1', start, end), end };
 }
 
 const ednsRecord: OptAnswer = {

@@ -184,9 +184,11 @@ async function lookElsewhere(query: DnsQuery, name: string, way: Way): Promise<D
   return { ...emptyReply(code), answers, authorities, isRecursionAvailable: true };
 }
 
+/** Behind the CNAMEs that lead to them. */
 function rotate(answers: readonly Answer[], by: number): readonly Answer[] {
-  const [first] = answers;
-  if (first === undefined || first.type === 'CNAME' || answers.length < 2) return answers;
-  const at = by % answers.length;
-  return [...answers.slice(at), ...answers.slice(0, at)];
+  const from = answers.findIndex(({ type }) => type !== 'CNAME');
+  const [names, others] = [answers.slice(0, Math.max(from, 0)), answers.slice(Math.max(from, 0))];
+  if (from < 0 || others.length < 2) return answers;
+  const at = by % others.length;
+  return [...names, ...others.slice(at), ...others.slice(0, at)];
 }

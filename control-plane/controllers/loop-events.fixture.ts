@@ -37,6 +37,7 @@ export const silentLoops: Partial<Record<ControllerName, string>> = {
   'podgroup-protection-controller': 'finalizers',
   'validatingadmissionpolicy-status-controller': 'status of policies',
   'storage-version-migrator-controller': 'conditions of migrations',
+  'cluster-policy-status-controller': 'conditions of policies of the cluster',
 };
 
 const named = (name: string) => ({ name, namespace: 'default' });
