@@ -197,6 +197,43 @@ it('planDaemons() and computeDaemonStatus() look at a pod a few times, however m
   expect(looks).toBeLessThan(20 * count);
 });
 
+it.each<{ readonly name: string; readonly change: Partial<Pod>; readonly want: object }>([
+  {
+    name: 'goes and is ready',
+    change: {
+      metadata: {
+        name: 'p',
+        deletionTimestamp: '2026-01-01T00:00:00Z',
+        labels: { [revisionHashLabel]: 'old' },
+      },
+    },
+    want: { currentNumberScheduled: 1, numberReady: 1, numberAvailable: 1 },
+  },
+  { name: 'failed and waits', change: failed, want: { currentNumberScheduled: 1, numberReady: 0 } },
+  {
+    name: 'failed and goes',
+    change: { ...failed, metadata: { name: 'p', deletionTimestamp: '2026-01-01T00:00:00Z' } },
+    want: { currentNumberScheduled: 0, numberReady: 0 },
+  },
+])('computeDaemonStatus() of a node whose pod $name', ({ change, want }) => {
+  const given = state({ nodes: [node('a')], pods: [pod('p', 'a', change)] });
+  expect(computeDaemonStatus(given)).toMatchObject({ ...want, desiredNumberScheduled: 1 });
+});
+
+it('a node without room for it is to have its pod: why it has none is for the scheduler to say', () => {
+  const requests = { cpu: '64' };
+  const large: DaemonSet = {
+    ...daemonSet,
+    spec: {
+      selector: {},
+      template: { spec: { containers: [{ name: 'c', image: 'i', resources: { requests } }] } },
+    },
+  };
+  const given = state({ daemonSet: large, nodes: [node('a', { status: { allocatable: { cpu: '4' } } })] });
+  expect(planDaemons(given).createOn).toEqual(['a']);
+  expect(computeDaemonStatus(given).desiredNumberScheduled).toBe(1);
+});
+
 it('placementsOf() asks each node once, as long as it is the same', () => {
   let asked = 0;
   const node: Node = {

@@ -1,4 +1,3 @@
-import { parseResources, podRequestNumbers, resourceNumbers } from '#api/pod/requests.ts';
 import type { DaemonSet, DaemonSetStatus, Node, Pod, PodSpec, Toleration } from '#api/generated/objects.ts';
 import { matchesNodeAffinity } from '#api/pod/node-affinity.ts';
 import { isActive, isPodAvailable, isPodReady, isTerminal } from '#api/pod/state.ts';
@@ -78,11 +77,10 @@ export interface Placement {
   readonly shouldContinue: boolean;
 }
 
-/** Where its pods are to be. What the DaemonSet asks of nodes is worked out once, and asked once of each. */
+/** Where its pods are to be; whether there is room is the scheduler's to say, to whom it is told. What the DaemonSet asks of nodes is worked out once, and asked once of each. */
 export function placementsOf(daemonSet: DaemonSet): (node: Node) => Placement {
   const spec = podSpecOf(daemonSet);
   const pod: Pod = { spec };
-  const requests = [...podRequestNumbers(pod)];
   const place = (node: Node): Placement => {
     const isFitting =
       (spec.nodeName === undefined || spec.nodeName === '' || spec.nodeName === node.metadata?.name) &&
@@ -91,7 +89,7 @@ export function placementsOf(daemonSet: DaemonSet): (node: Node) => Placement {
       findUntoleratedTaint(spec.tolerations, node.spec?.taints, effects) !== undefined;
     if (!isFitting) return { shouldRun: false, shouldContinue: false };
     return {
-      shouldRun: !untolerated(['NoSchedule', 'NoExecute']) && fitsAtAll(requests, node),
+      shouldRun: !untolerated(['NoSchedule', 'NoExecute']),
       shouldContinue: !untolerated(['NoExecute']),
     };
   };
@@ -101,16 +99,6 @@ export function placementsOf(daemonSet: DaemonSet): (node: Node) => Placement {
     known.set(node, found);
     return found;
   };
-}
-
-/** Whether the empty node would be large enough. */
-function fitsAtAll(requests: readonly (readonly [string, number])[], node: Node): boolean {
-  if (requests.length === 0) return true;
-  const allocatable = resourceNumbers(parseResources(node.status?.allocatable));
-  return requests.every(
-    ([name, amount]) =>
-      amount <= (allocatable.get(name) ?? (name === 'cpu' || name === 'memory' ? amount : 0)),
-  );
 }
 
 // What every daemon pod tolerates (util.AddOrUpdateDaemonPodTolerations).
@@ -163,8 +151,10 @@ export function nodeNameOf({ spec }: Pod): string {
 export function computeDaemonStatus(state: DaemonState): DaemonSetStatus {
   const { daemonSet, nodes, pods, hash, nowMs } = state;
   const { minReadySeconds = 0 } = daemonSet.spec ?? {};
-  const active = Map.groupBy(pods.filter(isActive), nodeNameOf);
-  const onNode = (node: Node): readonly Pod[] => active.get(node.metadata?.name ?? '') ?? [];
+  // As upstream's: one that goes, or that failed and is not replaced yet, is on its node.
+  const present = pods.filter((pod) => !isTerminal(pod) || pod.metadata?.deletionTimestamp === undefined);
+  const byNode = Map.groupBy(present, nodeNameOf);
+  const onNode = (node: Node): readonly Pod[] => byNode.get(node.metadata?.name ?? '') ?? [];
   const placement = state.placement ?? placementsOf(daemonSet);
   const wanted = new Set(nodes.filter((node) => placement(node).shouldRun));
   const first = [...wanted].flatMap((node) => onNode(node).toSorted(byCreation).slice(0, 1));

@@ -40,6 +40,8 @@ export interface BudgetPlan {
   readonly status: PodDisruptionBudgetStatus;
   /** Why the budget cannot be computed; it allows nothing then. */
   readonly failure: string | undefined;
+  /** What there is to say where that is so because a pod's owner is none of known scale. */
+  readonly noController: string | undefined;
   /** Without a controller, where the count of pods is that of their controllers. */
   readonly unmanaged: readonly Pod[];
   /** Evicted, and still there. */
@@ -52,9 +54,11 @@ export interface BudgetPlan {
 export function planBudget(state: BudgetState): BudgetPlan {
   const { budget, pods, nowMs } = state;
   const expected = expectedPods(state);
-  if (typeof expected === 'string') {
-    const status = failed(budget.status ?? {}, expected, nowMs);
-    return { status, failure: expected, unmanaged: [], notDeleted: [], againMs: undefined };
+  if (typeof expected === 'string' || 'noController' in expected) {
+    const noController = typeof expected === 'string' ? undefined : expected.noController;
+    const failure = typeof expected === 'string' ? expected : expected.noController;
+    const status = failed(budget.status ?? {}, failure, nowMs);
+    return { status, failure, noController, unmanaged: [], notDeleted: [], againMs: undefined };
   }
   const asked = pods.flatMap((pod) => {
     const at = budget.status?.disruptedPods?.[pod.metadata?.name ?? ''];
@@ -81,6 +85,7 @@ export function planBudget(state: BudgetState): BudgetPlan {
   return {
     status: withDisruptionAllowed(status, nowMs),
     failure: undefined,
+    noController: undefined,
     unmanaged: expected.unmanaged,
     notDeleted: asked.filter(({ leftMs }) => leftMs <= 0).map(({ pod }) => pod),
     againMs: going.length === 0 ? undefined : Math.min(...going.map(({ leftMs }) => leftMs)),
@@ -107,7 +112,7 @@ export function goesByScales({ spec }: PodDisruptionBudget): boolean {
 }
 
 /** By number the pods that are there count; by share of them, or of those that may miss, those that there should be. */
-function expectedPods(state: BudgetState): Expected | string {
+function expectedPods(state: BudgetState): Expected | string | { readonly noController: string } {
   const { minAvailable } = state.budget.spec ?? {};
   if (!goesByScales(state.budget)) {
     return { count: minAvailable === undefined ? 0 : state.pods.length, unmanaged: [] };
@@ -124,7 +129,7 @@ function expectedPods(state: BudgetState): Expected | string {
     const scale = state.scaleOf(owner, pod.metadata?.namespace);
     if (typeof scale === 'string') return scale;
     if (scale === undefined)
-      return `found no controllers for pod ${JSON.stringify(pod.metadata?.name ?? '')}`;
+      return { noController: `found no controllers for pod ${JSON.stringify(pod.metadata?.name ?? '')}` };
     scales.set(scale.uid, scale.replicas);
   }
   return { count: [...scales.values()].reduce((sum, one) => sum + one, 0), unmanaged };

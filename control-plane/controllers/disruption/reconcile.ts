@@ -97,6 +97,8 @@ function tellOf(
 ): void {
   const regarding = { kind: podDisruptionBudgets, object: budget };
   if (podCount === 0) recorder.record(regarding, 'Normal', 'NoPods', 'No matching pods found');
+  if (plan.noController !== undefined)
+    recorder.record(regarding, 'Warning', 'NoControllers', plan.noController);
   if (plan.failure !== undefined) {
     const message = `Failed to calculate the number of expected pods: ${plan.failure}`;
     recorder.record(regarding, 'Warning', 'CalculateExpectedPodCountFailed', message);

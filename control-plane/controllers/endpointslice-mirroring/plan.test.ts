@@ -172,3 +172,51 @@ it('planMirror() takes 1000 addresses of a subset, ready ones first, and says ho
   const ready = slice?.endpoints?.filter(({ conditions }) => conditions?.ready === true);
   expect([slice?.endpoints?.length, ready?.length, others.length, skippedCount]).toEqual([1000, 700, 0, 100]);
 });
+
+it.each([
+  {
+    name: 'a port that is told of twice is in one slice, and an address of both ready only if it is both times',
+    subsets: [
+      {
+        addresses: [{ ip: '192.0.2.1' }, { ip: '192.0.2.2' }],
+        notReadyAddresses: [{ ip: '192.0.2.3' }],
+        ports: [{ port: 80 }],
+      },
+      { addresses: [{ ip: '192.0.2.3' }], notReadyAddresses: [{ ip: '192.0.2.1' }], ports: [{ port: 80 }] },
+    ],
+    want: ['80: 192.0.2.2 192.0.2.1! 192.0.2.3!'],
+  },
+  {
+    name: 'ports of the same addresses are together',
+    subsets: [
+      { addresses: [{ ip: '192.0.2.1' }], ports: [{ name: 'a', port: 80 }] },
+      { addresses: [{ ip: '192.0.2.1' }], ports: [{ name: 'b', port: 443 }] },
+    ],
+    want: ['80,443: 192.0.2.1'],
+  },
+  {
+    name: 'ports of other addresses are not',
+    subsets: [
+      {
+        addresses: [{ ip: '192.0.2.1' }],
+        ports: [
+          { name: 'a', port: 80 },
+          { name: 'b', port: 443 },
+        ],
+      },
+      { addresses: [{ ip: '192.0.2.2' }], ports: [{ name: 'a', port: 80 }] },
+    ],
+    want: ['80: 192.0.2.1 192.0.2.2', '443: 192.0.2.1'],
+  },
+  {
+    name: 'addresses without ports stay',
+    subsets: [{ addresses: [{ ip: '192.0.2.1' }] }],
+    want: [': 192.0.2.1'],
+  },
+])('planMirror(): $name', ({ subsets, want }) => {
+  const told = plan({ ...healthy, subsets }).create.map(({ ports = [], endpoints = [] }) => {
+    const addresses = endpoints.map((one) => one.addresses[0] + (one.conditions?.ready === true ? '' : '!'));
+    return `${ports.map(({ port }) => port).join()}: ${addresses.join(' ')}`;
+  });
+  expect(told).toEqual(want);
+});

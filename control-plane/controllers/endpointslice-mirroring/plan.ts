@@ -19,6 +19,7 @@ import {
   type SliceGroup,
   type SlicePlan,
 } from '#control-plane/controllers/endpointslice/slices.ts';
+import { repackSubsets } from './repack.ts';
 
 export const managedByMirroring = 'endpointslicemirroring-controller.k8s.io';
 const skipMirrorLabel = 'endpointslice.kubernetes.io/skip-mirror';
@@ -49,7 +50,7 @@ export function planMirror({ endpoints, service }: Mirrored, existing: readonly 
   if (endpoints === undefined || service === undefined || !isMirrored(endpoints, service)) {
     return { slices: { create: [], update: [], delete: existing }, skippedCount: 0 };
   }
-  const subsets = endpoints.subsets ?? [];
+  const subsets = repackSubsets(endpoints.subsets ?? []);
   const slices = planGroups(groupsOf(subsets), existing, {
     endpointsPerSliceMax: endpointsPerSubsetMax,
     sliceOf: sliceOf.bind(undefined, endpoints),
@@ -66,7 +67,7 @@ function isMirrored({ metadata }: Endpoints, service: Service): boolean {
   );
 }
 
-/** Subsets with the same ports share slices; addresses of two families never do. */
+/** Addresses of two families never share a slice. */
 function groupsOf(subsets: readonly EndpointSubset[]): readonly SliceGroup[] {
   const groups = new Map<
     string,

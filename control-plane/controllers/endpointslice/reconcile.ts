@@ -84,13 +84,7 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
     if (writers.endpoints !== undefined && own !== undefined)
       await own
         .write(key, backends)
-        .catch(
-          tellFailure(
-            writers.endpoints.recorder('endpoint-controller'),
-            service,
-            endpointsFailures[own.has(key) ? 'update' : 'create'](key),
-          ),
-        );
+        .catch(tellEndpointsFailure(writers.endpoints, { service, key, isThere: own.has(key) }));
   };
   return runController({
     name: 'endpointslice-controller',
@@ -113,16 +107,18 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
   });
 }
 
-const endpointsFailures = {
-  create: (key: string) => ({
-    reason: 'FailedToCreateEndpoint',
-    message: `Failed to create endpoint for service ${key}`,
-  }),
-  update: (key: string) => ({
-    reason: 'FailedToUpdateEndpoint',
-    message: `Failed to update endpoint ${key}`,
-  }),
-} as const;
+function tellEndpointsFailure(
+  { recorder }: ControllerContext,
+  { service, key, isThere }: { readonly service: Service; readonly key: string; readonly isThere: boolean },
+): (error: unknown) => never {
+  return tellFailure(
+    recorder('endpoint-controller'),
+    service,
+    isThere
+      ? { reason: 'FailedToUpdateEndpoint', message: `Failed to update endpoint ${key}` }
+      : { reason: 'FailedToCreateEndpoint', message: `Failed to create endpoint for service ${key}` },
+  );
+}
 
 /** That others were first is nothing to be told. */
 function tellFailure(

@@ -2,6 +2,7 @@ import { nodes } from '#api/schema/kind-ref.ts';
 import type { Node } from '#api/generated/objects.ts';
 import { describeRefusal, isConflict, isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { familyOfNetwork } from '#base/ip.ts';
 import { nodePrefixDefaults, NodeRanges, type NodePrefixLengths } from './node-ranges.ts';
@@ -21,7 +22,7 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
   const { informers, client, clock, logger } = context;
   const { clusterCidrs, nodePrefixLengths = nodePrefixDefaults } = options;
   const informer = informers.for(nodes);
-  const recorder = context.recorder('cidrAllocator');
+  const tell = teller(context.recorder('cidrAllocator'));
   const all = clusterCidrs.map((cidr) => ({ cidr, prefix: nodePrefixLengths[familyOfNetwork(cidr) ?? 4] }));
   const ranges = all.map(({ cidr, prefix }) => new NodeRanges(cidr, prefix));
   const full = (): number => ranges.findIndex((each) => each.firstFree() === undefined);
@@ -39,10 +40,6 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
   const nextWaiting = (): readonly string[] => {
     const [next] = full() === -1 ? waiting : [];
     return next === undefined ? [] : [next];
-  };
-  const tell = (object: Node, reason: string, why: string): void => {
-    const message = `Node ${object.metadata?.name ?? ''} status is now: ${reason}: ${why}`;
-    recorder.record({ kind: nodes, object }, 'Normal', reason, message);
   };
   return runController({
     name: 'node-ipam-controller',
@@ -90,6 +87,14 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
       takeBack(name);
     },
   });
+}
+
+/** As RecordNodeStatusChange of Kubernetes, and why. */
+function teller(recorder: EventRecorder): (object: Node, reason: string, why: string) => void {
+  return (object, reason, why) => {
+    const message = `Node ${object.metadata?.name ?? ''} status is now: ${reason}: ${why}`;
+    recorder.record({ kind: nodes, object }, 'Normal', reason, message);
+  };
 }
 
 function isWanting(node: Node | undefined): node is Node {

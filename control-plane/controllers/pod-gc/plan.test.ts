@@ -18,3 +18,17 @@ it('planPodGc() takes pods that were deleted from nodes that are out of service,
   const names = (list: readonly Pod[]): readonly string[] => list.map(({ metadata }) => metadata?.name ?? '');
   expect([names(plan.stranded), names(plan.orphaned)]).toEqual([['a'], ['d']]);
 });
+
+it('planPodGc() takes of the finished ones beyond the limit those that were evicted, then the oldest', () => {
+  const finished = (name: string, day: number, reason?: string): Pod => ({
+    metadata: { name, creationTimestamp: `2026-01-0${day}T00:00:00Z` },
+    status: { phase: 'Failed', reason },
+  });
+  const pods = [finished('older', 1), finished('old', 2), finished('evicted', 3, 'Evicted')];
+  const isNever = () => false;
+  const taken = (limit: number) =>
+    planPodGc(pods, { isGone: isNever, isOff: isNever }, limit).finished.map(
+      ({ metadata }) => metadata?.name,
+    );
+  expect([taken(2), taken(1)]).toEqual([['evicted'], ['evicted', 'older']]);
+});

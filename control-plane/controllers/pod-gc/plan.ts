@@ -20,7 +20,7 @@ export interface NodeStates {
   readonly isOff: (nodeName: string) => boolean;
 }
 
-/** Pods to remove: of nodes that are gone for good, terminating without a node, and the oldest finished ones beyond the limit. */
+/** Pods to remove: of nodes that are gone for good, terminating without a node, and of the finished ones beyond the limit those that were evicted, then the oldest. */
 export function planPodGc(
   pods: readonly Pod[],
   { isGone: isNodeGone, isOff }: NodeStates,
@@ -36,7 +36,7 @@ export function planPodGc(
   const others = new Set([...orphaned, ...unscheduled, ...stranded]);
   const finished = pods
     .filter((pod) => isTerminal(pod) && !others.has(pod))
-    .toSorted((a, b) => (createdAt(a) < createdAt(b) ? -1 : 1));
+    .toSorted((a, b) => (finishedRank(a) < finishedRank(b) ? -1 : 1));
   return {
     orphaned,
     unscheduled,
@@ -45,6 +45,7 @@ export function planPodGc(
   };
 }
 
-function createdAt({ metadata }: Pod): string {
-  return `${metadata?.creationTimestamp ?? ''} ${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
+function finishedRank({ metadata, status }: Pod): string {
+  const isEvicted = status?.phase === 'Failed' && status.reason === 'Evicted';
+  return `${isEvicted ? 0 : 1} ${metadata?.creationTimestamp ?? ''} ${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
 }

@@ -3,7 +3,7 @@ import type { PersistentVolumeClaim, Pod, StatefulSet, StatefulSetSpec } from '#
 import { labelSelectorFromObject } from '#api/meta/selector.ts';
 import { planClaim } from '#control-plane/controllers/pods/claim.ts';
 import { claimsForNewPod, planClaims } from './claims.ts';
-import { isPodOf, planStateful, revisionLabel } from './plan.ts';
+import { computeStatefulStatus, isPodOf, planStateful, revisionLabel } from './plan.ts';
 
 const nowMs = Date.UTC(2026, 0, 2);
 
@@ -273,5 +273,30 @@ describe('claimsForNewPod()', () => {
     const policy = { persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Delete' } };
     const made = claimsForNewPod(setOf(policy), 1, () => undefined);
     expect(made?.[0]?.metadata?.ownerReferences).toEqual([{ ...bySet, ...marks }]);
+  });
+});
+
+describe('computeStatefulStatus() counts', () => {
+  it.each([
+    { name: 'what is there', pods: '0 1 2', want: '3 of 3 ready, 3 available, 3 current, 3 updated' },
+    { name: 'one that goes', pods: '0 1 2-', want: '3 of 3 ready, 3 available, 0 current, 2 updated' },
+    { name: 'one that failed', pods: '0 1 2x', want: '2 of 3 ready, 2 available, 0 current, 3 updated' },
+    { name: 'one of before', pods: '0old 1 2!', want: '2 of 3 ready, 2 available, 1 current, 2 updated' },
+    {
+      name: 'one that is too young',
+      pods: '0young',
+      want: '1 of 1 ready, 0 available, 0 current, 1 updated',
+    },
+  ])('$name', ({ pods, want }) => {
+    const statefulSet = setOf({ minReadySeconds: 5, ...rolling({ partition: 3 }) });
+    const { replicas, readyReplicas, availableReplicas, currentReplicas, updatedReplicas } =
+      computeStatefulStatus({
+        ...{ statefulSet, pods: pods.split(' ').map(podOf), deletedUids: new Set(), nowMs },
+        ...{ updateRevision: 'new', currentRevision: 'old' },
+      });
+    expect(
+      `${readyReplicas} of ${replicas} ready, ${availableReplicas} available, ` +
+        `${currentReplicas ?? 0} current, ${updatedReplicas ?? 0} updated`,
+    ).toBe(want);
   });
 });

@@ -1,6 +1,6 @@
 import type { Pod, StatefulSet, StatefulSetStatus } from '#api/generated/objects.ts';
 import type { KubeObject } from '#api/meta/object.ts';
-import { isActive, isPodAvailable, isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
+import { isPodAvailable, isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
 import { intOrPercent } from '#control-plane/controllers/deployment/rolling.ts';
 
 export const revisionLabel = 'controller-revision-hash';
@@ -125,14 +125,15 @@ export function revisionOfPod({ metadata }: Pod): string | undefined {
   return metadata?.labels?.[revisionLabel];
 }
 
+/** One that goes is a replica until it is gone, and ready as long as it says so; it is of no revision. */
 export function computeStatefulStatus(state: StatefulState): StatefulSetStatus {
-  const { statefulSet, updateRevision, currentRevision, nowMs } = state;
-  const pods = state.pods.filter((pod) => isActive(pod));
+  const { statefulSet, pods, updateRevision, currentRevision, nowMs } = state;
   const { minReadySeconds = 0, replicas = 1, updateStrategy } = statefulSet.spec ?? {};
   const ofRevision = (revision: string): number =>
-    pods.filter((pod) => revisionOfPod(pod) === revision).length;
+    pods.filter((pod) => !isTerminating(pod) && revisionOfPod(pod) === revision).length;
   const updated = ofRevision(updateRevision);
-  const ready = pods.filter(isPodReady).length;
+  const running = pods.filter(({ status }) => status?.phase === 'Running');
+  const ready = running.filter(isPodReady).length;
   // Once all are updated and ready, the update is over and its revision the current one.
   const isOver =
     updateStrategy?.type !== 'OnDelete' &&
@@ -145,7 +146,7 @@ export function computeStatefulStatus(state: StatefulState): StatefulSetStatus {
     observedGeneration: statefulSet.metadata?.generation,
     replicas: pods.length,
     readyReplicas: orNothing(ready),
-    availableReplicas: pods.filter((pod) => isPodAvailable(pod, minReadySeconds, nowMs)).length,
+    availableReplicas: running.filter((pod) => isPodAvailable(pod, minReadySeconds, nowMs)).length,
     updatedReplicas: orNothing(updated),
     currentReplicas: orNothing(ofRevision(isOver ? updateRevision : currentRevision)),
     currentRevision: isOver ? updateRevision : currentRevision,
