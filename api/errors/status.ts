@@ -100,6 +100,7 @@ export function invalid(
   name: string,
   errors: readonly FieldError[],
 ): PodwrightError {
+  const { kind: named } = kind;
   const shown = errors.slice(0, causeCountMax);
   const texts = shown.map((error) => `${clip(error.field)}: ${renderFieldError(error)}`);
   const qualified = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`;
@@ -109,7 +110,7 @@ export function invalid(
   return statusError(422, 'Invalid', `${qualified} ${JSON.stringify(name)} is invalid: ${text}`, {
     ...(name === '' ? {} : { name }),
     ...(kind.group === '' ? {} : { group: kind.group }),
-    kind: kind.kind,
+    ...(named === '' ? {} : { kind: named }),
     causes: shown.map(fieldErrorCause),
   });
 }

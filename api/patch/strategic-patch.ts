@@ -272,7 +272,7 @@ function withoutDirectives(patch: JsonObject): Draft {
 }
 
 /** A map as Go prints it: `map[image:z]`. */
-function goMap(object: JsonObject): string {
+export function goMap(object: JsonObject): string {
   const parts = Object.keys(object)
     .toSorted()
     .map((key) => `${key}:${goText(object[key])}`);

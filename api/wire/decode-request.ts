@@ -10,6 +10,11 @@ import { badRequest, cannotBeHandled, invalid } from '#api/errors/status.ts';
 /** What to do about unknown and duplicate fields (query parameter fieldValidation). */
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
 
+export interface DecodeOptions {
+  /** The error for a value of another type than its field; `fault` says which (`decodeObject`). */
+  readonly refuse?: (cause: string, fault: unknown) => Error;
+}
+
 /**
  * A request body as an object of the kind, with apiVersion and kind filled in from the URL where they were missing.
  * `warnings` are the texts for `Warning: 299 - "…"` headers.
@@ -19,10 +24,11 @@ export function decodeRequest(
   kind: Kind,
   body: DecodedBody,
   fieldValidation: FieldValidation,
+  { refuse = (cause) => cannotBeHandled(kind, cause) }: DecodeOptions = {},
 ): { readonly object: JsonObject; readonly warnings: readonly string[] } {
   if (kind.custom === undefined) checkKind(kind, body);
   else checkCustomKind(kind, body);
-  const { object, unknownFields } = decodeOrRefuse(kind, body);
+  const { object, unknownFields } = decodeOrRefuse(kind, body, refuse);
   const complaints = [
     ...unknownFields.map((path) => `unknown field "${path}"`),
     ...body.duplicateFields.map((path) => `duplicate field "${path}"`),
@@ -52,6 +58,7 @@ function withEmptyOwners(given: unknown, object: JsonObject): JsonObject {
 function decodeOrRefuse(
   kind: Kind,
   { value, literals }: Pick<DecodedBody, 'value' | 'literals'>,
+  refuse: NonNullable<DecodeOptions['refuse']>,
 ): ReturnType<typeof decodeObject> {
   try {
     return decodeObject(kind, value, literals);
@@ -61,7 +68,7 @@ function decodeOrRefuse(
       const fault = tooManyField(stringOf(field), numberOf(count), numberOf(countMax));
       throw invalid(kind, stringOf(at(value, 'metadata.name')), [fault]);
     }
-    if (isPodwrightError(error, 'E_INVALID')) throw cannotBeHandled(kind, error.message);
+    if (isPodwrightError(error, 'E_INVALID')) throw refuse(error.message, error.detail);
     throw error;
   }
 }

@@ -19,7 +19,8 @@ export const unknownFieldCountMax = 100;
  * Reads a JSON value as an object of the kind, or of any type: checks types, drops unknown fields, and gives the shape that Go's encoder
  * would (nulls and empty lists left out, zero values of fields without omitempty filled in, canonical quantities and times).
  * @throws {E_LIMIT} for a list of too many containers; detail: field, count, countMax
- * @throws {E_INVALID} with Go's text: `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`
+ * @throws {E_INVALID} with Go's text: `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`; detail:
+ * value, type
  */
 export function decodeObject(type: TypeRef, input: unknown, literals?: NumberLiterals): DecodedObject {
   const whole = type.schema.decode?.(type.typeName, input, literals);
@@ -329,7 +330,8 @@ function fail(value: unknown, walk: Walk, type: string): never {
 function typeError(value: unknown, walk: Walk, type: string, found = jsonKind(value)): PodwrightError {
   const fields = walk.path.filter((part) => typeof part === 'string');
   const where = fields.length === 0 ? 'value' : `struct field ${walk.struct}.${fields.join('.')}`;
-  return new PodwrightError('E_INVALID', `json: cannot unmarshal ${found} into Go ${where} of type ${type}`);
+  const message = `json: cannot unmarshal ${found} into Go ${where} of type ${type}`;
+  return new PodwrightError('E_INVALID', message, { detail: { value, type } });
 }
 
 /** How Go names a type in its errors: `v1.PodSpec`, `map[string]string`. */

@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { cms, deployments, failure, ns, type Row } from './error-rows.fixture.ts';
 
 const optionsInvalid = (message: string, causes: readonly object[]): object =>
@@ -74,5 +75,111 @@ const nameRows: readonly Row[] = [
   },
 ];
 
+type PatchRow = readonly [type: string, body: string, cause: string, query?: string];
+const patchRow =
+  (status: number, want: (cause: string) => object) =>
+  ([type, body, cause, query = '']: PatchRow): Row => ({
+    name: `a ${type} patch of ${body}${query}`,
+    method: 'PATCH',
+    path: `${cms}/x${query}`,
+    options: { body, headers: { 'content-type': `application/${type}-patch+json` } },
+    status,
+    want: want(cause),
+  });
+
+const objectType = 'Go value of type map[string]interface {}';
+const decoding = 'error decoding patch: ';
+/** What is no patch. */
+const unreadPatches: readonly PatchRow[] = [
+  ['merge', '', `${decoding}unexpected end of JSON input`],
+  ['merge', '[]', `${decoding}json: cannot unmarshal array into ${objectType}`],
+  ['merge', 'true', `${decoding}json: cannot unmarshal bool into ${objectType}`],
+  ['merge', 'data: {a: b}', `${decoding}invalid character 'd' looking for beginning of value`],
+  ['merge', 'null', 'Invalid JSON Patch'],
+  ['strategic-merge', '{', 'unexpected end of JSON input'],
+  ['strategic-merge', '3', `json: cannot unmarshal number into ${objectType}`],
+  ['json', '"x"', `${decoding}json: cannot unmarshal string into Go value of type []handlers.jsonPatchOp`],
+  ['json', '[1]', `${decoding}json: cannot unmarshal number into Go value of type handlers.jsonPatchOp`],
+  [
+    'json',
+    '[{"op":1}]',
+    `${decoding}json: cannot unmarshal number into Go struct field jsonPatchOp.op of type string`,
+  ],
+  [
+    'json',
+    '{}',
+    'json: cannot unmarshal object into Go value of type jsonpatch.Patch',
+    '?fieldValidation=Ignore',
+  ],
+];
+
+const patchInvalid = (message: unknown): object => ({
+  kind: 'Status',
+  apiVersion: 'v1',
+  metadata: {},
+  status: 'Failure',
+  message: expect.stringMatching(/^ "" is invalid: patch: Invalid value: "/),
+  reason: 'Invalid',
+  details: { causes: [{ reason: 'FieldValueInvalid', message, field: 'patch' }] },
+  code: 422,
+});
+const strict = '?fieldValidation=Strict';
+
+/** Patches that make no object of the kind: they are shown with what they would have made. */
+const madePatches: readonly PatchRow[] = [
+  [
+    'merge',
+    '{"data":{"a":1}}',
+    'json: cannot unmarshal number into Go struct field ConfigMap.data of type string',
+  ],
+  ['merge', '{"bogus":1}', 'strict decoding error: unknown field "bogus"', strict],
+  [
+    'merge',
+    '{"data":{"a":"","a":""},"bogus":1}',
+    'strict decoding error: duplicate field "data.a", unknown field "bogus"',
+    strict,
+  ],
+  [
+    'json',
+    '[{"op":"add","path":"/bogus","value":1,"foo":1}]',
+    'strict decoding error: json patch unknown field "[0].foo", unknown field "bogus"',
+    strict,
+  ],
+];
+
+/** Strategic ones are shown as they are, as Go prints a map, in the words of another decoder. */
+const mergedPatches: readonly PatchRow[] = [
+  ['strategic-merge', '{"data":{"a":1}}', '"map[data:map[a:1]]": cannot convert int64 to string'],
+  ['strategic-merge', '{"data":{"a":true}}', '"map[data:map[a:true]]": unrecognized type: string'],
+  ['strategic-merge', '{"data":"b"}', '"map[data:b]": cannot restore map from string'],
+  [
+    'strategic-merge',
+    '{"metadata":{"ownerReferences":{}}}',
+    '"map[metadata:map[ownerReferences:map[]]]": cannot restore slice from map',
+  ],
+  ['strategic-merge', '{"immutable":"a"}', '"map[immutable:a]": unrecognized type: bool'],
+  ['strategic-merge', '{"bogus":1}', '"map[bogus:1]": strict decoding error: unknown field "bogus"', strict],
+];
+
+const patchRows: readonly Row[] = [
+  ...unreadPatches.map(patchRow(400, (cause) => failure(400, 'BadRequest', cause))),
+  ...madePatches.map(
+    patchRow(422, (cause) => patchInvalid(expect.stringMatching(new RegExp(`\\}": ${escaped(cause)}$`)))),
+  ),
+  ...mergedPatches.map(patchRow(422, (cause) => patchInvalid(`Invalid value: ${cause}`))),
+  {
+    name: 'what is no patch, of nothing',
+    method: 'PATCH',
+    path: `${cms}/nobody`,
+    options: { body: '[', headers: { 'content-type': 'application/merge-patch+json' } },
+    status: 404,
+    want: failure(404, 'NotFound', 'configmaps "nobody" not found', { name: 'nobody', kind: 'configmaps' }),
+  },
+];
+
+function escaped(text: string): string {
+  return text.replaceAll(/[[\]().]/g, String.raw`\$&`);
+}
+
 /** What writes are refused for. */
-export const writeRows: readonly Row[] = [...deleteRows, ...nameRows];
+export const writeRows: readonly Row[] = [...deleteRows, ...nameRows, ...patchRows];

@@ -14,7 +14,7 @@ import { internalError, invalid, methodNotAllowed, statusError } from '#api/erro
 import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
 import { merge, readConfig } from '#control-plane/apiserver/verbs/apply.ts';
 import { managerOfRequest, manageWrite } from '#control-plane/apiserver/verbs/owners.ts';
-import { applyAndDecode, isApplication, readPatch } from '#control-plane/apiserver/verbs/patch.ts';
+import { applyAndDecode, isApplication, readPatch } from '#control-plane/apiserver/verbs/patch/patch-body.ts';
 import { checkPlaceOf } from '#control-plane/apiserver/verbs/place.ts';
 import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
 import { objectResponse, styleOf } from '#control-plane/apiserver/serve/respond.ts';
@@ -101,8 +101,8 @@ async function readChange(
   { route, request, options: { fieldValidation } }: ScaleRequest,
 ): Promise<(live: JsonObject) => JsonObject> {
   if (route.verb === 'patch') {
-    const patch = await readPatch(request);
-    return (current) => applyAndDecode(scaleKind, patch, { current, fieldValidation }).object;
+    const patch = await readPatch(request, fieldValidation);
+    return (current) => applyAndDecode(scaleKind, patch(), { current, fieldValidation }).object;
   }
   const body = decodeBodyOf('Scale', await request.readBody(), request.headers['content-type']);
   const { object } = decodeRequest(scaleKind, body, fieldValidation);

@@ -106,6 +106,20 @@ describe('writes', () => {
     expect(answer.text).toMatch(/^(.*\n)*data:\n  a: "1"\n/);
   });
 
+  it('PATCH warns of operations with members that none has, and of nothing takes nothing', async () => {
+    await test.make(cms, { metadata: { name: 'patched' } });
+    const patch = (type: string, body: string): ReturnType<TestServer['call']> =>
+      test.call('PATCH', `${cms}/patched`, {
+        body,
+        headers: { 'content-type': `application/${type}-patch+json` },
+      });
+    const warned = await patch('json', '[{"op":"add","path":"/data","value":{"a":"b"},"foo":1}]');
+    expect(warned.json).toMatchObject({ data: { a: 'b' } });
+    expect(warned.headers['warning']).toBe('299 - "json patch unknown field \\"[0].foo\\""');
+    for (const type of ['json', 'strategic-merge'])
+      expect((await patch(type, 'null')).json).toMatchObject({ data: { a: 'b' } });
+  });
+
   it('PUT without a revision overwrites; the same again changes nothing; generation follows the spec', async () => {
     const made = await test.make(deployments, deploymentNamed('put'));
     expect(made['metadata']).toMatchObject({ generation: 1 });
