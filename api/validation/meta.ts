@@ -46,6 +46,18 @@ export function validateMetaUpdate(old: JsonObject, object: JsonObject): readonl
   return [...errors, forbiddenField('metadata.finalizers', detail)];
 }
 
+/** Complaints about a deletion that an update says and nobody asked for; what it leaves out stays (ValidateObjectMetaAccessorUpdate). */
+export function deletionErrors(old: JsonObject, given: JsonObject): readonly FieldError[] {
+  const before = objectOf(old['metadata']);
+  const after = objectOf(given['metadata']);
+  const said = before['deletionTimestamp'] === undefined ? ['deletionTimestamp'] : [];
+  return [...said, 'deletionGracePeriodSeconds'].flatMap((field) => {
+    const value = after[field] ?? undefined;
+    if (value === undefined || value === before[field]) return [];
+    return [invalidField(`metadata.${field}`, value, 'field is immutable')];
+  });
+}
+
 function nameErrors(metadata: JsonObject, format: Format): readonly FieldError[] {
   const name = stringOf(metadata['name']);
   const prefix = stringOf(metadata['generateName']);

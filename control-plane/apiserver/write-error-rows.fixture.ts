@@ -181,5 +181,55 @@ function escaped(text: string): string {
   return text.replaceAll(/[[\]().]/g, String.raw`\$&`);
 }
 
+const immutable = (field: string, value: unknown): object => {
+  const message = `Invalid value: ${JSON.stringify(value)}: field is immutable`;
+  return failure(422, 'Invalid', `ConfigMap "x" is invalid: metadata.${field}: ${message}`, {
+    name: 'x',
+    kind: 'ConfigMap',
+    causes: [{ reason: 'FieldValueInvalid', message, field: `metadata.${field}` }],
+  });
+};
+
+/** Changes of what only a deletion, or the store, says. */
+const metadataRows: readonly Row[] = [
+  ...(
+    [
+      ['deletionTimestamp', '2020-01-01T00:00:00Z'],
+      ['deletionGracePeriodSeconds', 7],
+    ] as const
+  ).flatMap(([field, value]) =>
+    ['PUT', 'PATCH'].map((method) => ({
+      name: `${method} of a ${field}`,
+      method,
+      path: `${cms}/x`,
+      options: {
+        body: { metadata: { name: 'x', [field]: value } },
+        ...(method === 'PUT' ? {} : { headers: { 'content-type': 'application/merge-patch+json' } }),
+      },
+      status: 422,
+      want: immutable(field, value),
+    })),
+  ),
+  {
+    name: 'PUT of a resourceVersion that is none',
+    method: 'PUT',
+    path: `${cms}/x`,
+    options: { body: { metadata: { name: 'x', resourceVersion: 'abc' } } },
+    status: 500,
+    want: {
+      ...failure(500, '', 'strconv.ParseUint: parsing "abc": invalid syntax'),
+      reason: undefined,
+    },
+  },
+  {
+    name: 'PUT of any resourceVersion',
+    method: 'PUT',
+    path: `${cms}/x?dryRun=All`,
+    options: { body: { metadata: { name: 'x', resourceVersion: '0' } } },
+    status: 200,
+    want: expect.objectContaining({ kind: 'ConfigMap' }),
+  },
+];
+
 /** What writes are refused for. */
-export const writeRows: readonly Row[] = [...deleteRows, ...nameRows, ...patchRows];
+export const writeRows: readonly Row[] = [...deleteRows, ...nameRows, ...patchRows, ...metadataRows];

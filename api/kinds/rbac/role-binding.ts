@@ -21,6 +21,7 @@ const bindingDefaults: readonly DefaultRule[] = [
 /** Rules of RoleBindings. */
 export const roleBindingRules: KindRules = {
   effect: ruled,
+  createdByUpdate: true,
   defaults: bindingDefaults,
   tracksGeneration: false,
   nameFormat: pathSegment,
@@ -32,6 +33,7 @@ export const roleBindingRules: KindRules = {
 /** Rules of ClusterRoleBindings. */
 export const clusterRoleBindingRules: KindRules = {
   effect: ruled,
+  createdByUpdate: true,
   defaults: bindingDefaults,
   tracksGeneration: false,
   nameFormat: pathSegment,

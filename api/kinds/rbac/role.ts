@@ -10,6 +10,7 @@ import { labelSelectorErrors } from '#api/validation/label-selector.ts';
 /** Rules of Roles. */
 export const roleRules: KindRules = {
   effect: ruled,
+  createdByUpdate: true,
   tracksGeneration: false,
   nameFormat: pathSegment,
   validate: (role) => ruleErrors(role, false),
@@ -18,6 +19,7 @@ export const roleRules: KindRules = {
 /** Rules of ClusterRoles. */
 export const clusterRoleRules: KindRules = {
   effect: ruled,
+  createdByUpdate: true,
   tracksGeneration: false,
   nameFormat: pathSegment,
   validate: (role) => [...ruleErrors(role, true), ...aggregationErrors(role['aggregationRule'])],

@@ -15,8 +15,7 @@ import { checkValueCount } from '#api/wire/value-count.ts';
 import { parseJsonStrict, type StrictJson } from '#api/wire/parse-json.ts';
 import { parseYaml } from '#api/wire/yaml.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import { checkAccessTo } from '#control-plane/apiserver/chain/authorize-request.ts';
-import { createObject, writtenResponse, type Written } from './create.ts';
+import { checkCreateAccess, createObject, writtenResponse, type Written } from './create.ts';
 import { ownerTerms, writerOf } from './owners.ts';
 import { checkPlaceOf } from './place.ts';
 import { admittedAs, updateObject } from './update.ts';
@@ -119,15 +118,7 @@ async function createApplied(context: ServerContext, application: Application): 
     throw conflict(kind, name, cause);
   }
   checkPlaceOf(route, object);
-  const { group, version, resource } = kind;
-  await checkAccessTo(
-    context.authorizer,
-    {
-      ...{ kind: 'resource', user: request.user, verb: 'create' },
-      ...{ group, version, resource, subresource: '', namespace, name },
-    },
-    undefined,
-  );
+  await checkCreateAccess(context, route, request.user);
   try {
     const written = await createObject(context, {
       ...{ kind, namespace, object, user: request.user, scope: request },

@@ -13,6 +13,7 @@ import { withOwnersOf, withoutOwners } from '#api/patch/apply/manage.ts';
 import { prepareCreate } from '#api/strategy/strategy.ts';
 import { objectWarnings } from '#api/warnings/warnings.ts';
 import { validateCreate } from '#api/validation/validation.ts';
+import { checkAccessTo } from '#control-plane/apiserver/chain/authorize-request.ts';
 import { Held } from '#control-plane/apiserver/chain/admission/held.ts';
 import {
   admissionFor,
@@ -22,6 +23,7 @@ import {
 } from '#control-plane/apiserver/chain/admission/run-admission.ts';
 import { randomSuffix } from './name-suffix.ts';
 import { afterAdmission, managerOfRequest, manageWrite, orWithoutOwners } from './owners.ts';
+import { duplicatesGiven, withOwnersOnce } from './owner-references.ts';
 import { checkNamespaceOf } from './place.ts';
 import { workOnBody } from '#control-plane/apiserver/serve/large-body.ts';
 import { Shown, typedShape } from '#control-plane/apiserver/objects/object-bytes.ts';
@@ -79,8 +81,9 @@ export async function postObject(
   return workOnBody({ bytes: bytes.byteLength, request }, async ({ pause }) => {
     const body = decodeBodyOf(kind.kind, bytes, request.headers['content-type']);
     await pause();
-    const { object, warnings } = decodeRequest(kind, body, options.fieldValidation);
-    request.record?.saw(object);
+    const { object: given, warnings } = decodeRequest(kind, body, options.fieldValidation);
+    request.record?.saw(given);
+    const object = withOwnersOnce(given, request, duplicatesGiven);
     checkNamespaceOf(kind, namespace, object);
     checkMayCreate(kind, stringOf(at(object, 'metadata.name')));
     await pause();
@@ -103,6 +106,17 @@ export async function postObject(
 function checkMayCreate(kind: Kind, name: string): void {
   if (kind.custom === undefined || kind.verbs.includes('create')) return;
   throw forbidden(kind, name, 'create not allowed while custom resource definition is terminating');
+}
+
+/** Who changes what is not there makes it, and has to be allowed to. @throws {E_API} 403 */
+export async function checkCreateAccess(
+  { authorizer }: ServerContext,
+  { kind, namespace, name }: ResourceRoute,
+  user: User,
+): Promise<void> {
+  const { group, version, resource } = kind;
+  const asked = { group, version, resource, subresource: '', namespace, name };
+  await checkAccessTo(authorizer, { kind: 'resource', user, verb: 'create', ...asked }, undefined);
 }
 
 /** The whole way of a new object, from decoded to durable. */

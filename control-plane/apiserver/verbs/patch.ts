@@ -8,7 +8,13 @@ import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/se
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { managerOfRequest, manageWrite } from './owners.ts';
-import { applyAndDecode, isApplication, patchOf, patchTypeOf } from '#control-plane/apiserver/verbs/patch/patch-body.ts';
+import {
+  applyAndDecode,
+  isApplication,
+  patchOf,
+  patchTypeOf,
+} from '#control-plane/apiserver/verbs/patch/patch-body.ts';
+import { duplicatesMade, withOwnersOnce } from './owner-references.ts';
 import { checkPlaceOf } from './place.ts';
 import { admittedAs, updateObject } from './update.ts';
 import { parseWriteOptions, type WriteOptions } from './write-options.ts';
@@ -59,12 +65,11 @@ async function patchBytes(
   let warnings: readonly string[] = [];
   const change = (current: JsonObject): JsonObject => {
     const decoded = applyAndDecode(kind, patch, { current, fieldValidation: options.fieldValidation });
-    checkPlaceOf(route, decoded.object);
+    const object = withOwnersOnce(decoded.object, request, duplicatesMade);
+    checkPlaceOf(route, object);
     warnings =
-      subresource === undefined
-        ? [...decoded.warnings, ...effectWarnings(kind, decoded.object)]
-        : decoded.warnings;
-    return decoded.object;
+      subresource === undefined ? [...decoded.warnings, ...effectWarnings(kind, object)] : decoded.warnings;
+    return object;
   };
   const written = await updateObject(context, {
     kind,

@@ -8,10 +8,11 @@ import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { invalidField, type FieldError } from '#api/errors/field-error.ts';
-import { conflict, invalid, notFound } from '#api/errors/status.ts';
+import { bareError, conflict, invalid, notFound } from '#api/errors/status.ts';
 import { withOwnersOf, withoutNewTimes, withoutOwners } from '#api/patch/apply/manage.ts';
 import { prepareUpdate } from '#api/strategy/strategy.ts';
 import { objectWarnings } from '#api/warnings/warnings.ts';
+import { deletionErrors } from '#api/validation/meta.ts';
 import { validateUpdate } from '#api/validation/validation.ts';
 import type { AdmissionAttributes } from '#control-plane/apiserver/chain/admission/admission.ts';
 import {
@@ -23,7 +24,7 @@ import {
   type Admission,
 } from '#control-plane/apiserver/chain/admission/run-admission.ts';
 import type { Held } from '#control-plane/apiserver/chain/admission/held.ts';
-import { createObject, writtenEntry, writtenResponse, type Written } from './create.ts';
+import { checkCreateAccess, createObject, writtenEntry, writtenResponse, type Written } from './create.ts';
 import type { Decision, Entry } from '#control-plane/apiserver/objects/registry.ts';
 import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
@@ -32,6 +33,7 @@ import { workOnBody, type BodyWork } from '#control-plane/apiserver/serve/large-
 import { storageKey } from '#control-plane/apiserver/objects/storage-key.ts';
 import { afterAdmission, managerOfRequest, manageWrite, orWithoutOwners } from './owners.ts';
 import { namespaceFaults } from './namespace-faults.ts';
+import { duplicatesGiven, withOwnersOnce } from './owner-references.ts';
 import { checkPlaceOf } from './place.ts';
 import { parseWriteOptions, type WriteOptions } from './write-options.ts';
 import { writeObject } from './write.ts';
@@ -105,7 +107,7 @@ async function putBytes(
   request.record?.saw(given);
   await work.pause();
   checkPlaceOf(route, given);
-  const object = given;
+  const object = withOwnersOnce(given, request, duplicatesGiven);
   const subresource = route.subresource?.name;
   const warnings = [...ofFields, ...(subresource === undefined ? effectWarnings(kind, object) : [])];
   const input = {
@@ -120,6 +122,7 @@ async function putBytes(
     stringOf(at(object, 'metadata.resourceVersion')) === '' &&
     (await context.registry.read(kind, namespace, name)) === undefined;
   if (mayCreate) {
+    await checkCreateAccess(context, route, request.user);
     const written = await createObject(context, {
       ...input,
       object,
@@ -260,9 +263,11 @@ function ownedBy({ own }: UpdateInput, { object: current }: Entry, next: JsonObj
   return own?.(current, next) ?? next;
 }
 
-function changeObject({ kind, change }: UpdateInput, current: Entry): JsonObject {
+function changeObject({ kind, name, change, admittedAs: asked }: UpdateInput, current: Entry): JsonObject {
   const given = change(current.object);
   checkIdentity(kind, current, given);
+  const errors = asked === undefined ? [] : deletionErrors(current.object, given);
+  if (errors.length > 0) throw invalid(kind, name, errors);
   return given;
 }
 
@@ -303,8 +308,11 @@ function checkIdentity(kind: Kind, current: Entry, given: JsonObject): void {
     throw conflict(kind, name, cause);
   }
   const revision = stringOf(at(given, 'metadata.resourceVersion'));
-  if (revision !== '' && revision !== String(current.value.modRevision)) throw conflict(kind, name);
-  if (revision !== '' || kind.custom === undefined) return;
+  if (revision !== '' && !/^\d+$/.test(revision))
+    throw bareError(`strconv.ParseUint: parsing ${JSON.stringify(revision)}: invalid syntax`);
+  const isNamed = Number(revision) !== 0;
+  if (isNamed && Number(revision) !== current.value.modRevision) throw conflict(kind, name);
+  if (isNamed || kind.custom === undefined) return;
   // Custom objects are not written over what nobody has seen.
   const fault = invalidField('metadata.resourceVersion', 0, 'must be specified for an update');
   throw invalid({ group: kind.group, kind: kind.resource }, name, [fault]);

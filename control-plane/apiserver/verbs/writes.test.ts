@@ -106,6 +106,52 @@ describe('writes', () => {
     expect(answer.text).toMatch(/^(.*\n)*data:\n  a: "1"\n/);
   });
 
+  it('PUT that makes an object takes the right to create one', async () => {
+    const rbac = '/apis/rbac.authorization.k8s.io/v1/namespaces/default';
+    const changer = { metadata: { name: 'changer' } };
+    const rules = [{ apiGroups: ['*'], resources: ['*'], verbs: ['update'] }];
+    // Of these kinds, too (AllowCreateOnUpdate).
+    expect((await test.call('PUT', `${rbac}/roles/changer`, { body: { ...changer, rules } })).status).toBe(
+      201,
+    );
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'changer' };
+    const body = { ...changer, roleRef, subjects: [{ kind: 'User', name: 'pat' }] };
+    expect((await test.call('PUT', `${rbac}/rolebindings/changer`, { body })).status).toBe(201);
+    const transport = test.server.transport({ name: 'pat', groups: ['system:authenticated'] });
+    const path = '/api/v1/namespaces/default/limitranges/of-pat';
+    const range = { metadata: { name: 'of-pat' }, spec: { limits: [] } };
+    const asPat = async (): Promise<number> => {
+      const headers = { 'content-type': 'application/json' };
+      return (
+        await transport.request({ method: 'PUT', path, headers, body: Buffer.from(JSON.stringify(range)) })
+      ).status;
+    };
+    expect(await asPat()).toBe(403);
+    await test.make('/api/v1/namespaces/default/limitranges', range);
+    expect(await asPat()).toBe(200);
+  });
+
+  it('each owner is kept once, and who names one twice is told', async () => {
+    const owner = { apiVersion: 'v1', kind: 'Pod', name: 'o', uid: 'u' };
+    const other = { ...owner, name: 'other' };
+    const metadata = { name: 'owned-twice', ownerReferences: [owner, owner, other] };
+    const want = { metadata: { ownerReferences: [owner, other] } };
+    const path = `${cms}/owned-twice`;
+    const headers = { 'content-type': 'application/merge-patch+json' };
+    const answers = [
+      await test.call('POST', cms, { body: { metadata } }),
+      await test.call('PUT', path, { body: { metadata } }),
+      await test.call('PATCH', path, { body: { metadata }, headers }),
+    ];
+    for (const answer of answers) {
+      expect(answer.json).toMatchObject(want);
+      expect(answer.headers['warning']).toMatch(
+        /^299 - "\.metadata\.ownerReferences contains duplicate entries.*; duplicate UID\(s\) observed: u"$/,
+      );
+    }
+    expect(answers[2]?.headers['warning']).toContain('after mutating admission happens');
+  });
+
   it('PATCH warns of operations with members that none has, and of nothing takes nothing', async () => {
     await test.make(cms, { metadata: { name: 'patched' } });
     const patch = (type: string, body: string): ReturnType<TestServer['call']> =>

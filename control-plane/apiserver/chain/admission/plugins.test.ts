@@ -195,7 +195,7 @@ const requests: readonly {
   { method: 'PATCH', path: `${pods}/p/resize`, body: {}, type: merge },
   { method: 'PATCH', path: `${deployments}/d/scale`, body: replicas, type: merge },
   { method: 'GET', path: `${deployments}/d/scale` },
-  { method: 'POST', path: `${pods}/p/binding`, body: { target: { name: 'a' } } },
+  { method: 'POST', path: `${pods}/p/binding`, body: { metadata: { name: 'p' }, target: { name: 'a' } } },
   { method: 'POST', path: `${pods}/p/exec` },
   { method: 'GET', path: `${pods}/p/proxy/x` },
   { method: 'GET', path: `${pods}/p/log` },

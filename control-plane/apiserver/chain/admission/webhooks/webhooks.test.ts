@@ -137,9 +137,13 @@ describe('what hooks are sent', () => {
     await configure('Validating', 'w', { rules: allRules });
     await test.make(`${ns}/pods`, podNamed('p'));
     await patch(`${ns}/pods/p/status`, { status: { phase: 'Running' } });
-    await test.call('POST', `${ns}/pods/p/binding`, { body: { target: { kind: 'Node', name: 'a' } } });
+    const metadata = { name: 'p' };
+    const target = { kind: 'Node', name: 'a' };
+    await test.call('POST', `${ns}/pods/p/binding`, { body: { metadata, target } });
     await test.call('POST', `${ns}/pods/p/exec?command=ls&stdout=true&container=c`);
-    await test.call('POST', `${ns}/pods/p/eviction`, { body: { apiVersion: 'policy/v1', kind: 'Eviction' } });
+    await test.call('POST', `${ns}/pods/p/eviction`, {
+      body: { apiVersion: 'policy/v1', kind: 'Eviction', metadata },
+    });
     await test.call('POST', `${ns}/serviceaccounts/default/token`, {
       body: {
         apiVersion: 'authentication.k8s.io/v1',
