@@ -185,12 +185,20 @@ const requests: readonly {
 }[] = [
   { method: 'POST', path: '/api/v1/namespaces/n/configmaps', body: { metadata: { name: 'c' } } },
   { method: 'POST', path: '/api/v1/namespaces/n/configmaps?dryRun=All', body: { metadata: { name: 'd' } } },
-  { method: 'PUT', path: '/api/v1/namespaces/n/configmaps/c', body: { data: { a: 'b' } } },
+  {
+    method: 'PUT',
+    path: '/api/v1/namespaces/n/configmaps/c',
+    body: { metadata: { name: 'c' }, data: { a: 'b' } },
+  },
   { method: 'PATCH', path: '/api/v1/namespaces/n/configmaps/c', body: { data: { a: 'c' } }, type: merge },
   { method: 'GET', path: '/api/v1/namespaces/n/configmaps/c' },
   { method: 'DELETE', path: '/api/v1/namespaces/n/configmaps/c' },
   { method: 'DELETE', path: '/api/v1/namespaces/n/secrets' },
-  { method: 'PUT', path: '/apis/coordination.k8s.io/v1/namespaces/n/leases/l', body: { spec: {} } },
+  {
+    method: 'PUT',
+    path: '/apis/coordination.k8s.io/v1/namespaces/n/leases/l',
+    body: { metadata: { name: 'l' }, spec: {} },
+  },
   { method: 'PATCH', path: `${pods}/p/status`, body: { status: { phase: 'Running' } }, type: merge },
   { method: 'PATCH', path: `${pods}/p/resize`, body: {}, type: merge },
   { method: 'PATCH', path: `${deployments}/d/scale`, body: replicas, type: merge },
