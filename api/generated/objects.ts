@@ -4809,6 +4809,41 @@ export interface PodCertificateRequestStatus {
   readonly notBefore?: string | undefined;
 }
 
+/** resource.v1beta2.DeviceTaintRule (resource.k8s.io/v1beta2/DeviceTaintRule) */
+export interface DeviceTaintRule {
+  readonly apiVersion?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly metadata?: ObjectMeta | undefined;
+  readonly spec: DeviceTaintRuleSpec;
+  readonly status?: DeviceTaintRuleStatus | undefined;
+}
+
+/** resource.v1beta2.DeviceTaintRuleList (resource.k8s.io/v1beta2/DeviceTaintRuleList) */
+export interface DeviceTaintRuleList {
+  readonly apiVersion?: string | undefined;
+  readonly items: readonly DeviceTaintRule[];
+  readonly kind?: string | undefined;
+  readonly metadata?: ListMeta | undefined;
+}
+
+/** resource.v1beta2.DeviceTaintRuleSpec */
+export interface DeviceTaintRuleSpec {
+  readonly deviceSelector?: DeviceTaintSelector | undefined;
+  readonly taint: DeviceTaint;
+}
+
+/** resource.v1beta2.DeviceTaintRuleStatus */
+export interface DeviceTaintRuleStatus {
+  readonly conditions?: readonly Condition[] | undefined;
+}
+
+/** resource.v1beta2.DeviceTaintSelector */
+export interface DeviceTaintSelector {
+  readonly device?: string | undefined;
+  readonly driver?: string | undefined;
+  readonly pool?: string | undefined;
+}
+
 /** scheduling.v1alpha2.BasicSchedulingPolicy */
 export interface BasicSchedulingPolicy {
 }

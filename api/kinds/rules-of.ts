@@ -60,6 +60,7 @@ import { podDisruptionBudgetRules } from './policy/pod-disruption-budget.ts';
 import { clusterRoleBindingRules, roleBindingRules } from './rbac/role-binding.ts';
 import { clusterRoleRules, roleRules } from './rbac/role.ts';
 import { deviceClassRules } from './resource/device-class.ts';
+import { deviceTaintRuleRules } from './resource/device-taint-rule.ts';
 import { resourceClaimRules, resourceClaimTemplateRules } from './resource/resource-claim.ts';
 import { resourceSliceRules } from './resource/resource-slice.ts';
 import { podGroupRules } from './scheduling/pod-group.ts';
@@ -136,6 +137,7 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['rbac.authorization.k8s.io/Role', roleRules],
   ['rbac.authorization.k8s.io/RoleBinding', roleBindingRules],
   ['resource.k8s.io/DeviceClass', deviceClassRules],
+  ['resource.k8s.io/DeviceTaintRule', deviceTaintRuleRules],
   ['resource.k8s.io/ResourceClaim', resourceClaimRules],
   ['resource.k8s.io/ResourceClaimTemplate', resourceClaimTemplateRules],
   ['resource.k8s.io/ResourceSlice', resourceSliceRules],

@@ -13,6 +13,7 @@ import type {
   DaemonSet,
   Deployment,
   DeviceClass,
+  DeviceTaintRule,
   Endpoints,
   EndpointSlice,
   Event,
@@ -132,6 +133,11 @@ export const podGroups: KindRef<PodGroup> = ref('scheduling.k8s.io/v1alpha2/podg
 export const podCertificateRequests: KindRef<PodCertificateRequest> = ref(
   'certificates.k8s.io/v1beta1/podcertificaterequests',
   'PodCertificateRequest',
+);
+export const deviceTaintRules: KindRef<DeviceTaintRule> = ref(
+  'resource.k8s.io/v1beta2/devicetaintrules',
+  'DeviceTaintRule',
+  false,
 );
 export const workloads: KindRef<Workload> = ref('scheduling.k8s.io/v1alpha2/workloads', 'Workload');
 export const storageVersionMigrations: KindRef<StorageVersionMigration> = ref(

@@ -1,5 +1,5 @@
 import { parseDurationMs } from '#api/meta/duration.ts';
-import { podGroups, storageVersionMigrations } from '#api/schema/kind-ref.ts';
+import { deviceTaintRules, podGroups, storageVersionMigrations } from '#api/schema/kind-ref.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import { createInformers, withoutManagedFields } from '#client/informers.ts';
@@ -58,6 +58,7 @@ export function startLoops(
     loadBalancerCidrs: options.loadBalancerCidr,
     hasPodGroups: serves(options, podGroups),
     hasStorageMigrations: serves(options, storageVersionMigrations),
+    hasTaintRules: serves(options, deviceTaintRules),
     isOn,
     autoscaling: autoscalingOf(options),
     nodeZones: nodeZonesOf(options),
@@ -81,6 +82,7 @@ export function startLoops(
           pluginFiles,
           metrics: schedulerMetrics,
           hasPodGroups: serves(options, podGroups),
+          hasTaintRules: serves(options, deviceTaintRules),
         });
   // All stop at once: at the end of a term none goes on because another still has something to finish.
   stack.defer(async () => {

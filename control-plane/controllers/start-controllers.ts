@@ -71,6 +71,8 @@ export interface ControllersOptions {
   readonly hasPodGroups?: boolean | undefined;
   /** Whether StorageVersionMigrations are served; default: no. */
   readonly hasStorageMigrations?: boolean | undefined;
+  /** Whether DeviceTaintRules are served; default: no. */
+  readonly hasTaintRules?: boolean | undefined;
   /** Which of them run; default: all. */
   readonly isOn?: IsOn | undefined;
   /** Default: as kube-controller-manager's. */
@@ -117,6 +119,10 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
       ? {}
       : tokenControllers(as, informers, { rootCaPem, signToken, cleanUpMs: options.tokenCleanUpMs })),
     'node-lifecycle-controller': [() => runNodeLifecycle(as('node-controller'), options.nodeZones)],
+    'device-taint-eviction-controller': [
+      (own) =>
+        runDeviceTaintEviction(own('device-taint-eviction-controller'), options.hasTaintRules === true),
+    ],
     'taint-eviction-controller': [() => runTaintEviction(as('node-controller'), options.nodeZones)],
     'pod-garbage-collector-controller': [
       () => runPodGc(as('pod-garbage-collector'), options.terminatedPodsMax),
@@ -190,9 +196,6 @@ function simpleLoops(isOn: IsOn): Partial<Record<ControllerName, readonly Start[
     'persistentvolume-attach-detach-controller': [(as) => runAttachDetach(as('attachdetach-controller'))],
     'ephemeral-volume-controller': [(as) => runEphemeralVolumes(as('ephemeral-volume-controller'))],
     'resourceclaim-controller': [(as) => runResourceClaims(as('resource-claim-controller'))],
-    'device-taint-eviction-controller': [
-      (as) => runDeviceTaintEviction(as('device-taint-eviction-controller')),
-    ],
     'persistentvolumeclaim-protection-controller': [
       (as) => runClaimProtection(as('pvc-protection-controller')),
     ],

@@ -24,7 +24,7 @@ export function followVolumes(volumeBinder: VolumeBinder, wake: Wake): Disposabl
 }
 
 export function followDevices(deviceBinder: DeviceBinder, wake: Wake): Disposable {
-  const { claims, slices, classes } = deviceBinder;
+  const { claims, slices, classes, taintRules } = deviceBinder;
   using stack = new DisposableStack();
 
   stack.use(
@@ -33,12 +33,13 @@ export function followDevices(deviceBinder: DeviceBinder, wake: Wake): Disposabl
       wake(deviceClaimEvent(key, old, current));
     }),
   );
-  stack.use(
-    slices.onChange(() => {
+  for (const informer of [slices, taintRules]) {
+    const handle = informer?.onChange(() => {
       deviceBinder.noteSlices();
       wake([{ kind: 'devices' }]);
-    }),
-  );
+    });
+    if (handle !== undefined) stack.use(handle);
+  }
   stack.use(
     classes.onChange(({ current }) => {
       deviceBinder.noteClasses();

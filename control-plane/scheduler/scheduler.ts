@@ -53,8 +53,9 @@ export interface SchedulerOptions {
   readonly pluginFiles?: readonly string[] | undefined;
   /** Where it counts what it does. */
   readonly metrics?: SchedulerMetrics | undefined;
-  /** Whether PodGroups are served; without, no pod is of one. */
+  /** Whether PodGroups are served, and DeviceTaintRules; without, no pod is of one, and no device tainted by one. */
   readonly hasPodGroups?: boolean | undefined;
+  readonly hasTaintRules?: boolean | undefined;
 }
 
 /** Of all schedulers of the process: 10,000 pods at once do not stop the server. */
@@ -121,7 +122,7 @@ class Scheduler implements AsyncDisposable {
     });
     this.#namespaces = informers.for(namespaces);
     this.#volumes = createVolumeBinder({ informers, client, clock, usedOn: cache.claimUsedOn });
-    this.#devices = createDeviceBinder({ informers, client, clock });
+    this.#devices = createDeviceBinder(options);
     this.#preemptor = new Preemptor({
       ...{ informers, client, recorderFor: recorders.of, logger, clock, node: cache.node, profiles },
       snapshot: () => this.#snapshot(),

@@ -63,7 +63,9 @@ const pod = (name: string): object => ({
 
 describe.skipIf(!canTestClusters())('claims of devices (needs kubectl)', () => {
   it('a pod gets the device that its claim asks for; the next waits until it is gone', async () => {
-    await using cluster = await startCluster();
+    await using cluster = await startCluster({
+      more: ['--server-option', 'runtime-config=resource.k8s.io/v1beta2=true'],
+    });
     const get = async <T>(what: string): Promise<T> => JSON.parse(await cluster.must(`get ${what} -o json`));
     const create = (object: object): Promise<string> =>
       cluster.must('create -f -', { input: JSON.stringify(object) });
@@ -161,5 +163,22 @@ describe.skipIf(!canTestClusters())('claims of devices (needs kubectl)', () => {
       async () => (await cluster.kubectl(`get resourceclaim ${resourceClaimName}`)).code !== 0,
     );
     expect(dra.calls.at(-1)).toBe(`unprepare ${made.metadata?.uid ?? ''}`);
+
+    // Somebody says that the device is not to be used, and takes it back.
+    const taint = { key: 'example.com/broken', effect: 'NoExecute' };
+    await create({
+      ...{ apiVersion: 'resource.k8s.io/v1beta2', kind: 'DeviceTaintRule', metadata: { name: 'broken' } },
+      spec: { deviceSelector: { driver, device: 'gpu-80' }, taint },
+    });
+    await eventually('second is gone', async () => (await cluster.kubectl('get pod second')).code !== 0);
+    await create(pod('third'));
+    await eventually('third waits', async () =>
+      (await get<Pod>('pod third')).status?.conditions?.some(({ message }) => message?.startsWith(refusal)),
+    );
+    await cluster.must(
+      'wait devicetaintrule/broken --for=jsonpath={.status.conditions[0].reason}=Completed --timeout=60s',
+    );
+    await cluster.must('delete devicetaintrule broken');
+    await eventually('third runs', async () => (await get<Pod>('pod third')).status?.phase === 'Running');
   });
 });

@@ -44,6 +44,12 @@ it.each<{
     want: addedMs + 5000,
   },
   {
+    name: 'with one for ever beside one for a while',
+    taints: [taint('NoExecute')],
+    tolerations: [exists(5), exists()],
+    want: undefined,
+  },
+  {
     name: 'with one more that is not tolerated',
     taints: [taint('NoExecute'), taint('NoExecute', 'hot')],
     tolerations: [exists()],
@@ -78,5 +84,7 @@ it.each<{
       reservedFor: [{ resource: 'pods', name: 'p', uid: user }],
     },
   };
-  expect(planDeviceEviction(of, [claim], () => taints)?.atMs).toBe(want);
+  const known = taints.map((taint) => ({ taint, rule: taint.key }));
+  const plan = planDeviceEviction(of, [claim], () => known);
+  expect(plan?.atMs).toBe(want);
 });

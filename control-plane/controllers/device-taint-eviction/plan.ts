@@ -13,16 +13,24 @@ export interface DeviceEviction {
   readonly atMs: number;
   readonly claim: string;
   readonly device: string;
+  /** By name, all that would end the pod, not the first alone. */
+  readonly rules: readonly string[];
+}
+
+/** A taint by its driver's word, or by a rule. */
+export interface KnownTaint {
+  readonly taint: DeviceTaint;
+  readonly rule?: string;
 }
 
 /**
  * When a pod has to go for the taints of the devices that its claims were given; undefined: it may stay (device-taint-eviction-controller of
- * kube-controller-manager, KEP-5055). Pure. `taintsOf`: what the driver says of a device now.
+ * kube-controller-manager, KEP-5055). Pure. `taintsOf`: what is said of a device now.
  */
 export function planDeviceEviction(
   pod: Pod,
   claims: readonly ResourceClaim[],
-  taintsOf: (result: DeviceRequestAllocationResult) => readonly DeviceTaint[],
+  taintsOf: (result: DeviceRequestAllocationResult) => readonly KnownTaint[],
 ): DeviceEviction | undefined {
   const isPlaced = (pod.spec?.nodeName ?? '') !== '';
   if (!isPlaced || isTerminal(pod) || pod.metadata?.deletionTimestamp !== undefined) return undefined;
@@ -30,30 +38,33 @@ export function planDeviceEviction(
     .filter((claim) => isReservedFor(claim, pod))
     .flatMap((claim) =>
       (claim.status?.allocation?.devices?.results ?? []).flatMap((result) => {
-        const atMs = endOf(result, taintsOf(result));
         const device = `${result.driver}/${result.pool}/${result.device}`;
-        return atMs === undefined ? [] : [{ atMs, claim: claim.metadata?.name ?? '', device }];
+        const about = { claim: claim.metadata?.name ?? '', device };
+        return endsOf(result, taintsOf(result)).map((end) => ({ ...about, ...end }));
       }),
-    );
-  return evictions.toSorted((a, b) => a.atMs - b.atMs)[0];
+    )
+    .toSorted((a, b) => a.atMs - b.atMs);
+  const [first] = evictions;
+  if (first === undefined) return undefined;
+  const rules = new Set(evictions.flatMap(({ rule }) => rule ?? []));
+  return { atMs: first.atMs, claim: first.claim, device: first.device, rules: [...rules] };
 }
 
-/** The earliest end that a taint sets; a toleration with seconds counts from when the taint came. */
-function endOf(
+/** The ends that taints set; a toleration with seconds counts from when the taint came. */
+function endsOf(
   { tolerations = [] }: DeviceRequestAllocationResult,
-  taints: readonly DeviceTaint[],
-): number | undefined {
-  const ends = taints
-    .filter(({ effect }) => effect === 'NoExecute')
-    .flatMap((taint) => {
+  taints: readonly KnownTaint[],
+): readonly { readonly atMs: number; readonly rule: string | undefined }[] {
+  return taints
+    .filter(({ taint: { effect } }) => effect === 'NoExecute')
+    .flatMap(({ taint, rule }) => {
       const matching = tolerations.filter((toleration) => toleratesDeviceTaint(toleration, taint));
-      if (matching.length === 0) return [0];
+      if (matching.length === 0) return [{ atMs: 0, rule }];
       const seconds = matching.flatMap(({ tolerationSeconds }) =>
         tolerationSeconds === undefined ? [] : [Math.max(0, tolerationSeconds)],
       );
-      if (seconds.length === 0) return [];
+      if (seconds.length < matching.length) return [];
       const sinceMs = taint.timeAdded === undefined ? 0 : Date.parse(taint.timeAdded);
-      return [sinceMs + Math.min(...seconds) * 1000];
+      return [{ atMs: sinceMs + Math.min(...seconds) * 1000, rule }];
     });
-  return ends.length === 0 ? undefined : Math.min(...ends);
 }

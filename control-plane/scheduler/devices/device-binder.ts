@@ -1,18 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { PodwrightError } from '#base/errors.ts';
 import type { Clock } from '#base/clock.ts';
+import { withRules } from '#api/device/device-taints.ts';
 import { classesByResource } from '#api/device/extended-resources.ts';
 import { isReservedFor } from '#api/device/pod-claims.ts';
 import type {
   AllocationResult,
   DeviceClass,
+  DeviceTaintRule,
   Node,
   Pod,
   ResourceSlice,
   ResourceV1ResourceClaim as ResourceClaim,
 } from '#api/generated/objects.ts';
 import { objectKey } from '#api/meta/object.ts';
-import { deviceClasses, resourceClaims, resourceSlices } from '#api/schema/kind-ref.ts';
+import { deviceClasses, deviceTaintRules, resourceClaims, resourceSlices } from '#api/schema/kind-ref.ts';
 import type { ApiClient, Informer } from '#client/client.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
@@ -32,9 +34,11 @@ export interface DeviceBinder {
   readonly claims: Informer<ResourceClaim>;
   readonly slices: Informer<ResourceSlice>;
   readonly classes: Informer<DeviceClass>;
+  /** What people say of devices; undefined: it is not served. */
+  readonly taintRules: Informer<DeviceTaintRule> | undefined;
   /** A claim changed: whoever waits for it looks. */
   note(key: string, claim: ResourceClaim | undefined): void;
-  /** There are other slices. */
+  /** There are other slices, or rules of them. */
   noteSlices(): void;
   /** There are other classes. */
   noteClasses(): void;
@@ -64,6 +68,8 @@ export interface DeviceBinderOptions {
   readonly informers: Informers;
   readonly client: ApiClient;
   readonly clock: Clock;
+  /** Whether DeviceTaintRules are served; default: no. */
+  readonly hasTaintRules?: boolean | undefined;
 }
 
 /** A claim that is being given devices, as it will be. */
@@ -80,6 +86,7 @@ class Binder implements DeviceBinder {
   readonly claims: WritableInformer<ResourceClaim>;
   readonly slices: Informer<ResourceSlice>;
   readonly classes: Informer<DeviceClass>;
+  readonly taintRules: Informer<DeviceTaintRule> | undefined;
   readonly look: DeviceLookUp;
   readonly #options: DeviceBinderOptions;
   readonly #ledger = new DeviceLedger();
@@ -96,13 +103,14 @@ class Binder implements DeviceBinder {
     });
     this.slices = informers.for(resourceSlices);
     this.classes = informers.for(deviceClasses);
+    this.taintRules = options.hasTaintRules === true ? informers.for(deviceTaintRules) : undefined;
     this.#waits = createClaimWaits({ clock, claim: (key) => this.claims.get(key) });
     this.look = {
       claim: (key) => this.#pending.get(key)?.claim ?? this.claims.get(key),
       deviceClass: (name) => this.classes.get(name),
       classOf: (resource) => (this.#byResource ??= classesByResource(this.classes.list())).get(resource),
       extendedClaim: ({ metadata }) => this.claims.byIndex('extendedPod', metadata?.uid ?? '')[0],
-      poolsFor: (node) => (this.#index ??= indexPools(this.slices.list())).for(node),
+      poolsFor: (node) => (this.#index ??= this.#pools()).for(node),
       taken: this.#ledger,
     };
   }
@@ -172,6 +180,10 @@ class Binder implements DeviceBinder {
     );
     if (unused === undefined) return;
     this.claims.observe(await deallocateClaim(this.#options.client, unused));
+  }
+
+  #pools(): PoolIndex {
+    return indexPools(withRules(this.slices.list(), this.taintRules?.list() ?? []));
   }
 
   #hold(claim: ResourceClaim, allocation: AllocationResult): readonly [key: string, pending: PendingClaim] {
