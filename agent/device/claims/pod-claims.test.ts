@@ -134,6 +134,24 @@ describe('openPodClaims()', () => {
     expect(next.podUids().size).toBe(0);
   });
 
+  it('asks no driver to undo what none was asked to do', async () => {
+    const pod = podOf('a', 'one', 'two');
+    client.seed(resourceClaims, claimOf('one', [pod], ['gpu.example', 'nic.example']));
+    client.seed(resourceClaims, claimOf('two', [pod], ['gpu.example', 'nic.example']));
+    const claims = await open();
+    missing.add('nic.example');
+    await expect(claims.prepare(pod, signal)).rejects.toThrow('nic.example is not registered');
+    missing.add('gpu.example');
+    await claims.unprepare('uid-a', signal);
+    missing.clear();
+    failures.push('no power');
+    await expect(claims.prepare(pod, signal)).rejects.toThrow('no power');
+    missing.add('nic.example');
+    await claims.unprepare('uid-a', signal);
+    expect(calls).toEqual(['gpu.example prepare one', 'gpu.example unprepare one']);
+    expect(claims.podUids().size).toBe(0);
+  });
+
   it('says why a pod cannot have a claim', async () => {
     const pod = podOf('a', 'one');
     const claims = await open();

@@ -132,18 +132,18 @@ class RecordedClaims implements PodClaims {
     const known = this.#records.get(uid);
     const before = known?.drivers ?? {};
     const names = [...new Set(results.map(({ driver }) => driver))];
-    const drivers = { ...before, ...Object.fromEntries(names.map((each) => [each, before[each] ?? null])) };
-    let record: ClaimRecord = {
-      ...{ uid, namespace, name },
-      podUids: [...new Set([...(known?.podUids ?? []), podUid])],
-      drivers,
-    };
-    // Before a driver is asked: what it may have done is undone whatever happens.
-    if (known?.podUids.includes(podUid) !== true || names.some((each) => before[each] === undefined))
+    // All of them before anything is recorded: a pod that none was asked for waits for none when it goes.
+    const plugins = names
+      .filter((each) => (before[each] ?? null) === null)
+      .map((each) => [each, this.#options.drivers.find(each)] as const);
+    const podUids = [...new Set([...(known?.podUids ?? []), podUid])];
+    let record: ClaimRecord = { ...{ uid, namespace, name }, podUids, drivers: before };
+    if (plugins.length === 0 && known?.podUids.includes(podUid) !== true) await this.#put(record);
+    for (const [driver, plugin] of plugins) {
+      // Before it is asked: what it may have done is undone whatever happens.
+      record = { ...record, drivers: { ...record.drivers, [driver]: null } };
       await this.#put(record);
-    for (const driver of names) {
-      if (record.drivers[driver] !== null) continue;
-      const devices = await this.#options.drivers.find(driver).prepare(refOf(record), signal);
+      const devices = await plugin.prepare(refOf(record), signal);
       record = { ...record, drivers: { ...record.drivers, [driver]: devices } };
       await this.#put(record);
     }
