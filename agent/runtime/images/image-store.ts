@@ -179,7 +179,10 @@ export class LocalImageStore implements ImageStore {
     }
     await using directory = await this.#temporaryDirectory();
 
-    const request = { reference: parsed, platform: this.#platform, directory: directory.path };
+    const request = {
+      ...{ reference: parsed, platform: this.#platform, directory: directory.path },
+      knownConfig: (digest: string) => this.#blobs.read(digest).catch(() => undefined),
+    };
     const late = new AbortController();
     using _timer = this.#clock.after(pullMsMax, () => late.abort(new DOMException('late', 'TimeoutError')));
 

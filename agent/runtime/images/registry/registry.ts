@@ -33,6 +33,8 @@ export interface PullRequest {
   readonly credentials: Credentials | undefined;
   /** Where blobs are downloaded to; the caller's, and gone after. */
   readonly directory: string;
+  /** A config that is here already. Manifests are asked for each time: only the registry knows who may have the image. */
+  readonly knownConfig?: (digest: string) => Promise<Buffer | undefined>;
 }
 
 export interface RegistryClient {
@@ -207,6 +209,8 @@ class Pull {
   }
 
   async #document(descriptor: Descriptor, signal: AbortSignal): Promise<Buffer> {
+    const known = await this.#request.knownConfig?.(descriptor.digest);
+    if (known !== undefined && digestOf(known) === descriptor.digest) return known;
     const url = this.blobUrl(descriptor);
     const bytes = await this.#retry(
       async () => readBody(await this.#answer(url, {}, signal), this.#options.clock),
