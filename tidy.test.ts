@@ -72,6 +72,7 @@ describe('tidyFile()', () => {
       text: "import {\n  kinds,\n  storedKind,\n} from './kinds.ts';",
       problem: /those of the catalogue/,
     },
+    { name: 'bin/a.test.ts', text: "const d = mkdtempSync('/tmp/a-');", problem: /scratchDirectory/ },
     { name: 'api/a.ts', text: 'const type = schemaFacts().types[name];', problem: /TypeSource/ },
   ])('finds in $name: $problem', ({ name, text, problem }) => {
     expect(tidyFile(name, text).map((finding) => finding.text)).toEqual([expect.stringMatching(problem)]);

@@ -241,6 +241,9 @@ export function tidyFile(file: string, text: string): readonly Finding[] {
       );
     if (/\bTODO\b(?!\([a-z0-9-]+\))/.test(source) && file !== 'tidy.ts')
       add(index + 1, 'TODO(name-of-issue) only');
+    // Where all tests of a file are skipped vitest runs no afterAll.
+    if (/^(?:export )?const \w+ = (?:realpathSync\()?mkdtempSync\(/.test(source) && file.endsWith('.test.ts'))
+      add(index + 1, 'a directory of a file of tests: scratchDirectory of base/scratch-directory.fixture.ts');
     if (removesTree.test(source) && !isTestFile(file) && !removers.has(file))
       add(index + 1, 'rm of a tree by path: removeTree of native/fs, or removeOwned of bin/ownership');
     if (typeFacts.test(source) && file !== 'tidy.ts' && !isTestFile(file) && !typeFactReaders.has(file))

@@ -16,6 +16,23 @@ describe('describeError()', () => {
       error: new Error('read x: EIO', { cause: new Error('EIO') }),
       want: 'read x: EIO',
     },
+    {
+      name: 'a file that was named already',
+      error: new Error('read a', { cause: new Error("ENOENT: no such file or directory, open 'a'") }),
+      want: 'read a: ENOENT: no such file or directory',
+    },
+    {
+      name: 'another file',
+      error: new Error('read a', { cause: new Error("ENOENT: no such file or directory, open 'b'") }),
+      want: "read a: ENOENT: no such file or directory, open 'b'",
+    },
+    {
+      name: 'an errno that was said already',
+      error: new Error('write a: EISDIR', {
+        cause: new Error("EISDIR: illegal operation on a directory, rename 'a.partial' -> 'a'"),
+      }),
+      want: 'write a: EISDIR: illegal operation on a directory',
+    },
   ])('$name', ({ error, want }) => expect(describeError(error)).toBe(want));
 });
 

@@ -59,6 +59,17 @@ export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const own = error.message === '' ? error.name : error.message;
   if (error.cause === undefined) return own;
-  const cause = describeError(error.cause);
-  return own.includes(cause) ? own : `${own}: ${cause}`;
+  const cause = withoutPlace(describeError(error.cause), own);
+  if (own.includes(cause)) return own;
+  const errno = /: (E[A-Z0-9]+)$/.exec(own)?.[1];
+  return errno !== undefined && cause.startsWith(`${errno}: `)
+    ? `${own}${cause.slice(errno.length)}`
+    : `${own}: ${cause}`;
+}
+
+/** Node says the file at the end of each error of the system: `ENOENT: no such file or directory, open 'a'`. Of a file that was named it is no news. */
+function withoutPlace(cause: string, own: string): string {
+  const { 1: said, 2: path = '' } =
+    /^(E[A-Z0-9]+: [^,]+), [a-z]+ '([^']+)'(?: -> '[^']+')?$/.exec(cause) ?? [];
+  return said !== undefined && own.includes(path.replace(/\.partial$/, '')) ? said : cause;
 }

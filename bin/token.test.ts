@@ -1,5 +1,8 @@
-import { describe, expect, it } from 'vitest';
-import { createProblems, renderTokens, secretOf } from './token.ts';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
+import { createProblems, renderTokens, requireKubeconfigs, secretOf } from './token.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);
 const plain = { ttl: '24h', usages: ['signing', 'authentication'], groups: ['system:bootstrappers:x'] };
@@ -66,4 +69,33 @@ it('renderTokens()', () => {
     'abcdef.0123456789abcdef   <forever>   <never>                authentication           text          <none>',
     'abcdef.0123456789abcdef   <ended>     <no time>              <none>                   <none>        g',
   ]);
+});
+
+describe('requireKubeconfigs()', () => {
+  const data = scratchDirectory('podwright-token-');
+  afterEach(() => void vi.unstubAllEnvs());
+  const own = join(data, 'server', 'kubeconfig');
+
+  it('says what to do where there is none', () => {
+    vi.stubEnv('KUBECONFIG', '');
+    expect(() => requireKubeconfigs({ data })).toThrow(/^find the cluster: no kubeconfig in .*podwright up/);
+    const given = { data, kubeconfig: '/not/there' };
+    expect(() => requireKubeconfigs(given)).toThrow(
+      'no such file /not/there; name another with --kubeconfig',
+    );
+    vi.stubEnv('KUBECONFIG', '/not/there:/nor/there');
+    expect(() => requireKubeconfigs({ data })).toThrow(
+      '/not/there, /nor/there; name another with KUBECONFIG',
+    );
+  });
+
+  it('takes what is given, else all of KUBECONFIG that are there, else what podwright wrote', () => {
+    mkdirSync(join(data, 'server'));
+    for (const path of [own, join(data, 'a'), join(data, 'b')]) writeFileSync(path, '');
+    vi.stubEnv('KUBECONFIG', '');
+    expect(requireKubeconfigs({ data })).toEqual([own]);
+    vi.stubEnv('KUBECONFIG', `${data}/a:/not/there:${data}/b`);
+    expect(requireKubeconfigs({ data })).toEqual([join(data, 'a'), join(data, 'b')]);
+    expect(requireKubeconfigs({ data, kubeconfig: own })).toEqual([own]);
+  });
 });

@@ -21,11 +21,10 @@ import { parseDurationMs } from '#api/meta/duration.ts';
 import { configMaps, secrets } from '#api/schema/kind-ref.ts';
 import { systemClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
-import { createApiClient } from '#client/api-client.ts';
 import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
-import { createHttpTransport } from '#client/http-transport.ts';
-import { loadKubeconfig } from '#client/kubeconfig.ts';
+import { connect } from '#client/access/connect.ts';
+import { kubeconfigsNamed } from '#client/access/find-access.ts';
 import { authorityIn, hashOfAuthority, serverIn } from './join/cluster-info.ts';
 import { print } from './terminal/print.ts';
 import type { OutputFormat } from './terminal/progress.ts';
@@ -252,15 +251,19 @@ interface Access extends AsyncDisposable {
 
 /** As the administrator: by --kubeconfig, $KUBECONFIG, or the one that up or a server wrote into its data directory. */
 export function openAccess(options: AccessOptions): Access {
-  const transport = createHttpTransport(loadKubeconfig(kubeconfigFile(options), systemClock));
-  return {
-    client: createApiClient({ transport, userAgent: 'podwright-token' }),
-    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
-  };
+  const client = connect({ kubeconfig: requireKubeconfigs(options), userAgent: 'podwright-token' });
+  return { client, [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]() };
 }
 
-/** The file that is meant. */
-export function kubeconfigFile({ kubeconfig, data }: AccessOptions): string {
+/** The files that are meant, of $KUBECONFIG those that are there. @throws {E_NOT_FOUND} where there is none */
+export function requireKubeconfigs({ kubeconfig, data }: AccessOptions): readonly string[] {
   const own = ['kubeconfig', join('server', 'kubeconfig')].map((name) => join(resolve(data), name));
-  return kubeconfig ?? (process.env['KUBECONFIG'] || own.find((path) => existsSync(path)) || own[0] || '');
+  const named = kubeconfig === undefined ? kubeconfigsNamed(process.env) : [kubeconfig];
+  const there = (named.length > 0 ? named : own).filter((path) => existsSync(path));
+  if (there.length > 0) return named.length > 0 ? there : there.slice(0, 1);
+  const why =
+    named.length > 0
+      ? `no such file ${named.join(', ')}; name another with ${kubeconfig === undefined ? 'KUBECONFIG' : '--kubeconfig'}`
+      : `no kubeconfig in ${resolve(data)}; start podwright up, or name one with --kubeconfig, or its directory with --data`;
+  throw new PodwrightError('E_NOT_FOUND', `find the cluster: ${why}`);
 }

@@ -59,8 +59,8 @@ it('parseKubeconfig() reads whom to ask as, and the program that says who asks',
 it('parseKubeconfigs() takes of each name what comes first, with paths of its own file', () => {
   const first = 'users: [{name: u, user: {client-key: own.pem}}]';
   const access = parseKubeconfigs([
-    { text: first, directory: '/home/a' },
-    { text: base('token: t'), directory: '/etc/k' },
+    { text: first, source: 'first', directory: '/home/a' },
+    { text: base('token: t'), source: 'second', directory: '/etc/k' },
   ]);
   expect(access).toMatchObject({
     server: 'https://h:6443',

@@ -40,18 +40,29 @@ export interface ExecPlugin {
   readonly installHint: string;
 }
 
-/** Text of a kubeconfig, and the directory at which its relative paths begin. */
+/** Text of a kubeconfig, the file that errors name, and the directory at which its relative paths begin. */
 export interface KubeconfigText {
   readonly text: string;
+  readonly source: string;
   readonly directory: string;
 }
 
-/** Reads the kubeconfig at `path` and what it refers to. @throws {E_INVALID} naming what is wrong in it. */
-export function loadKubeconfig(path: string, clock: Clock, context?: string): HttpTransportOptions {
-  const access = parseKubeconfig(readText(path), { directory: dirname(resolve(path)), context });
-  if (access.exec !== undefined) throw unsupported('user field exec');
-  if (access.impersonate !== undefined) throw unsupported('user field as');
+/** Reads a kubeconfig, or several as one, and what it refers to. @throws {E_INVALID} naming what is wrong in it. */
+export function loadKubeconfig(
+  paths: string | readonly string[],
+  clock: Clock,
+  context?: string,
+): HttpTransportOptions {
+  const files = [paths].flat();
+  const access = parseKubeconfigs(files.map(readKubeconfig), context);
+  if (access.exec !== undefined) throw unsupported('user field exec', files.join(', '));
+  if (access.impersonate !== undefined) throw unsupported('user field as', files.join(', '));
   return transportOptionsOf(access, clock);
+}
+
+/** @throws {E_INVALID} for a file that cannot be read */
+export function readKubeconfig(path: string): KubeconfigText {
+  return { text: readText(path), source: path, directory: dirname(resolve(path)) };
 }
 
 /** How to connect so, with the files read. @throws {E_INVALID} for a file that cannot be read */
@@ -75,7 +86,8 @@ export function parseKubeconfig(
   text: string,
   options: { readonly directory: string; readonly context?: string | undefined },
 ): KubeconfigAccess {
-  return parseKubeconfigs([{ text, directory: options.directory }], options.context);
+  const { directory, context } = options;
+  return parseKubeconfigs([{ text, source: 'as it was given', directory }], context);
 }
 
 /**
@@ -86,17 +98,18 @@ export function parseKubeconfigs(
   texts: readonly KubeconfigText[],
   contextGiven?: string | undefined,
 ): KubeconfigAccess {
-  const configs = texts.map(({ text, directory }) => ({ config: parseYaml(text), directory }));
+  const configs = texts.map(({ text, ...place }) => ({ config: parseYaml(text, place.source), ...place }));
   const current = configs.map(({ config }) => stringAt(config, 'current-context')).find(Boolean);
   const contextName = contextGiven ?? current;
   const { value: context } = named(configs, 'context', contextName);
   const cluster = named(configs, 'cluster', stringAt(context, 'cluster'));
   const user = named(configs, 'user', stringAt(context, 'user'));
   for (const field of ['auth-provider', 'username'])
-    if (user.value[field] !== undefined) throw unsupported(`user field ${field}`);
-  if (stringAt(cluster.value, 'proxy-url') !== undefined) throw unsupported('cluster field proxy-url');
+    if (user.value[field] !== undefined) throw unsupported(`user field ${field}`, user.source);
+  if (stringAt(cluster.value, 'proxy-url') !== undefined)
+    throw unsupported('cluster field proxy-url', cluster.source);
   const server = stringAt(cluster.value, 'server');
-  if (server === undefined) throw invalid(`cluster of context ${contextName} has no server`);
+  if (server === undefined) throw invalid(`cluster of context ${contextName} has no server`, cluster.source);
   return {
     server,
     namespace: stringAt(context, 'namespace') ?? 'default',
@@ -107,15 +120,16 @@ export function parseKubeconfigs(
     serverName: stringAt(cluster.value, 'tls-server-name'),
     insecureSkipTlsVerify: cluster.value['insecure-skip-tls-verify'] === true,
     exec: execOf(user),
-    impersonate: impersonationOf(user.value),
+    impersonate: impersonationOf(user),
   };
 }
 
-/** An entry of a file, and the directory at which its relative paths begin. */
-interface Entry {
+/** An entry, and where it was read. */
+interface Entry extends Place {
   readonly value: JsonObject;
-  readonly directory: string;
 }
+
+type Place = Omit<KubeconfigText, 'text'>;
 
 function sourceAt({ value, directory }: Entry, name: string): PemSource {
   const data = stringAt(value, `${name}-data`);
@@ -133,16 +147,17 @@ function tokenOf({ value, directory }: Entry): PemSource {
 
 const execVersions = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'];
 
-function execOf({ value, directory }: Entry): ExecPlugin | undefined {
+function execOf({ value, source, directory }: Entry): ExecPlugin | undefined {
   const exec = value['exec'];
   if (exec === undefined || exec === null) return undefined;
-  if (!isObject(exec)) throw invalid('user field exec is no mapping');
+  if (!isObject(exec)) throw invalid('user field exec is no mapping', source);
   const command = stringAt(exec, 'command');
   const apiVersion = stringAt(exec, 'apiVersion');
-  if (command === undefined) throw invalid('user field exec has no command');
+  if (command === undefined) throw invalid('user field exec has no command', source);
   if (apiVersion === undefined || !execVersions.includes(apiVersion))
-    throw unsupported(`exec apiVersion ${apiVersion ?? '""'}`);
-  if (stringAt(exec, 'interactiveMode') === 'Always') throw unsupported('exec interactiveMode Always');
+    throw unsupported(`exec apiVersion ${apiVersion ?? '""'}`, source);
+  if (stringAt(exec, 'interactiveMode') === 'Always')
+    throw unsupported('exec interactiveMode Always', source);
   const environment = objectsOf(exec['env']).map(({ name, value: given }) => [
     stringOf(name),
     stringOf(given),
@@ -158,11 +173,11 @@ function execOf({ value, directory }: Entry): ExecPlugin | undefined {
   };
 }
 
-function impersonationOf(user: JsonObject): Impersonation | undefined {
+function impersonationOf({ value: user, source }: Entry): Impersonation | undefined {
   const name = stringAt(user, 'as');
   if (name === undefined) {
     const stray = ['as-uid', 'as-groups', 'as-user-extra'].find((field) => user[field] !== undefined);
-    if (stray !== undefined) throw invalid(`user field ${stray} without as`);
+    if (stray !== undefined) throw invalid(`user field ${stray} without as`, source);
     return undefined;
   }
   const extra = Object.entries(objectOf(user['as-user-extra'])).map(([key, values]) => [
@@ -178,17 +193,18 @@ function impersonationOf(user: JsonObject): Impersonation | undefined {
 }
 
 function named(
-  configs: readonly { readonly config: JsonObject; readonly directory: string }[],
+  configs: readonly (Place & { readonly config: JsonObject })[],
   what: 'context' | 'cluster' | 'user',
   name: string | undefined,
 ): Entry {
-  if (name === undefined) throw invalid(`no ${what} is named`);
-  for (const { config, directory } of configs) {
+  const sources = configs.map(({ source }) => source).join(', ');
+  if (name === undefined) throw invalid(`no ${what} is named`, sources);
+  for (const { config, ...place } of configs) {
     const entry = objectsOf(config[`${what}s`]).find((candidate) => candidate['name'] === name);
     const value = at(entry, [what]);
-    if (isObject(value)) return { value, directory };
+    if (isObject(value)) return { value, ...place };
   }
-  throw invalid(`no ${what} ${name}`);
+  throw invalid(`no ${what} ${name}`, sources);
 }
 
 function stringAt(object: JsonObject, name: string): string | undefined {
@@ -196,14 +212,14 @@ function stringAt(object: JsonObject, name: string): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-function parseYaml(text: string): JsonObject {
+function parseYaml(text: string, source: string): JsonObject {
   let value: unknown;
   try {
     value = load(text);
   } catch (error) {
-    throw invalid(`not YAML: ${describeError(error).split('\n')[0]}`);
+    throw invalid(`not YAML: ${describeError(error).split('\n')[0]}`, source);
   }
-  if (!isObject(value)) throw invalid('not a YAML mapping');
+  if (!isObject(value)) throw invalid('not a YAML mapping', source);
   return value;
 }
 
@@ -226,10 +242,10 @@ function textOf(source: PemSource): string | undefined {
   }
 }
 
-function invalid(why: string): PodwrightError {
-  return new PodwrightError('E_INVALID', `read kubeconfig: ${why}`);
+function invalid(why: string, source: string): PodwrightError {
+  return new PodwrightError('E_INVALID', `read kubeconfig ${source}: ${why}`);
 }
 
-function unsupported(what: string): PodwrightError {
-  return new PodwrightError('E_UNSUPPORTED', `read kubeconfig: ${what} is not supported`);
+function unsupported(what: string, source: string): PodwrightError {
+  return new PodwrightError('E_UNSUPPORTED', `read kubeconfig ${source}: ${what} is not supported`);
 }

@@ -1,8 +1,8 @@
 /** Every step of every plugin's ADD fails once, in a fake kernel: what was there before is there after, and the next ADD succeeds. */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { cniCodeOf } from '#api/cni/cni-error.ts';
 import type { CniCommand, CniInvoker } from '#api/cni/invocation.ts';
 import type { JsonObject } from '#api/meta/object.ts';
@@ -15,8 +15,7 @@ import { renderNftOp } from '#native/nft/render.ts';
 import { kernelError } from '#native/sys/errno.ts';
 import { createInvoker, createPluginRegistry } from './registry.ts';
 
-const dataDir = mkdtempSync(join(tmpdir(), 'podwright-failures-'));
-afterAll(() => rmSync(dataDir, { recursive: true }));
+const dataDir = scratchDirectory('podwright-failures-');
 
 const netns = '/run/netns/c1';
 const container = { kind: 'path', path: netns } as const;
@@ -123,9 +122,11 @@ async function open(): Promise<Given> {
 }
 
 const subnetFile = join(dataDir, 'subnet.env');
-writeFileSync(
-  subnetFile,
-  'FLANNEL_NETWORK=10.3.0.0/16\nFLANNEL_SUBNET=10.3.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n',
+beforeAll(() =>
+  writeFileSync(
+    subnetFile,
+    'FLANNEL_NETWORK=10.3.0.0/16\nFLANNEL_SUBNET=10.3.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n',
+  ),
 );
 
 const previous = {

@@ -1,9 +1,9 @@
 /** Each plugin on the kernel: what it makes, CHECK, DEL twice, GC, STATUS, and what Debian's of the same name makes of the same. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { CniCommand, CniInvocation, CniInvoker } from '#api/cni/invocation.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
@@ -19,7 +19,7 @@ const debianDir = '/usr/lib/cni';
 const netlink = createSyncNetlink();
 const ours: CniInvoker = createInvoker({ netlink, nft: createSyncNft() });
 const signal = AbortSignal.timeout(120_000);
-const dir = mkdtempSync(join(tmpdir(), 'podwright-kinds-'));
+const dir = scratchDirectory('podwright-kinds-');
 const netns = `/run/netns/podwright-kinds-${process.pid}`;
 const container = { kind: 'path', path: netns } as const;
 
@@ -130,7 +130,6 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
   });
   afterAll(async () => {
     await netlink.removeNetns(netns);
-    rmSync(dir, { recursive: true });
   });
 
   describe.each(rows)('$type', ({ type, config, kind, differs }) => {

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { CniCommand, CniInvocation, CniInvoker } from '#api/cni/invocation.ts';
 import { parseResult } from '#api/cni/result.ts';
@@ -28,7 +28,7 @@ const netlink = createSyncNetlink();
 const nft = createSyncNft();
 const { signal } = new AbortController(); // The deadline is that of each test.
 const netns = `/run/netns/podwright-test-cni-${process.pid}`;
-const dir = mkdtempSync(join(tmpdir(), 'podwright-test-cni-'));
+const dir = scratchDirectory('podwright-test-cni-');
 const ourDir = join(dir, 'bin');
 const leaseDir = join(dir, 'leases');
 
@@ -103,7 +103,6 @@ describe.skipIf(!isRoot)('CNI plugins on the kernel (needs root)', () => {
   });
   afterAll(async () => {
     await netlink.removeNetns(netns);
-    rmSync(dir, { recursive: true, force: true });
   });
 
   describe.each(callers)('bridge and host-local $name', ({ invoke, path, ...caller }) => {

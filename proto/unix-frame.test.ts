@@ -1,11 +1,11 @@
-import { existsSync, linkSync, lstatSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, lstatSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { silentLogger } from '#base/log.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { loadContract, type LoadedContract } from './load.ts';
 import { refusal } from './status.ts';
 import { createUnixClient, type UnixClient } from './unix-client.ts';
@@ -13,15 +13,13 @@ import { serveUnix, serviceOf, type Handlers, type UnixServerOptions } from './u
 import { listenAtPath, recordOf } from './unix-socket.ts';
 import type { Services } from './health/health.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'frame-'));
+const directory = scratchDirectory('frame-');
 let contract: LoadedContract<'health-v1'>;
 let places = 0;
 
 beforeAll(async () => {
   contract = await loadContract('health-v1');
 });
-
-afterAll(() => rmSync(directory, { recursive: true }));
 
 const place = (): string => join(directory, `s${places++}`);
 

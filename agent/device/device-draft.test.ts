@@ -1,10 +1,9 @@
 /** Devices that are to lie near CPUs and memory, through the topology policies of a node. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it, test } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import type { Container, Pod } from '#api/generated/objects.ts';
 import type { AssignRules } from '#agent/kubelet/assign/assignment.ts';
 import { inputOf, machineOf } from '#agent/kubelet/assign/machine.fixture.ts';
@@ -14,8 +13,7 @@ import { createDeviceManager, type DeviceManager } from './device-manager.ts';
 import type { Device } from './device.ts';
 import type { DevicePluginOptionsOf, Preference } from './device-plugin.ts';
 
-const root = mkdtempSync(join(tmpdir(), 'draft-'));
-afterAll(() => rmSync(root, { recursive: true }));
+const root = scratchDirectory('draft-');
 const { signal } = new AbortController();
 const gpu = 'example.com/gpu';
 const nic = 'example.com/nic';

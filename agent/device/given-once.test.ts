@@ -1,17 +1,15 @@
 /** Whatever plugins do, and whenever the agent ends: no device is had by two pods that live, and who is admitted has all that it asked for. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { createRandom } from '#base/random.fixture.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { createDeviceManager, type DeviceManager } from './device-manager.ts';
 import type { DevicePluginOptionsOf, Preference } from './device-plugin.ts';
 
-const root = mkdtempSync(join(tmpdir(), 'once-'));
-afterAll(() => rmSync(root, { recursive: true }));
+const root = scratchDirectory('once-');
 const gpu = 'example.com/gpu';
 const all = ['d0', 'd1', 'd2', 'd3', 'd4', 'd5'];
 const answer = { env: [], mounts: [], nodes: [], annotations: {}, cdiDevices: [] };

@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { createFakeClock, systemClock, type Clock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import type { Container, Pod } from '#api/generated/objects.ts';
 import { startPluginWatcher } from '#agent/plugin/plugin-watcher.ts';
 import {
@@ -17,7 +17,7 @@ import { comeBackMs } from './device-manager.ts';
 import { goneGraceMs } from './device.ts';
 import { startNodeDevices, type NodeDevices } from './node-devices.ts';
 
-const root = mkdtempSync(join(tmpdir(), 'dev-'));
+const root = scratchDirectory('dev-');
 const signal = new AbortController().signal;
 const gpu = 'example.com/gpu';
 let directory: string;
@@ -26,7 +26,6 @@ let count = 0;
 beforeEach(() => {
   directory = join(root, String(count++));
 });
-afterAll(() => rmSync(root, { recursive: true }));
 
 const start = (clock: Clock = systemClock): Promise<NodeDevices> =>
   startNodeDevices({

@@ -1,16 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { loadContract } from '#proto/load.ts';
 import { createUnixClient } from '#proto/unix-client.ts';
 import type { Device } from './device.ts';
 import { listPodResources, servePodResources, type PodResourcesInput } from './pod-resources.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'pr-'));
-afterAll(() => rmSync(directory, { recursive: true }));
+const directory = scratchDirectory('pr-');
 
 const gpu = 'example.com/gpu';
 const device = (id: string, more: Partial<Device> = {}): [string, Device] => [

@@ -1,17 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { untilQuiet } from '#base/quiet.fixture.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import type { ResourceSlice } from '#api/generated/objects.ts';
 import { resourceSlices } from '#api/schema/kind-ref.ts';
 import { createFakeApiClient } from '#client/client.fake.ts';
 import { openNodeClaims } from './node-claims.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'node-claims-'));
-afterAll(() => rmSync(directory, { recursive: true }));
+const directory = scratchDirectory('node-claims-');
 
 it('what drivers said of devices goes when they do not come back', async () => {
   const clock = createFakeClock();

@@ -1,17 +1,17 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { createRecordedLog } from '#base/recorded-log.fixture.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import type { PluginInfo } from '#proto/pluginregistration/api.ts';
 import { startTestDriver } from './driver.fixture.ts';
 import { findSockets } from './find-sockets.ts';
 import { chooseVersion, type Plugin, type PluginHandlers } from './plugin.ts';
 import { startPluginWatcher, type PluginWatcher } from './plugin-watcher.ts';
 
-const root = mkdtempSync(join(tmpdir(), 'plug-'));
+const root = scratchDirectory('plug-');
 let directory: string;
 let count = 0;
 let calls: string[];
@@ -23,7 +23,6 @@ beforeEach(() => {
   directory = join(root, String(count++));
   [calls, problems, failures] = [[], [], []];
 });
-afterAll(() => rmSync(root, { recursive: true }));
 
 const handlers: PluginHandlers = {
   CSIPlugin: {

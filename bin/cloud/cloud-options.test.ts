@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { addCloudControllerCommand, type CloudControllerCommandOptions } from './add-command.ts';
 import { cloudFault, loadCloud } from './load-cloud.ts';
 import { cloudFaults, cloudProblems, cloudSettingsOf, leaseTimesOf } from './options.ts';
@@ -74,8 +74,7 @@ describe('cloudProblems()', () => {
 
 describe('loadCloud()', () => {
   const setup = { clusterName: 'k', log: () => undefined, signal: new AbortController().signal };
-  const directory = mkdtempSync(join(tmpdir(), 'cloud-'));
-  afterAll(() => rmSync(directory, { recursive: true }));
+  const directory = scratchDirectory('cloud-');
   const write = (name: string, text: string): string => {
     writeFileSync(join(directory, name), text);
     return join(directory, name);
@@ -97,6 +96,9 @@ describe('loadCloud()', () => {
   it('says what is missing', async () => {
     const gone = join(directory, 'gone.ts');
     await expect(loadCloud(gone, undefined, setup)).rejects.toThrow(`load cloud ${gone}: no such file`);
+    await expect(loadCloud(directory, undefined, setup)).rejects.toThrow(
+      `load cloud ${directory}: it is a directory; --cloud-provider`,
+    );
     expect(cloudFault({ name: '' })).toBe('has no name');
     expect(cloudFault({ name: 'a' })).toBe('has none of instances, loadBalancers, routes');
     expect(cloudFault({ name: 'a', routes: { list: () => [] } })).toBe('has no function routes.create');

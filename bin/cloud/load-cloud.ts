@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describeError, PodwrightError } from '#base/errors.ts';
@@ -21,11 +21,11 @@ export async function loadCloud(
 ): Promise<Cloud> {
   const config = configFile === undefined ? undefined : readConfig(resolve(configFile));
   const path = resolve(file);
-  if (!existsSync(path))
-    throw new PodwrightError(
-      'E_INVALID',
-      `load cloud ${path}: no such file; --cloud-provider names a module`,
-    );
+  const what = statSync(path, { throwIfNoEntry: false });
+  if (what === undefined || what.isDirectory()) {
+    const why = what === undefined ? 'no such file' : 'it is a directory';
+    throw new PodwrightError('E_INVALID', `load cloud ${path}: ${why}; --cloud-provider names a module`);
+  }
   try {
     const module = (await import(pathToFileURL(path).href)) as { readonly createCloud?: unknown };
     if (typeof module.createCloud !== 'function')

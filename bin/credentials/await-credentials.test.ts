@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { createFakeClock, systemClock } from '#base/clock.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { awaitCredentials, awaitVariable } from './await-credentials.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'podwright-await-'));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+const directory = scratchDirectory('podwright-await-');
 
 it('waits for the last file, if it is told to, and no longer than it may', async () => {
   await awaitCredentials(directory, {}, createFakeClock()); // Time stands: it does not wait.

@@ -22,7 +22,7 @@ import { createLogger } from '#bin/program/log.ts';
 import { announceReady } from '#bin/program/ready.ts';
 import { stopSignal } from '#bin/program/stop-signal.ts';
 import { refuseOptions } from '#bin/options/option-problems.ts';
-import { kubeconfigFile } from '#bin/token.ts';
+import { requireKubeconfigs } from '#bin/token.ts';
 import { version } from '#bin/version.ts';
 import { obtainTls } from './serving-certificate.ts';
 import { shapeOf, shapeProblems, type ShapeOptions } from './shape.ts';
@@ -57,7 +57,7 @@ export async function runFakeNodes(options: FakeNodesOptions): Promise<void> {
     .catch(() => undefined);
   await using stack = new AsyncDisposableStack();
 
-  const access = loadKubeconfig(kubeconfigFile(options), clock);
+  const access = loadKubeconfig(requireKubeconfigs(options), clock);
   const transport = stack.use(
     createHttpTransport({ ...access, ...(options.server === undefined ? {} : { server: options.server }) }),
   );

@@ -1,19 +1,11 @@
 import { X509Certificate } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import { silentLogger } from '#base/log.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { configMaps, nodes, secrets } from '#api/schema/kind-ref.ts';
 import { createApiClient } from '#client/api-client.ts';
 import type { ApiClient } from '#client/client.ts';
@@ -37,7 +29,7 @@ const { signal } = new AbortController();
 let cluster: TestCluster;
 let admin: ApiClient;
 let good: JoinTarget;
-const directory = mkdtempSync(join(tmpdir(), 'podwright-join-'));
+const directory = scratchDirectory('podwright-join-');
 
 beforeAll(async () => {
   // A second address, for which the server's certificate is not.
@@ -54,7 +46,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await cluster[Symbol.asyncDispose]();
-  rmSync(directory, { recursive: true });
 });
 
 async function makeToken(id: string, fields: Readonly<Record<string, string>> = {}): Promise<void> {

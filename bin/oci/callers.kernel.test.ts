@@ -1,17 +1,9 @@
 /** Debian's containerd and podman run containers by podwright-oci: in namespaces, roots and states of the test's own. */
 import { spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { findBusybox } from '#native/launch/busybox.ts';
 import { installOci } from './install-oci.ts';
@@ -22,8 +14,7 @@ const lacks = (...paths: readonly string[]): readonly string[] => paths.filter((
 const containerd = lacks('/usr/bin/containerd', '/usr/bin/containerd-shim-runc-v2', '/usr/bin/ctr');
 const podman = lacks('/usr/bin/podman', '/usr/bin/conmon');
 
-const dir = mkdtempSync(join(tmpdir(), 'oci-')); // A socket's path is short.
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
+const dir = scratchDirectory('oci-'); // A socket's path is short.
 beforeAll(async () => {
   if (!canRun) return;
   await installOci({ binDir: join(dir, 'bin'), nodePath: process.execPath, root: repositoryRoot });

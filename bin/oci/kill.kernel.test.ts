@@ -1,27 +1,18 @@
 /** A creation that is killed at any moment: `delete --force` leaves nothing of it. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { systemClock } from '#base/clock.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { findBusybox } from '#native/launch/busybox.ts';
 import { findCgroupRoot } from '#bin/program/cgroup-root.ts';
 import { installOci } from './install-oci.ts';
 
 const busybox = findBusybox();
-const directory = mkdtempSync(join(tmpdir(), 'oci-kill-'));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+const directory = scratchDirectory('oci-kill-');
 
 /** Another moment each run: what is to hold, holds at each. */
 const seed = Number(process.env['PODWRIGHT_FUZZ_SEED'] ?? Math.floor(systemClock.now() % 1000));

@@ -8,17 +8,15 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   openSync,
   readFileSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 
 export interface RuntimeUnderTest {
   /** Before the command's own name, the options that say where states are included. */
@@ -81,7 +79,7 @@ export function proveRuntime(
   busybox: string,
 ): void {
   describe(name, () => {
-    const directory = mkdtempSync(join(tmpdir(), 'oci-'));
+    const directory = scratchDirectory('oci-');
     let runtime: RuntimeUnderTest;
     let count = 0;
     beforeAll(async () => {
@@ -109,7 +107,6 @@ export function proveRuntime(
     const made: string[] = [];
     afterAll(() => {
       for (const id of made) run('delete', '--force', id);
-      rmSync(directory, { recursive: true, force: true });
     });
     const bundleOf = (
       script: string,

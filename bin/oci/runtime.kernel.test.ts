@@ -1,9 +1,8 @@
 /** Ours, and beside it those that Debian has, in one suite; and what of ours is told more exactly. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe } from 'vitest';
+import { describe } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { installOci } from '#bin/oci/install-oci.ts';
 import { findBusybox } from '#native/launch/busybox.ts';
@@ -12,8 +11,7 @@ import type { RuntimeUnderTest } from './runtime.conformance.ts';
 
 const busybox = findBusybox();
 const canRun = process.getuid?.() === 0 && busybox !== undefined;
-const installed = mkdtempSync(join(tmpdir(), 'oci-bin-'));
-afterAll(() => rmSync(installed, { recursive: true, force: true }));
+const installed = scratchDirectory('oci-bin-');
 
 const ours = async (directory: string): Promise<RuntimeUnderTest> => {
   const path = await installOci({ binDir: installed, nodePath: process.execPath, root: repositoryRoot });

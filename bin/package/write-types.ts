@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 
-import { parseYaml } from '#api/wire/yaml.ts';
-import { at, isObject, objectsOf, typed } from '#api/wire/json.ts';
+import { objectsOfDocument, splitDocuments } from '#api/wire/documents.ts';
+import { at, isObject, typed } from '#api/wire/json.ts';
 import type { CustomResourceDefinition } from '#api/generated/objects.ts';
-import { describeError, PodwrightError } from '#base/errors.ts';
+import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { renderKinds } from '#client/custom/render-kind.ts';
 import { printText } from '#bin/terminal/print.ts';
 
@@ -24,21 +24,18 @@ async function readManifest(filename: string): Promise<string> {
 
 /** The definitions in a file of YAML documents or JSON, Lists among them; what else is in it is passed over. @throws {E_INVALID} */
 export function readDefinitions(manifest: string, source: string): readonly CustomResourceDefinition[] {
-  const isJson = /^\s*\{/.test(manifest);
-  const documents = isJson ? [manifest] : manifest.split(/^---(?:[ \t].*)?\r?$/m);
-  const values = documents.flatMap((document, index): readonly unknown[] => {
+  const values = splitDocuments(manifest).flatMap((document, index): readonly unknown[] => {
     try {
-      const value: unknown = isJson ? JSON.parse(document) : parseYaml(document).value;
-      const items = at(value, 'items');
-      return Array.isArray(items) ? objectsOf(items) : [value];
+      return objectsOfDocument(document).map(({ value }) => value);
     } catch (error) {
-      throw new PodwrightError('E_INVALID', `read ${source}, document ${index + 1}: ${describeError(error)}`);
+      // Not as a cause: what the YAML parser says takes several lines.
+      const why = isPodwrightError(error) ? error.message : describeError(error);
+      throw new PodwrightError('E_INVALID', `read ${source}, document ${index + 1}: ${why}`);
     }
   });
-  return values
-    .filter(isObject)
-    .filter(isDefinition)
-    .map((value) => typed<CustomResourceDefinition>(value));
+  const definitions = values.filter(isObject).filter(isDefinition);
+  if (definitions.length > 0) return definitions.map((value) => typed<CustomResourceDefinition>(value));
+  throw new PodwrightError('E_INVALID', `read ${source}: there is no CustomResourceDefinition in it`);
 }
 
 function isDefinition(value: object): boolean {

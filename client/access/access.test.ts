@@ -1,13 +1,12 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import type { ExecPlugin } from '#client/kubeconfig.ts';
 import { parseExecCredential, renderExecInfo, runExecPlugin } from './exec-credential.ts';
 import { findAccess, podAccess } from './find-access.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'podwright-access-'));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+const directory = scratchDirectory('podwright-access-');
 
 function write(name: string, text: string): string {
   const path = join(directory, name);
@@ -38,6 +37,21 @@ describe('findAccess()', () => {
     expect(() => findAccess({ kubeconfig: '/not/there' })).toThrow(/read \/not\/there/);
     expect(() => findAccess({}, { KUBECONFIG: '/not/there' })).toThrow(/read \/not\/there/);
     expect(() => findAccess({}, { HOME: '/not/there' })).toThrow(/this is no pod/);
+  });
+
+  it.each([
+    ['rubbish', '\0', /^read kubeconfig \S+\/rubbish: not YAML: /],
+    ['a list', '[]', /^read kubeconfig \S+\/a list: not a YAML mapping$/],
+    ['nothing', '', /^read kubeconfig \S+\/nothing: not YAML: /],
+    ['another object', 'kind: Service', /^read kubeconfig \S+\/another object: no context is named$/],
+    ['by program', config('https://a').replace('token: t', 'exec: 1'), /by program: user field exec is no/],
+    ['proxied', config('https://a').replace('server:', 'proxy-url: p, server:'), /proxied: cluster field/],
+  ])('names the file that is wrong: %s', (name, text, want) => {
+    expect(() => findAccess({ kubeconfig: write(name, text) })).toThrow(want);
+  });
+
+  it('reads a file that begins with a mark of its byte order', () => {
+    expect(findAccess({ kubeconfig: write('bom', `\uFEFF${config('https://a')}`) }).server).toBe('https://a');
   });
 
   it('of a pod reads what it was given, and its token anew for each request', () => {

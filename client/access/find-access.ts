@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, dirname, join, resolve } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { PodwrightError } from '#base/errors.ts';
-import { parseKubeconfigs, type KubeconfigAccess } from '#client/kubeconfig.ts';
+import { parseKubeconfigs, readKubeconfig, type KubeconfigAccess } from '#client/kubeconfig.ts';
 
 /** Where a kubelet puts a pod's own credentials (ServiceAccount admission). */
 const podDirectory = '/var/run/secrets/kubernetes.io/serviceaccount';
@@ -24,7 +24,7 @@ export function findAccess(
   const given = typeof kubeconfig === 'string' ? [kubeconfig] : kubeconfig;
   if (given !== undefined) return readKubeconfigs(given, context);
   // Of several, those that are not there are passed over, as kubectl does.
-  const named = (environment['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== '');
+  const named = kubeconfigsNamed(environment);
   const present = named.filter((path) => existsSync(path));
   if (named.length > 0) return readKubeconfigs(present.length > 0 ? present : named, context);
   const own = join(environment['HOME'] ?? homedir(), '.kube', 'config');
@@ -32,9 +32,16 @@ export function findAccess(
   return podAccess(environment, podDirectory);
 }
 
+/** What KUBECONFIG names: one file, or several. */
+export function kubeconfigsNamed(
+  environment: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  return (environment['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== '');
+}
+
 function readKubeconfigs(paths: readonly string[], context: string | undefined): KubeconfigAccess {
   return parseKubeconfigs(
-    paths.map((path) => ({ text: readText(path), directory: dirname(resolve(path)) })),
+    paths.map((path) => readKubeconfig(path)),
     context,
   );
 }

@@ -1,11 +1,11 @@
 /** Leases over real links, of a server of this test and of Debian's dnsmasq: ADD, CHECK, more time, DEL, and what is left. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock, type Clock } from '#base/clock.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import type { CniCommand, CniInvocation } from '#api/cni/invocation.ts';
 import { parseResult } from '#api/cni/result.ts';
 import type { JsonObject } from '#api/meta/object.ts';
@@ -23,7 +23,7 @@ import { createTestServer } from './server.fixture.ts';
 const isRoot = process.getuid?.() === 0;
 const dnsmasq = '/usr/sbin/dnsmasq';
 const netlink = createSyncNetlink();
-const dir = mkdtempSync(join(tmpdir(), 'podwright-dhcp-'));
+const dir = scratchDirectory('podwright-dhcp-');
 const [pod, lan] = ['pod', 'lan'].map((name) => join(dir, name));
 const inPod = { kind: 'path', path: pod ?? '' } as const;
 const inLan = { kind: 'path', path: lan ?? '' } as const;
@@ -135,7 +135,6 @@ describe.skipIf(!isRoot)('dhcp (needs root)', () => {
   afterAll(async () => {
     await daemon[Symbol.asyncDispose]();
     for (const { path } of [inPod, inLan]) await netlink.removeNetns(path);
-    rmSync(dir, { recursive: true });
   });
 
   describe.each(servers)('$name', ({ start, isMissing }) => {

@@ -1,10 +1,9 @@
 /** Host ports on the host's loopback, and what neighbours have of that loopback: by packets, in namespaces of the test's own. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
@@ -20,7 +19,7 @@ const netlink = createSyncNetlink();
 const nft = createSyncNft();
 const invoke = createInvoker({ netlink, nft });
 const { signal } = new AbortController(); // The deadline is that of each test.
-const directory = mkdtempSync(join(tmpdir(), 'podwright-loopback-'));
+const directory = scratchDirectory('podwright-loopback-');
 const pod = `/run/netns/podwright-loopback-${process.pid}`;
 const gateway = '10.1.0.1';
 
@@ -109,7 +108,6 @@ describe.skipIf(!isRoot || !hasTools)('host ports on loopback (needs root, nft, 
   afterAll(async () => {
     for (const child of children) child.kill();
     await netlink.removeNetns(pod);
-    rmSync(directory, { recursive: true });
   });
 
   test.each(['tcp', 'udp'])('lead to the container from the host itself, by its address (%s)', (protocol) => {

@@ -1,22 +1,12 @@
 /** `install cni` and `uninstall cni`: what is put into a directory of programs, and that only that is taken out again. */
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { createPluginRegistry } from '#cni-plugins/registry.ts';
 import { installPlugins, uninstallPlugins } from './install.ts';
 
-const parent = mkdtempSync(join(tmpdir(), 'podwright-install-'));
-afterAll(() => rmSync(parent, { recursive: true }));
+const parent = scratchDirectory('podwright-install-');
 
 const types = [...createPluginRegistry().keys()].toSorted();
 const install = (binDir: string): Promise<unknown> =>

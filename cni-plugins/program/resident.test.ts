@@ -1,19 +1,19 @@
 /** A forwarder and whoever is, or is not, at the other end of its socket. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { ensureForwarder } from '#native/launch/build.ts';
 import { configureForwarder, declinedMessage, encodeAnswer, takenMessage } from '#native/launch/forwarder.ts';
 import { createFakeNetlink } from '#native/netlink/netlink.fake.ts';
 import { createFakeNft } from '#native/nft/nft.fake.ts';
 import { createResident } from './resident.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'podwright-resident-'));
+const directory = scratchDirectory('podwright-resident-');
 const program = join(directory, 'loopback');
 const sockets = [join(directory, 'first'), join(directory, 'second')] as const;
 /** Prints who it is and what it was given. */
@@ -29,7 +29,6 @@ beforeAll(async () => {
   const binary = configureForwarder(readFileSync(await ensureForwarder()), { sockets, program: alone });
   writeFileSync(program, binary, { mode: 0o755 });
 });
-afterAll(() => rmSync(directory, { recursive: true }));
 
 async function listen(at: 0 | 1, server: Server): Promise<Server> {
   open.add(server);

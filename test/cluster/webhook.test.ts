@@ -1,8 +1,8 @@
 /** A webhook that runs in a pod, behind a Service; and what nodes and pods use. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { createAuthority, issueCertificate } from '#control-plane/apiserver/pki/certificate.ts';
 import { canTestClusters, eventually, startCluster, type TestCluster } from './cluster.ts';
 
@@ -15,6 +15,7 @@ const canRun = canTestClusters() && existsSync(loader) && existsSync(libraries);
 const program = `
 import { createServer } from 'node:https';
 import { readFileSync } from 'node:fs';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 createServer({ cert: readFileSync('/tls/tls.crt'), key: readFileSync('/tls/tls.key') }, (request, response) => {
   let text = '';
   request.on('data', (chunk) => (text += chunk)).on('end', () => {
@@ -58,7 +59,7 @@ function pod(): object {
 
 describe.skipIf(!canRun)('a webhook in a pod', { timeout: 180_000 }, () => {
   let cluster: TestCluster;
-  const directory = mkdtempSync(join(tmpdir(), 'podwright-webhook-'));
+  const directory = scratchDirectory('podwright-webhook-');
   beforeAll(async () => {
     cluster = await startCluster();
     const nowMs = Date.now();
@@ -92,7 +93,6 @@ describe.skipIf(!canRun)('a webhook in a pod', { timeout: 180_000 }, () => {
   }, 180_000);
   afterAll(async () => {
     await cluster[Symbol.asyncDispose]();
-    rmSync(directory, { recursive: true, force: true });
   });
 
   it('is called over the pod network, and missed when it is gone', async () => {

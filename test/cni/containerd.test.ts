@@ -3,10 +3,10 @@
  * /opt, /run and the directory of configurations are other ones than the machine's.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { installPlugins } from '#cni-plugins/program/install.ts';
 import { findBusybox } from '#native/launch/busybox.ts';
@@ -25,8 +25,7 @@ const missing = [
 ];
 const isRoot = process.getuid?.() === 0;
 
-const dir = mkdtempSync(join(tmpdir(), 'ctr-')); // A socket's path is short.
-afterAll(() => rmSync(dir, { recursive: true }));
+const dir = scratchDirectory('ctr-'); // A socket's path is short.
 
 /** As a file: `ctr` reads a specification, of which runc gives the rest. Limits need controllers that a machine may not have in v2. */
 const edit = `

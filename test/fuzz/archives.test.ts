@@ -1,17 +1,8 @@
 /** Documents of images, from archives and from registries: a proper image, or a clear error and nothing that is left of it. */
 import { array, constantFrom, nat, oneof, record, type Arbitrary } from 'fast-check';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
@@ -25,10 +16,11 @@ import type { ImageRecord } from '#agent/runtime/runtime.ts';
 import { formatReference, parseReference } from '#api/oci/reference.ts';
 import { systemClock } from '#base/clock.ts';
 import { isPodwrightError } from '#base/errors.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { fuzz } from './fuzz.ts';
 import { filesOf, imageDraft, type ImageFiles } from './image-documents.fixture.ts';
 
-const root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'podwright-fuzz-'));
+const root = scratchDirectory('podwright-fuzz-', existsSync('/dev/shm') ? '/dev/shm' : undefined);
 const node = join(root, 'node');
 const layout = join(root, 'layout');
 const outside = join(root, 'outside');
@@ -63,7 +55,6 @@ beforeAll(async () => {
 afterAll(() => {
   server.closeAllConnections();
   server.close();
-  rmSync(root, { recursive: true, force: true });
   console.log(Object.fromEntries([...told].toSorted(([, a], [, b]) => b - a)));
 });
 

@@ -8,7 +8,6 @@ import {
   linkSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -19,16 +18,16 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { digestOf } from '#agent/runtime/images/blob-store.ts';
 import { unpackLayer } from '#agent/runtime/images/unpack/unpack-layer.ts';
 import { errnoOf, isPodwrightError } from '#base/errors.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { fuzz } from './fuzz.ts';
 import { layerStream } from './tar-stream.fixture.ts';
 
-const root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'podwright-fuzz-'));
+const root = scratchDirectory('podwright-fuzz-', existsSync('/dev/shm') ? '/dev/shm' : undefined);
 const outside = join(root, 'outside');
 const limits = { entriesMax: 50, bytesMax: 1_000_000 };
 const deadlineMs = 60_000;
@@ -39,7 +38,6 @@ beforeAll(() => {
   writeFileSync(join(outside, 'canary'), 'untouched');
 });
 afterAll(() => {
-  rmSync(root, { recursive: true, force: true });
   console.log(Object.fromEntries([...told].toSorted(([, a], [, b]) => b - a)));
 });
 

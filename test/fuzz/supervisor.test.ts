@@ -24,9 +24,11 @@ import {
 } from './supervisor-sandbox.fixture.ts';
 
 const refusal = sandboxRefusal();
-const root = mkdtempSync(join(tmpdir(), 'podwright-fuzz-'));
-chmodSync(root, 0o755);
-mkdirSync(join(root, 'built'), { mode: 0o755 });
+const root = refusal === undefined ? mkdtempSync(join(tmpdir(), 'podwright-fuzz-')) : '';
+if (refusal === undefined) {
+  chmodSync(root, 0o755);
+  mkdirSync(join(root, 'built'), { mode: 0o755 });
+}
 const sanitized = refusal === undefined ? await buildSanitized(join(root, 'built')) : undefined;
 const plain = refusal === undefined ? await ensureSupervisor() : '';
 /** Cases before it is started anew: what is found must not be hidden by what is left of others. */

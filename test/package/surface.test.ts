@@ -1,14 +1,20 @@
 /** What `podwright/client` and `podwright/test` show: whoever changes it says so, by the golden files and in docs/client.md. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempDisposableSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { compileDeclarations } from '#bin/package/emit.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'podwright-surface-'));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
-compileDeclarations(repositoryRoot, directory);
+/** Read before any test asks: where all are skipped, no hook would remove them. */
+const texts = ((): ReadonlyMap<string, string> => {
+  using directory = mkdtempDisposableSync(join(tmpdir(), 'podwright-surface-'));
+  compileDeclarations(repositoryRoot, directory.path);
+  const files = readdirSync(directory.path, { recursive: true, encoding: 'utf8' });
+  const written = files.filter((file) => file.endsWith('.d.ts'));
+  return new Map(written.map((file) => [file, readFileSync(join(directory.path, file), 'utf8')]));
+})();
+const textOf = (file: string): string => texts.get(`${file}.d.ts`) ?? '';
 const page = readFileSync(join(repositoryRoot, 'docs', 'client.md'), 'utf8');
 
 interface Shown {
@@ -23,7 +29,7 @@ function declarationsOf(file: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   let comment: string[] = [];
   let name: string | undefined;
-  for (const line of readFileSync(join(directory, `${file}.d.ts`), 'utf8').split('\n')) {
+  for (const line of textOf(file).split('\n')) {
     const begun = /^export (?:declare )?(?:abstract )?(?:interface|type|function|class|const) (\w+)/.exec(
       line,
     )?.[1];
@@ -54,7 +60,7 @@ function resolveFrom(entry: string, from: string): string {
 
 /** All that an entry exports, but for what it takes whole. */
 function shownBy(entry: string): { readonly shown: readonly Shown[]; readonly whole: readonly string[] } {
-  const text = readFileSync(join(directory, `${entry}.d.ts`), 'utf8');
+  const text = textOf(entry);
   const whole = [...text.matchAll(/export (?:type )?\* from '([^']+)'/g)].map(([, from = '']) =>
     resolveFrom(entry, from),
   );

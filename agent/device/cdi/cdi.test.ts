@@ -1,16 +1,15 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { isPodwrightError } from '#base/errors.ts';
 import { createRandom } from '#base/random.fixture.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { readContainerDevices } from '#agent/device/container-devices.ts';
 import { cdiFilesMax, editsFor, readCdiFiles } from './cdi-files.ts';
 import { isCdiKind, parseCdiName } from './cdi-name.ts';
 import { cdiVersions, parseCdiSpec } from './cdi-spec.ts';
 
-const root = mkdtempSync(join(tmpdir(), 'cdi-'));
-afterAll(() => rmSync(root, { recursive: true }));
+const root = scratchDirectory('cdi-');
 
 const good = {
   cdiVersion: '1.0.0',

@@ -1,9 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { createFakeClock, systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import type { Pod, ResourceV1ResourceClaim as ResourceClaim } from '#api/generated/objects.ts';
 import { resourceClaims } from '#api/schema/kind-ref.ts';
 import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
@@ -14,8 +14,7 @@ import { createTestDraDriver } from './dra-driver.fixture.ts';
 import { DraDrivers, type DraDriver, type DriverDevice } from './dra-plugin.ts';
 import { cdiIdsOf, openPodClaims, type PodClaims } from './pod-claims.ts';
 
-const root = mkdtempSync(join(tmpdir(), 'claims-'));
-afterAll(() => rmSync(root, { recursive: true }));
+const root = scratchDirectory('claims-');
 const { signal } = new AbortController();
 
 const podOf = (name: string, ...claims: readonly string[]): Pod => ({

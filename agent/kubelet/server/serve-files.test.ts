@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { serveFiles } from './serve-files.ts';
 
 describe('serveFiles()', () => {
-  const scratch = mkdtempSync(path.join(tmpdir(), 'podwright-files-'));
+  const scratch = scratchDirectory('podwright-files-');
   const root = path.join(scratch, 'root');
   const server = http.createServer((request, response) => {
     const names = (request.url ?? '').split('/').filter(Boolean).map(decodeURIComponent);
@@ -26,7 +26,6 @@ describe('serveFiles()', () => {
   });
   afterAll(() => {
     server.close();
-    rmSync(scratch, { recursive: true });
   });
 
   it.each([

@@ -1,11 +1,9 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { CriBook, type SandboxRecord } from './records.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'book-'));
-afterAll(() => rmSync(directory, { recursive: true }));
+const directory = scratchDirectory('book-');
 
 const record = (uid: string, hostname = ''): SandboxRecord => ({
   version: 1,

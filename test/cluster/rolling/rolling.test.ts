@@ -2,10 +2,10 @@
  * Requests through a Service while what answers them is rolled, scaled and deleted, on two nodes. `npm test` runs a short form; the full
  * one is PODWRIGHT_ROLLING_RPS=5000 PODWRIGHT_ROLLING_SECONDS=120.
  */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 
 import { canTestClusters, run, startCluster, type TestCluster } from '#test/cluster/cluster.ts';
 
@@ -25,7 +25,7 @@ interface Counts {
 }
 
 describe.skipIf(!canRun)('Services whose pods come and go (needs kubectl and gcc)', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'rolling-'));
+  const directory = scratchDirectory('rolling-');
   const load = join(directory, 'load');
   let cluster: TestCluster;
 
@@ -98,7 +98,6 @@ describe.skipIf(!canRun)('Services whose pods come and go (needs kubectl and gcc
 
   afterAll(async () => {
     await cluster?.[Symbol.asyncDispose]();
-    rmSync(directory, { recursive: true, force: true });
   });
 
   it('lose no request, on new connections or on kept ones', async () => {

@@ -1,9 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { isPodwrightError } from '#base/errors.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { at, withPath } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { Kind } from '#api/schema/kinds.ts';
@@ -46,7 +45,7 @@ async function pairOn(stores: readonly [Store, Store]): Promise<Pair> {
   };
 }
 
-const directory = mkdtempSync(join(tmpdir(), 'podwright-quota-'));
+const directory = scratchDirectory('podwright-quota-');
 let etcd: EtcdServers | undefined;
 let stores = 0;
 const engines: readonly {
@@ -85,7 +84,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await etcd?.[Symbol.asyncDispose]();
-  rmSync(directory, { recursive: true, force: true });
 });
 
 function post(

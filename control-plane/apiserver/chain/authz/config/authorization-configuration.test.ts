@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { readAuthorizationConfiguration } from './authorization-configuration.ts';
 
-const directory = mkdtempSync(join(tmpdir(), 'podwright-authorization-'));
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
+const directory = scratchDirectory('podwright-authorization-');
 
 function read(authorizers: unknown): unknown {
   const path = join(directory, 'authorization.yaml');
