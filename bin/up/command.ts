@@ -95,7 +95,11 @@ async function stayUp(
 
   undo.defer(() => leaveDataDir(dataDir, claim, { keepsData: options.keep === true, progress }));
   const netlink = undo.use(createSyncNetlink());
-  const earlier = await readKeptOptions(dataDir);
+  const earlier = await readKeptOptions(dataDir, (damaged) =>
+    progress.say(`${damaged} is damaged: the options of last time are lost, and only those given now hold`, {
+      damaged,
+    }),
+  );
   checkFamily(dataDir, earlier, options.ipFamily);
   const told = { ...defaultOptions, ...earlier, ...givenOptions(options) };
   checkFastPath(told);

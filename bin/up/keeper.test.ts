@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 
 import { systemClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
-import { Keeper, type KeptProcess } from './keeper.ts';
+import { Keeper, silence, type KeptProcess } from './keeper.ts';
 
 const deadline = { timeout: 60_000 };
 const never = new AbortController().signal;
@@ -95,4 +95,11 @@ it('Keeper.start() ends when it is aborted, and with it a process that does not 
   await expect(started).rejects.toBe(stop.signal.reason);
   await kept.keeper[Symbol.asyncDispose]();
   expect(() => process.kill(pid ?? 0, 0)).toThrow('ESRCH');
+});
+
+it.each([
+  ['a full disk', 0, 'no space left in /data/server; free some, or name another directory with --data'],
+  ['a disk with room', 1000, 'it said nothing'],
+])('a process that ends without a word on %s', (_, bavail, want) => {
+  expect(silence('/data/server', { bavail, bsize: 4096 })).toBe(want);
 });

@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
@@ -10,6 +11,8 @@ import { logFileVariable } from '#bin/program/own-log.ts';
 
 const backoff: Backoff = { initialMs: 50, factor: 2, maxMs: 5000 };
 const lastWordsBytesMax = 64 * 1024;
+/** With less no store opens, and no log takes a line. */
+const spaceBytesMin = 64 * 1024;
 const healthyAfterMs = 10_000; // A process that lived this long starts again without delay.
 
 export interface KeptProcess {
@@ -170,6 +173,16 @@ async function lastLine(logFile: string, start: number): Promise<string> {
   const words = Buffer.alloc(Math.max(0, end - from));
   await log.read(words, 0, words.length, from);
   const said = words.toString().trimEnd();
-  if (said === '') return 'it said nothing';
+  if (said === '') return silence(dirname(logFile), await statfs(dirname(logFile)));
   return (said.split('\n').at(-1) ?? '').replace(/^podwright: /, '');
+}
+
+/** What is said of a process that ended without a word: on a full disk its log could not take any. Pure. */
+export function silence(
+  directory: string,
+  { bavail, bsize }: { readonly bavail: number; readonly bsize: number },
+): string {
+  return bavail * bsize < spaceBytesMin
+    ? `no space left in ${directory}; free some, or name another directory with --data`
+    : 'it said nothing';
 }

@@ -114,10 +114,16 @@ function areStrings(value: unknown, isOne: (text: string) => boolean): value is 
   return Array.isArray(value) && value.every((text) => typeof text === 'string' && isOne(text));
 }
 
-/** undefined when there are none; damaged ones are as good as none, and are written anew. The directory is claimed. */
-export async function readKeptOptions(dataDir: string): Promise<KeptOptions | undefined> {
+/** undefined when there are none; damaged ones are told of, are as good as none, and are written anew. The directory is claimed. */
+export async function readKeptOptions(
+  dataDir: string,
+  onDamaged: (path: string) => void,
+): Promise<KeptOptions | undefined> {
+  const path = fileOf(dataDir);
   try {
-    return parseKeptOptions(await readFile(fileOf(dataDir), 'utf8'));
+    const kept = parseKeptOptions(await readFile(path, 'utf8'));
+    if (kept === undefined) onDamaged(path);
+    return kept;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import { systemClock } from '#base/clock.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { bringDown } from './down.ts';
-import { defaultOptions, parseKeptOptions } from './options.ts';
+import { defaultOptions, parseKeptOptions, readKeptOptions } from './options.ts';
 import { hasEnded, isAlive, isEnded, parseState, readState, startTicksOf } from './state.ts';
 
 const healthy = {
@@ -88,6 +89,20 @@ it.each([
   ['{', undefined],
 ])('parseKeptOptions(%s)', (text, want) => {
   expect(parseKeptOptions(text)).toEqual(want);
+});
+
+describe('readKeptOptions()', () => {
+  const directory = scratchDirectory('podwright-options-');
+
+  it('tells of damaged ones, and of none says nothing', async () => {
+    const damaged: string[] = [];
+    const read = (): Promise<unknown> => readKeptOptions(directory, (path) => void damaged.push(path));
+    expect(await read()).toBeUndefined();
+    expect(damaged).toEqual([]);
+    writeFileSync(join(directory, 'options.json'), 'rubbish');
+    expect(await read()).toBeUndefined();
+    expect(damaged).toEqual([join(directory, 'options.json')]);
+  });
 });
 
 describe.skipIf(process.getuid?.() !== 0)('up.json of somebody else (needs root)', () => {
