@@ -2,11 +2,10 @@
  * `node test/simulation/find-plants.ts [--seed S] [--tries N] [NAME…]`: the first seed, from S on, by which each plant is found, for faults/plant-seeds.ts; with
  * `--known`, whether they are by those that stand there.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { makeScratchDirectory } from './scratch.ts';
 import { openDoor } from './world/door.ts';
 
 enableCompileCache(path.join(import.meta.dirname, '../../build/compile-cache'));
@@ -19,8 +18,7 @@ const { values, positionals } = parseArgs({
     known: { type: 'boolean', default: false },
   },
 });
-const directory = mkdtempSync(path.join(tmpdir(), 'simulate-'));
-process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+const directory = makeScratchDirectory();
 const door = openDoor();
 const { prepare } = await import('./worlds.ts');
 const { plants } = await import('./faults/plants.ts');

@@ -2,12 +2,11 @@
  * `npm run simulate -- --hours N [--seed S] [--plant NAME] [--jobs N]`: worlds one after another, in so many processes beside each other,
  * until so many hours have gone by in them.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { runInProcesses, type Told } from './jobs.ts';
+import { makeScratchDirectory } from './scratch.ts';
 import { openDoor } from './world/door.ts';
 import { sumText, type WorldsSum } from './worlds-sum.ts';
 
@@ -59,8 +58,7 @@ function runBeside(): Promise<WorldsSum> {
 }
 
 async function runHere(): Promise<WorldsSum> {
-  const directory = mkdtempSync(path.join(tmpdir(), 'simulate-'));
-  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  const directory = makeScratchDirectory();
   process.once('SIGTERM', () => process.exit(1)); // Of the one who started it, where another world was wrong.
   const door = openDoor();
   const { runWorlds } = await import('./worlds.ts');

@@ -81,9 +81,8 @@ export async function simulate(script: Script, options: SimulateOptions): Promis
   const say = (text: string): void => {
     if (isOver) return; // What was begun in this world may end in the turns of the next.
     const line = `${(time.sinceMs / 1000).toFixed(3)} ${text}`;
-    hash.update(`${line}\n`);
     lines.push(line);
-    if (lines.length > linesKept * 2) lines.splice(0, linesKept);
+    if (lines.length > linesKept * 2) hash.update(textOf(lines.splice(0, linesKept)));
     options.onLine?.(line);
   };
   const onFault = (text: string): void => {
@@ -128,11 +127,15 @@ export async function simulate(script: Script, options: SimulateOptions): Promis
   isOver = true;
   return {
     fault,
-    hash: hash.digest('hex'),
+    hash: hash.update(textOf(lines)).digest('hex'),
     lines: lines.slice(-linesKept),
     virtualMs: time.sinceMs,
     writes: cluster.judge.writes,
   };
+}
+
+function textOf(lines: readonly string[]): string {
+  return lines.map((line) => `${line}\n`).join('');
 }
 
 interface Rest {
