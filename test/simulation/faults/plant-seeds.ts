@@ -13,4 +13,6 @@ export const plantSeeds: readonly {
   { plant: 'late-status', seed: 2, found: 'was Succeeded and is' },
   { plant: 'hasty-disc', seed: 2, found: 'was acknowledged' },
   { plant: 'namespace-first', seed: 4, found: 'outlives its namespace' },
+  { plant: 'finalizer-ignored', seed: 5, found: 'went with the finalizers' },
+  { plant: 'budget-not-read-again', seed: 5, found: 'that its budget keeps' },
 ];

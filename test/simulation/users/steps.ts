@@ -189,9 +189,56 @@ export function planSteps(
     const atMs = isEarly ? between(startMs + 1000, startMs + 61_000) : between(startMs, endMs);
     times.push(chance(0.5) ? atMs - (atMs % 20_000) + between(0, 300) : atMs);
   }
+  for (const { atMs, step } of planScenes(createDice(seed ^ 0x05ce_059b), { startMs, endMs })) {
+    steps.push(step);
+    times.push(atMs);
+  }
   return steps
     .map((step, id) => ({ id, atMs: Math.max(startMs, times[id] ?? startMs), step }))
     .toSorted((one, other) => one.atMs - other.atMs || one.id - other.id);
+}
+
+interface Moment {
+  readonly atMs: number;
+  readonly step: Step;
+}
+
+/**
+ * Steps that mean something only after one another, at places of their own, in every other world: chance alone rarely brings them
+ * together. Pure.
+ *
+ * - what is held by two is deleted;
+ * - pods with a budget are evicted at once, more than it allows;
+ * - pods that stay are joined by others, after whatever happened to their node.
+ */
+function planScenes(
+  dice: Dice,
+  { startMs, endMs }: { readonly startMs: number; readonly endMs: number },
+): readonly Moment[] {
+  const { between, chance } = dice;
+  const place = (name: string): Place => ({ namespace: `n${between(1, 3)}`, name });
+  const early = (): number => between(startMs + 1000, startMs + 21_000);
+  const late = (): number => between(startMs + 60_000, endMs);
+  const deployed = (at: Place, replicas: number): Step => ({
+    kind: 'deployment',
+    ...{ at, replicas, graceSeconds: 1, isRecreate: false, isProbed: false },
+  });
+  const held = (at: Place): readonly Moment[] => [
+    { atMs: early(), step: { kind: 'config', at, hasFinalizer: true } },
+    { atMs: late(), step: { kind: 'delete', of: 'configmaps', at, policy: 'Background' } },
+  ];
+  const kept = (at: Place): readonly Moment[] => [
+    { atMs: early(), step: deployed(at, 3) },
+    { atMs: early(), step: { kind: 'budget', at, minAvailable: 2 } },
+    { atMs: late(), step: { kind: 'evict', at, count: 3 } },
+  ];
+  const joined = (at: Place): readonly Moment[] => [
+    { atMs: early(), step: deployed(at, 2) },
+    { atMs: late(), step: { kind: 'scale', of: 'deployments', at, replicas: 4 } },
+    { atMs: late(), step: { kind: 'scale', of: 'deployments', at, replicas: 6 } },
+  ];
+  const all = [held(place('two1')), kept(place('kept1')), joined(place('many1'))].filter(() => chance(0.8));
+  return chance(0.5) ? all.flat() : [];
 }
 
 export function stepText({ id, atMs, step }: PlannedStep): string {
