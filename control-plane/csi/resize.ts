@@ -26,7 +26,10 @@ export function runResizer(context: CsiContext): Controller {
   return runController({
     name: 'csi-resizer',
     ...{ clock, logger },
-    sources: [source(claims, ({ key }) => [key]), source(volumes, ({ current }) => claimKeysOfVolume(current))],
+    sources: [
+      source(claims, ({ key }) => [key]),
+      source(volumes, ({ current }) => claimKeysOfVolume(current)),
+    ],
     reconcile: async (key, signal) => {
       const claim = claims.get(key);
       const volume = volumes.get(claim?.spec?.volumeName ?? '');
