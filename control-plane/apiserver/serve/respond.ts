@@ -15,7 +15,7 @@ const jsonType: Headers = { 'content-type': 'application/json' };
 /** Bodies below this are sent as they are (kube-apiserver's own bound). */
 const gzipBytesMin = 131_072;
 /** Lists below this are sent in one piece. */
-const streamedBytesMin = 262_144;
+export const streamedBytesMin = 262_144;
 
 /** How the answer to a request is to be written, apart from its transform. */
 export interface Style {

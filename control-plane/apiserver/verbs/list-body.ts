@@ -9,7 +9,7 @@ import {
   type StoredBytes,
 } from '#control-plane/apiserver/objects/object-bytes.ts';
 import { pieceBytes, PiecePool } from '#control-plane/apiserver/serve/piece-pool.ts';
-import type { BoundedPieces } from '#control-plane/apiserver/serve/respond.ts';
+import { streamedBytesMin, type BoundedPieces } from '#control-plane/apiserver/serve/respond.ts';
 import type { Transform } from './transform.ts';
 
 /** From so many bytes on, what is stored is sent as it is: who waits for it costs no copy. */
@@ -148,7 +148,7 @@ export class Row implements Item {
 /** `bytesMax`: of the items and their commas, at most. */
 function joinItems(frame: Frame, items: Iterable<Item>, bytesMax: number): BoundedPieces {
   const allMax = frame.head.length + bytesMax + frame.end.length;
-  const isShort = allMax < pieceBytes;
+  const isShort = allMax < streamedBytesMin;
   return {
     bytesMax: allMax,
     pieces: isShort

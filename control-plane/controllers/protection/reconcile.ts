@@ -9,6 +9,7 @@ import {
 import type { PersistentVolume, ServiceCIDR } from '#api/generated/objects.ts';
 import { findCondition } from '#api/meta/condition.ts';
 import { formatTime } from '#api/meta/time.ts';
+import { isConflict } from '#client/api-error.ts';
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';
 import { listAll } from '#client/list-all.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
@@ -149,7 +150,9 @@ export function runServiceCidrProtection(context: ControllerContext): Controller
           await write(context, { kind: serviceCidrs, object: cidr, finalizer: cidrFinalizer, step: 'add' });
         else if (findCondition(cidr.status?.conditions, 'Ready') === undefined)
           await tellReady(context, cidr, readiness.ready).catch((error: unknown) => {
-            recorder.record({ kind: serviceCidrs, object: cidr }, 'Warning', ...notReady);
+            // Of one that somebody else wrote meanwhile the next turn knows more.
+            if (!isConflict(error))
+              recorder.record({ kind: serviceCidrs, object: cidr }, 'Warning', ...notReady);
             throw error;
           });
         return;

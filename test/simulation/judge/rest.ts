@@ -2,6 +2,7 @@ import * as kinds from '#api/schema/kind-ref.ts';
 import type {
   DaemonSet,
   Deployment,
+  DeploymentCondition,
   EndpointSlice,
   Job,
   Pod,
@@ -92,6 +93,11 @@ function isShort({ metadata }: Held, ledger: Ledger): boolean {
   return ledger.all('resourcequotas').some((quota) => quota.metadata.namespace === metadata.namespace);
 }
 
+/** Of one that was complete and then wants more there is no deadline: it is not said to have failed (deployment/util's DeploymentTimedOut). */
+function hasGivenUp(progress: DeploymentCondition | undefined): boolean {
+  return progress?.status === 'False' || progress?.reason === 'NewReplicaSetAvailable';
+}
+
 function deploymentUnrest(held: Held, ledger: Ledger): readonly string[] {
   const { spec, status, metadata } = held.object as Deployment;
   if (isGoing(held)) return [`${held.key} goes and is not gone`];
@@ -101,8 +107,7 @@ function deploymentUnrest(held: Held, ledger: Ledger): readonly string[] {
   // The last that is written of one that does not come to be.
   const progress = findCondition(status?.conditions, 'Progressing');
   const isAll = (status?.availableReplicas ?? 0) >= want && (status?.updatedReplicas ?? 0) >= want;
-  if (isShort(held, ledger))
-    return isAll || progress?.status === 'False' ? [] : [`${held.key} has not given up yet`];
+  if (isShort(held, ledger)) return isAll || hasGivenUp(progress) ? [] : [`${held.key} has not given up yet`];
   return status?.availableReplicas === want || want === 0
     ? (status?.replicas ?? 0) === want
       ? []

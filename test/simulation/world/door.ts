@@ -108,7 +108,7 @@ function replaceClocks(): void {
   };
   WorldDate.prototype = RealDate.prototype;
   Object.assign(WorldDate, {
-    now: () => world.time.nowMs,
+    now: () => Math.floor(world.time.nowMs),
     UTC: RealDate.UTC,
     parse: RealDate.parse,
   });

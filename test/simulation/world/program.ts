@@ -21,7 +21,7 @@ export class Program {
     this.name = name;
     this.#time = time;
     this.clock = {
-      now: () => time.nowMs + this.wallOffsetMs,
+      now: () => Math.floor(time.nowMs + this.wallOffsetMs),
       monotonic: () => time.sinceMs,
       after: (ms, callback) => this.#after(ms, callback),
       sleep: (ms, signal) => this.#sleep(ms, signal),
