@@ -111,6 +111,7 @@ describe('planBudget()', () => {
     const told = `${currentHealthy}/${desiredHealthy} of ${expectedPods}, ${disruptionsAllowed}`;
     expect([told, ...more].join('; ')).toBe(want);
     const reason = (disruptionsAllowed ?? 0) > 0 ? 'SufficientPods' : 'InsufficientPods';
+    expect(plan.noController).toBe(want.includes('found no controllers') ? failure : undefined);
     expect(status.conditions).toMatchObject([{ reason: failure === undefined ? reason : 'SyncFailed' }]);
   });
 });
