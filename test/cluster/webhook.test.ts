@@ -15,7 +15,6 @@ const canRun = canTestClusters() && existsSync(loader) && existsSync(libraries);
 const program = `
 import { createServer } from 'node:https';
 import { readFileSync } from 'node:fs';
-import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 createServer({ cert: readFileSync('/tls/tls.crt'), key: readFileSync('/tls/tls.key') }, (request, response) => {
   let text = '';
   request.on('data', (chunk) => (text += chunk)).on('end', () => {

@@ -6,6 +6,7 @@ import { queueNames } from './queue-names.ts';
 /** Of podwright alone, or without a queue in kube-controller-manager. */
 const own: ReadonlySet<string> = new Set([
   'certificatesigningrequest-cleaner-controller',
+  'cluster-policy-status-controller',
   'garbage-collector-discovery',
   'legacy-service-account-token-cleaner',
   'node-certificate-approving-controller',
