@@ -15,4 +15,5 @@ export const plantSeeds: readonly {
   { plant: 'namespace-first', seed: 4, found: 'outlives its namespace' },
   { plant: 'finalizer-ignored', seed: 5, found: 'went with the finalizers' },
   { plant: 'budget-not-read-again', seed: 5, found: 'that its budget keeps' },
+  { plant: 'address-given-twice', seed: 7, found: 'is that of pods' },
 ];
