@@ -1,7 +1,7 @@
 import type { StoredValue } from './store.ts';
 
 /** Shorter ones are found as fast as they are looked up. */
-const worthValues = 256;
+export const worthValues = 256;
 /** Of all that are kept together; each is some 100 bytes beside what is stored. */
 const valuesMax = 65_536;
 

@@ -1,9 +1,8 @@
 import type { Kind } from '#api/schema/kinds.ts';
 import type { Clock } from '#base/clock.ts';
+import { worthValues } from '#control-plane/store/recent-ranges.ts';
 import type { StoredValue } from '#control-plane/store/store.ts';
 
-/** Shorter ones are made as fast, and the store gives no range of so few a second time (recent-ranges.ts). */
-const worthValues = 256;
 /** Of all that are kept together; one list has at most a quarter of it. */
 const keptBytesMax = 33_554_432;
 /** How long one is kept that nobody asks for. */
@@ -47,7 +46,7 @@ export class RecentLists {
     range: readonly StoredValue[],
     view: ListView,
   ): { readonly pieces?: readonly Uint8Array[]; readonly keep?: (pieces: readonly Uint8Array[]) => void } {
-    if (range.length < worthValues) return {};
+    if (range.length < worthValues) return {}; // Of so few the store gives no range a second time.
     let views = this.#byRange.get(range);
     if (views === undefined) this.#byRange.set(range, (views = []));
     const asked = views.find(({ kind, apiVersion }) => kind === view.kind && apiVersion === view.apiVersion);

@@ -8,7 +8,7 @@ import { isConflict, isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller, type Source } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { planDeviceEviction } from './plan.ts';
-import { planRuleStatus, restOf, ruleStatusMs } from './rule-status.ts';
+import { conditionOf, planRuleStatus, restOf, ruleStatusMs } from './rule-status.ts';
 import { factsOf, poolOf, taintsOf, usersOf, watchTaints, type TaintWatch } from './taint-watch.ts';
 
 /** Keys of pods are `namespace/name`. */
@@ -126,11 +126,9 @@ async function tellRule(
     evicted.forget(name);
     return undefined;
   }
-  const isTold = rule.status?.conditions?.some(
-    ({ type, observedGeneration }) =>
-      type === 'EvictionInProgress' && observedGeneration === rule.metadata?.generation,
-  );
-  const afterMs = isTold === true ? Math.max(restOf(rule, clock.now()), evicted.restOf(name)) : 0;
+  const known = conditionOf(rule);
+  const isTold = known !== undefined && known.observedGeneration === rule.metadata?.generation;
+  const afterMs = isTold ? Math.max(restOf(rule, clock.now()), evicted.restOf(name)) : 0;
   if (afterMs > 0) return { kind: 'again', afterMs };
   const facts = factsOf(watch, rule, { pods: informers.for(pods).list(), evicted: evicted.of(name) });
   const told = planRuleStatus(rule, facts, clock.now());
