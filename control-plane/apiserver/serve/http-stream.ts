@@ -71,8 +71,10 @@ async function send(
   stream.respond({ ...headersOf(answer), ':status': answer.status }, { endStream });
   if (!endStream) {
     unread.add(stream, isWhole ? body.byteLength : 0);
+    // Not by a callback of its end: most streams close before they say that they finished, and that makes an error with its stack.
+    stream.once('close', () => unread.remove(stream));
     if (!isWhole) await body(sinkOf(stream, unread));
-    stream.end(isWhole ? body : emptyBody, () => unread.remove(stream));
+    stream.end(isWhole ? body : emptyBody);
   }
   // Whoever was answered in the middle of sending need not go on.
   if (!stream.endAfterHeaders && !stream.readableEnded) {

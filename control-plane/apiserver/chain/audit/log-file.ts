@@ -28,11 +28,12 @@ const lookMs = 1_000;
 
 /**
  * Writes of so much are made by the main thread: the kernel copies them into memory in some microseconds, where another thread's turn costs
- * each request more than its own work. Once that takes longer than it should, as of a disk that is behind, others do it for a while.
+ * each request more than its own work. What takes longer, as of a disk that is behind, is done by others for so many times as long: a
+ * fiftieth of the main thread is all that such a disk gets, and one write in which another process had the processor costs little.
  */
 const ownBytesMax = 65_536;
 const ownMsMax = 5;
-const othersForMs = 60_000;
+const othersTimes = 50;
 
 interface Waiting {
   readonly text: string;
@@ -187,7 +188,8 @@ class RotatingFile implements Target {
     if (!this.#isRegular || bytes.byteLength > ownBytesMax || startMs < this.#othersUntilMs) return undefined;
     const written = writeSync(fd, bytes, from);
     const endMs = this.#clock.monotonic();
-    if (endMs - startMs > ownMsMax) this.#othersUntilMs = endMs + othersForMs;
+    const tookMs = endMs - startMs;
+    if (tookMs > ownMsMax) this.#othersUntilMs = endMs + tookMs * othersTimes;
     return written;
   }
 
