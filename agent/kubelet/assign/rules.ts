@@ -1,7 +1,7 @@
 /** The fields of KubeletConfiguration about CPUs and memory for containers alone, and what they are on a machine. Pure. */
 import type { JsonObject } from '#api/meta/object.ts';
 import { quantityToInteger, tryParseQuantity } from '#api/meta/quantity.ts';
-import { isObject, stringOf } from '#api/wire/json.ts';
+import { isObject, listOf, stringOf } from '#api/wire/json.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { AssignRules } from './assignment.ts';
 import { parseCpuList } from './cpu-list.ts';
@@ -152,7 +152,7 @@ function readReservedMemory(value: unknown, problems: string[]): AssignRules['re
   const reserved = new Map<number, ReadonlyMap<string, number>>();
   if (value === undefined || value === null) return reserved;
   if (!Array.isArray(value)) problems.push('reservedMemory: it is no list');
-  for (const [index, each] of (Array.isArray(value) ? value : []).entries()) {
+  for (const [index, each] of listOf(value).entries()) {
     const at = `reservedMemory[${index}]`;
     const node = isObject(each) ? each['numaNode'] : undefined;
     const limits = isObject(each) ? each['limits'] : undefined;

@@ -1,6 +1,6 @@
 /** What a runtime that is asked by CRI says, as the kubelet looks at it. Pure. */
 import { constants } from 'node:os';
-import { isObject } from '#api/wire/json.ts';
+import { isObject, objectsOf } from '#api/wire/json.ts';
 import type {
   Container,
   ContainerStatus,
@@ -99,10 +99,8 @@ function netnsOf({ runtimeSpec, sandbox }: Readonly<Record<string, unknown>>): s
   if (isObject(sandbox) && typeof sandbox['netnsPath'] === 'string') return sandbox['netnsPath'];
   const linux = isObject(runtimeSpec) ? runtimeSpec['linux'] : undefined;
   const namespaces: unknown = isObject(linux) ? linux['namespaces'] : undefined;
-  const found = (Array.isArray(namespaces) ? namespaces : []).find(
-    (each: unknown) => isObject(each) && each['type'] === 'network',
-  ) as unknown;
-  return isObject(found) && typeof found['path'] === 'string' ? found['path'] : undefined;
+  const found = objectsOf(namespaces).find((each) => each['type'] === 'network');
+  return typeof found?.['path'] === 'string' ? found['path'] : undefined;
 }
 
 /** `message`: what the container said of its end. Undefined where it lacks what we mark ours with. */

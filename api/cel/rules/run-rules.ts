@@ -10,7 +10,7 @@ import {
   type FieldError,
 } from '#api/errors/field-error.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { equalJson, isObject } from '#api/wire/json.ts';
+import { equalJson, isObject, listOf } from '#api/wire/json.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import type { CompiledRule, RuleTree } from './compile-rules.ts';
 import { nameOfRule } from './rule.ts';
@@ -233,8 +233,7 @@ function within(before: Before | undefined, value: unknown, old: unknown): Befor
 }
 
 function oldItems(old: unknown, keys: readonly string[]): ReadonlyMap<string, unknown> {
-  const list: readonly unknown[] = Array.isArray(old) ? old : [];
-  return new Map(list.map((item) => [identityOf(item, keys), item]));
+  return new Map(listOf(old).map((item) => [identityOf(item, keys), item]));
 }
 
 function identityOf(item: unknown, keys: readonly string[]): string {

@@ -1,4 +1,4 @@
-import { at, withPath } from '#api/wire/json.ts';
+import { at, listOf, withPath } from '#api/wire/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 
@@ -9,8 +9,7 @@ export function protectedBy(finalizer: string): NonNullable<KindRules['admit']> 
 }
 
 function withFinalizer(object: JsonObject, finalizer: string): JsonObject {
-  const finalizers = at(object, 'metadata.finalizers');
-  const present = Array.isArray(finalizers) ? finalizers : [];
+  const present = listOf(at(object, 'metadata.finalizers'));
   return present.includes(finalizer)
     ? object
     : withPath(object, 'metadata.finalizers', [...present, finalizer]);

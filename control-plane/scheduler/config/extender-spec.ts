@@ -2,7 +2,7 @@ import { invalidField, type FieldError } from '#api/errors/field-error.ts';
 import { parseDurationMs } from '#api/meta/duration.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { qualifiedName } from '#api/validation/format.ts';
-import { isObject } from '#api/wire/json.ts';
+import { isObject, objectsOf, stringOf } from '#api/wire/json.ts';
 
 /** A program outside that is asked about pods by HTTP (extenders[] of KubeSchedulerConfiguration). */
 export interface ExtenderSpec {
@@ -43,10 +43,10 @@ export interface Source {
 /** Of extenders without complaints. Pure. */
 export function extenderSpecs(extenders: readonly JsonObject[]): readonly ExtenderSpec[] {
   return extenders.map((extender) => {
-    const text = (field: string): string => textOf(extender[field]);
-    const resources = listOf(extender['managedResources']);
+    const text = (field: string): string => stringOf(extender[field]);
+    const resources = objectsOf(extender['managedResources']);
     const names = (list: readonly JsonObject[]): ReadonlySet<string> =>
-      new Set(list.map(({ name }) => textOf(name)));
+      new Set(list.map(({ name }) => stringOf(name)));
     const timeout = text('httpTimeout');
     return {
       urlPrefix: text('urlPrefix').replace(/\/+$/, ''),
@@ -77,13 +77,13 @@ export function extenderErrors(extenders: readonly JsonObject[]): readonly Field
     const path = `extenders[${index}]`;
     const weight = typeof extender['weight'] === 'number' ? extender['weight'] : 0;
     return [
-      ...urlErrors(textOf(extender['urlPrefix']), `${path}.urlPrefix`),
-      ...(textOf(extender['prioritizeVerb']) !== '' && weight <= 0
+      ...urlErrors(stringOf(extender['urlPrefix']), `${path}.urlPrefix`),
+      ...(stringOf(extender['prioritizeVerb']) !== '' && weight <= 0
         ? [invalidField(`${path}.weight`, weight, 'must have a positive weight applied to it')]
         : []),
-      ...listOf(extender['managedResources']).flatMap(({ name }, place) => {
+      ...objectsOf(extender['managedResources']).flatMap(({ name }, place) => {
         const field = `${path}.managedResources[${place}].name`;
-        const text = textOf(name);
+        const text = stringOf(name);
         const isSeen = seen.has(text);
         seen.add(text);
         return [
@@ -93,7 +93,7 @@ export function extenderErrors(extenders: readonly JsonObject[]): readonly Field
       }),
     ];
   });
-  const binders = extenders.filter(({ bindVerb }) => textOf(bindVerb) !== '').length;
+  const binders = extenders.filter(({ bindVerb }) => stringOf(bindVerb) !== '').length;
   return [
     ...errors,
     ...(extenders.length > extendersMax
@@ -132,22 +132,14 @@ function tlsOf(extender: JsonObject): ExtenderTls | undefined {
 
 function tlsFrom(config: JsonObject): ExtenderTls {
   const source = (name: string): Source => ({
-    file: textOf(config[`${name}File`]),
-    data: textOf(config[`${name}Data`]),
+    file: stringOf(config[`${name}File`]),
+    data: stringOf(config[`${name}Data`]),
   });
   return {
     insecure: config['insecure'] === true,
-    serverName: textOf(config['serverName']),
+    serverName: stringOf(config['serverName']),
     ca: source('ca'),
     cert: source('cert'),
     key: source('key'),
   };
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : '';
-}
-
-function listOf(value: unknown): readonly JsonObject[] {
-  return Array.isArray(value) ? value.filter(isObject) : [];
 }

@@ -14,7 +14,7 @@ import { parseDurationMs } from '#api/meta/duration.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { formatErrors, qualifiedName } from '#api/validation/format.ts';
 import { affinityErrors } from '#api/validation/pod/affinity.ts';
-import { isObject } from '#api/wire/json.ts';
+import { isObject, numberOf, objectsOf } from '#api/wire/json.ts';
 
 export interface ResourceWeight {
   readonly name: string;
@@ -115,7 +115,7 @@ export function pluginArgs(args: ArgsByPlugin): PluginArgs {
         of('InterPodAffinity')['ignorePreferredTermsOfExistingPods'] === true,
     },
     defaultConstraints: isList
-      ? (listOf(spread['defaultConstraints']) as unknown as readonly TopologySpreadConstraint[]) // As checked.
+      ? (objectsOf(spread['defaultConstraints']) as unknown as readonly TopologySpreadConstraint[]) // As checked.
       : undefined,
     addedAffinity: isObject(affinity) ? (affinity as NodeAffinity) : undefined, // As checked.
     preemption: {
@@ -156,21 +156,13 @@ const cpuAndMemory: readonly ResourceWeight[] = [
   { name: 'memory', weight: 1 },
 ];
 
-function listOf(value: unknown): readonly JsonObject[] {
-  return Array.isArray(value) ? value.filter(isObject) : [];
-}
-
 function textsOf(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
 }
 
-function numberOf(value: unknown): number {
-  return typeof value === 'number' ? value : 0;
-}
-
 /** A weight that is not said is 1. */
 function weightsOf(value: unknown): readonly ResourceWeight[] {
-  const list = listOf(value).map(({ name, weight }) => ({
+  const list = objectsOf(value).map(({ name, weight }) => ({
     name: String(name),
     weight: numberOf(weight) || 1,
   }));
@@ -186,7 +178,7 @@ function fitArgs(args: JsonObject): FitArgs {
     ignoredResourceGroups: new Set(textsOf(args['ignoredResourceGroups'])),
     strategy: type === 'MostAllocated' || type === 'RequestedToCapacityRatio' ? type : 'LeastAllocated',
     resources: weightsOf(strategy['resources']),
-    shape: listOf(ratio['shape']).map(({ utilization, score }) => ({
+    shape: objectsOf(ratio['shape']).map(({ utilization, score }) => ({
       utilization: numberOf(utilization),
       score: numberOf(score),
     })),
@@ -239,7 +231,7 @@ function addedAffinityErrors(affinity: unknown, path: string): readonly FieldErr
 
 function balancedErrors(args: JsonObject, path: string): readonly FieldError[] {
   const seen = new Set<unknown>();
-  return listOf(args['resources']).flatMap(({ name, weight = 1 }, index) => {
+  return objectsOf(args['resources']).flatMap(({ name, weight = 1 }, index) => {
     const place = `${path}.resources[${index}]`;
     const isSeen = seen.has(name);
     seen.add(name);
@@ -276,7 +268,7 @@ function strategyErrors(strategy: JsonObject, path: string): readonly FieldError
   const ratioField = `${path}.requestedToCapacityRatio`;
   return [
     ...(strategies.includes(String(type)) ? [] : [notSupportedField(`${path}.type`, type, strategies)]),
-    ...listOf(resources).flatMap(({ name, weight = 1 }, index) =>
+    ...objectsOf(resources).flatMap(({ name, weight = 1 }, index) =>
       numberOf(weight) <= 0 || numberOf(weight) > 100
         ? [
             invalidField(
@@ -289,7 +281,7 @@ function strategyErrors(strategy: JsonObject, path: string): readonly FieldError
     ),
     ...(type === 'RequestedToCapacityRatio'
       ? isObject(ratio)
-        ? shapeErrors(listOf(ratio['shape']), `${ratioField}.shape`)
+        ? shapeErrors(objectsOf(ratio['shape']), `${ratioField}.shape`)
         : [requiredField(ratioField, 'must be specified when type is RequestedToCapacityRatio')]
       : isObject(ratio)
         ? [forbiddenField(ratioField, 'must be nil when type is not RequestedToCapacityRatio')]
@@ -328,7 +320,7 @@ function spreadErrors(
   path: string,
 ): readonly FieldError[] {
   const field = `${path}.defaultingType`;
-  const constraints = listOf(defaultConstraints);
+  const constraints = objectsOf(defaultConstraints);
   const type = defaultingType ?? 'System';
   const typeErrors = !defaultings.includes(String(type))
     ? [notSupportedField(field, type, defaultings)]

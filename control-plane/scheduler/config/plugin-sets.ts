@@ -1,4 +1,4 @@
-import { isObject } from '#api/wire/json.ts';
+import { isObject, numberOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { knownPlugins, points, type Point } from './plugin-points.ts';
 
@@ -44,10 +44,7 @@ export function enabledPlugins(plugins: unknown, schedulerName: string): Enabled
 function setOf(value: unknown): PluginSet {
   const { enabled, disabled } = isObject(value) ? value : {};
   const named = (list: unknown): readonly NamedPlugin[] =>
-    (Array.isArray(list) ? list : []).filter(isObject).map(({ name, weight }) => ({
-      name: typeof name === 'string' ? name : '',
-      weight: typeof weight === 'number' ? weight : 0,
-    }));
+    objectsOf(list).map(({ name, weight }) => ({ name: stringOf(name), weight: numberOf(weight) }));
   return { enabled: named(enabled), disabled: new Set(named(disabled).map(({ name }) => name)) };
 }
 

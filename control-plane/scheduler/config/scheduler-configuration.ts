@@ -15,7 +15,7 @@ import {
 } from '#api/errors/field-error.ts';
 import { parseDurationMs } from '#api/meta/duration.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { isObject } from '#api/wire/json.ts';
+import { isObject, objectsOf } from '#api/wire/json.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import { extenderErrors, extenderSpecs, type ExtenderSpec } from './extender-spec.ts';
 import { argShapes, pluginArgErrors, pluginArgs, type PluginArgs } from './plugin-args.ts';
@@ -74,7 +74,7 @@ export function schedulerSettings(configuration: JsonObject): SchedulerSettings 
     profiles: profilesOf(configuration).map((profile) => profileSettings(profile, percentage)),
     podInitialBackoffMs: numberOf(configuration['podInitialBackoffSeconds'], 1) * 1000,
     podMaxBackoffMs: numberOf(configuration['podMaxBackoffSeconds'], 10) * 1000,
-    extenders: extenderSpecs(listOf(configuration['extenders'])),
+    extenders: extenderSpecs(objectsOf(configuration['extenders'])),
   };
 }
 
@@ -103,7 +103,7 @@ function profileSettings(profile: JsonObject, percentage: number): ProfileSettin
 }
 
 function profilesOf(configuration: JsonObject): readonly JsonObject[] {
-  const profiles = listOf(configuration['profiles']);
+  const profiles = objectsOf(configuration['profiles']);
   return profiles.length === 0 ? [{}] : profiles;
 }
 
@@ -132,7 +132,7 @@ function configurationErrors(configuration: JsonObject): readonly FieldError[] {
             'must be greater than or equal to PodInitialBackoffSeconds',
           ),
         ]),
-    ...extenderErrors(listOf(configuration['extenders'])),
+    ...extenderErrors(objectsOf(configuration['extenders'])),
   ];
 }
 
@@ -179,7 +179,7 @@ function removedErrors(plugins: unknown, path: string): readonly FieldError[] {
   if (!isObject(plugins)) return [];
   return points.flatMap((point) => {
     const set = plugins[point];
-    return (isObject(set) ? listOf(set['enabled']) : []).flatMap(({ name }, index) =>
+    return (isObject(set) ? objectsOf(set['enabled']) : []).flatMap(({ name }, index) =>
       typeof name === 'string' && removedPlugins.has(name)
         ? [invalidField(`${path}.plugins.${point}.enabled[${index}]`, name, wasInvalid)]
         : [],
@@ -189,7 +189,7 @@ function removedErrors(plugins: unknown, path: string): readonly FieldError[] {
 
 function argErrors(profile: JsonObject, path: string): readonly FieldError[] {
   const seen = new Set<unknown>();
-  return listOf(profile['pluginConfig']).flatMap((config, index) => {
+  return objectsOf(profile['pluginConfig']).flatMap((config, index) => {
     const place = `${path}.pluginConfig[${index}]`;
     const { name = '', args } = config;
     const isSeen = seen.has(name);
@@ -220,7 +220,7 @@ function shapeErrors(
 
 function argsOf(profile: JsonObject): Readonly<Record<string, JsonObject>> {
   return Object.fromEntries(
-    listOf(profile['pluginConfig']).flatMap(({ name, args }) =>
+    objectsOf(profile['pluginConfig']).flatMap(({ name, args }) =>
       typeof name === 'string' && isObject(args) ? [[name, args] as const] : [],
     ),
   );
@@ -228,7 +228,7 @@ function argsOf(profile: JsonObject): Readonly<Record<string, JsonObject>> {
 
 /** What of a profile is accepted and changes nothing. */
 function profileNotices(profile: JsonObject, path: string): readonly string[] {
-  const ofConfig = listOf(profile['pluginConfig']).flatMap(({ name, args }, index) => {
+  const ofConfig = objectsOf(profile['pluginConfig']).flatMap(({ name, args }, index) => {
     const place = `${path}.pluginConfig[${index}]`;
     if (typeof name === 'string' && !Object.hasOwn(argShapes, name))
       return [`${place}: ${name} has no effect: the plugin takes no arguments`];
@@ -245,15 +245,11 @@ function profileNotices(profile: JsonObject, path: string): readonly string[] {
   ];
   const ofPoints = together.flatMap(([point, why]) => {
     const set = plugins[point];
-    return isObject(set) && (listOf(set['disabled']).length > 0 || listOf(set['enabled']).length > 0)
+    return isObject(set) && (objectsOf(set['disabled']).length > 0 || objectsOf(set['enabled']).length > 0)
       ? [`${path}.plugins.${point} has no effect: ${why}`]
       : [];
   });
   return [...ofConfig, ...ofPoints];
-}
-
-function listOf(value: unknown): readonly JsonObject[] {
-  return Array.isArray(value) ? value.filter(isObject) : [];
 }
 
 function numberOf(value: unknown, byDefault: number): number {

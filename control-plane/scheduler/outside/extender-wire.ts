@@ -4,7 +4,7 @@
  */
 import type { Binding, Pod } from '#api/generated/objects.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { isObject } from '#api/wire/json.ts';
+import { isObject, listOf } from '#api/wire/json.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';
 import type { OutsiderAnswer, VictimsOn } from './outsider.ts';
@@ -33,7 +33,7 @@ export function parseFiltered(answer: unknown, asked: readonly NodeInfo[]): Outs
   const names = member('nodenames');
   const given = Array.isArray(names)
     ? names.map(String)
-    : (Array.isArray(items) ? items : []).map((item: unknown) =>
+    : listOf(items).map((item) =>
         isObject(item) && isObject(item['metadata']) ? String(item['metadata']['name']) : '',
       );
   const known = new Set(asked.map(({ name }) => name));
@@ -115,7 +115,7 @@ export function parseVictims(answer: unknown, candidates: readonly VictimsOn[]):
     if (candidate === undefined) throw invalid(`extender: node ${JSON.stringify(name)} was not asked about`);
     const member = membersOf(value);
     const listed = member('pods');
-    const uids = (Array.isArray(listed) ? listed : []).map((item: unknown) => membersOf(item)('uid'));
+    const uids = listOf(listed).map((item) => membersOf(item)('uid'));
     const there = [...candidate.node.pods.values()];
     const victims = uids.map((uid) => {
       const found = there.find(({ metadata }) => metadata?.uid === uid);

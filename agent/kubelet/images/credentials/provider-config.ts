@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { readConfigFile, type DocumentKind } from '#api/config/config-document.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { parseDurationMs } from '#api/meta/duration.ts';
-import { isObject } from '#api/wire/json.ts';
+import { isObject, stringOf } from '#api/wire/json.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { patternProblem } from './match-image.ts';
 
@@ -87,7 +87,7 @@ export function parseProviders(document: JsonObject, binDirectory: string): read
     problems.push(`providers: Too many: ${listed.length}: must have at most ${providersMax} items`);
   const names = new Set<string>();
   const providers = listed.map((each, index) => {
-    const name = textOf(each['name']);
+    const name = stringOf(each['name']);
     const problem =
       nameProblem(name) ?? (names.has(name) ? `provider name ${name} must be unique` : undefined);
     if (problem !== undefined)
@@ -118,7 +118,7 @@ interface ProviderPlace {
 
 function providerOf(given: JsonObject, { name, binDirectory, say }: ProviderPlace): CredentialProvider {
   const matchImages = textsOf(given['matchImages']);
-  const apiVersion = textOf(given['apiVersion']);
+  const apiVersion = stringOf(given['apiVersion']);
   const duration = given['defaultCacheDuration'];
   if (matchImages.length === 0)
     say('matchImages: Required value: at least 1 item in matchImages is required');
@@ -138,14 +138,14 @@ function providerOf(given: JsonObject, { name, binDirectory, say }: ProviderPlac
   return {
     ...{ name, path: join(binDirectory, name), matchImages, defaultCacheMs, apiVersion },
     args: textsOf(given['args']),
-    env: Object.fromEntries(env.map((each) => [textOf(each['name']), textOf(each['value'])])),
+    env: Object.fromEntries(env.map((each) => [stringOf(each['name']), stringOf(each['value'])])),
     token: tokenOf(given['tokenAttributes'], apiVersion, say),
   };
 }
 
 function tokenOf(value: unknown, apiVersion: string, say: ProviderPlace['say']): TokenAttributes | undefined {
   if (!isObject(value)) return undefined;
-  const audience = textOf(value['serviceAccountTokenAudience']);
+  const audience = stringOf(value['serviceAccountTokenAudience']);
   const cacheType = value['cacheType'];
   const isRequired = value['requireServiceAccount'];
   if (!apiVersion.endsWith('/v1'))
@@ -171,5 +171,4 @@ function tokenOf(value: unknown, apiVersion: string, say: ProviderPlace['say']):
   };
 }
 
-const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
 const textsOf = (value: unknown): readonly string[] => (Array.isArray(value) ? value.map(String) : []);

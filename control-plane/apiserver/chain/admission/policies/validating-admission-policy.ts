@@ -6,7 +6,7 @@ import {
 } from '#api/cel/admission/evaluation.ts';
 import { statusError } from '#api/errors/status.ts';
 import { qualifiedResource } from '#api/errors/status.ts';
-import { goJson } from '#api/wire/json.ts';
+import { at, goJson, stringOf } from '#api/wire/json.ts';
 import type {
   AdmissionAttributes,
   AdmissionContext,
@@ -229,6 +229,5 @@ function denied(
 }
 
 function nameOf(object: AdmissionRequest['object']): string {
-  const { name } = (object?.['metadata'] ?? {}) as { readonly name?: unknown };
-  return typeof name === 'string' ? name : '';
+  return stringOf(at(object, 'metadata.name'));
 }
