@@ -421,6 +421,7 @@ function toolCommands(program: Command): void {
     .action(async () => (await import('./setup.ts')).runSetup());
   program
     .command('load', { hidden: true })
+    .description('make the bundle that programs start from, and have Node keep what it compiles of it')
     .option('--programs', 'load them, and make nothing')
     .action(async ({ programs }) => {
       const { loadPrograms, runLoad } = await import('./load.ts');

@@ -197,6 +197,8 @@ export interface KindRules {
   readonly allocation?: AllocationRules;
   /** A PUT creates what is not there (AllowCreateOnUpdate of Kubernetes' strategies). */
   readonly createdByUpdate?: true;
+  /** An update says which revision it was made of (AllowUnconditionalUpdate of Kubernetes' strategies is false); so does one of a custom object. */
+  readonly updatesNameRevision?: true;
   /** How long an object stays after it was last written; for ever without. */
   readonly lifeSeconds?: number;
   /** Members, at any depth, that hold what is secret: a text, or values by key; of what is posted to its subresources, too. No record shows them. */

@@ -52,6 +52,22 @@ describe('decodeBodyOf()', () => {
       "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: invalid character 'b' looking for beginning of object key string ({bad)",
     );
   });
+
+  it.each([
+    ['\ufeff{}', 'ï'],
+    ['é', 'Ã'],
+    ['😀', 'ð'],
+  ])('tells of the first byte of %j, as Go does', (text, char) => {
+    expect(() => decodeBodyOf('ConfigMap', bytes(text), undefined)).toThrow(
+      `json parse error: invalid character '${char}' looking for beginning of value`,
+    );
+  });
+
+  it('reads YAML with a byte order mark', () => {
+    expect(decodeBodyOf('ConfigMap', bytes('\ufeffkind: ConfigMap'), 'application/yaml').kind).toBe(
+      'ConfigMap',
+    );
+  });
 });
 
 describe('decodeRequest()', () => {

@@ -33,7 +33,7 @@ export function decodeBody(bytes: Uint8Array, contentType: string | undefined): 
     case 'application/yaml':
     case 'application/apply-patch+yaml':
     case 'text/yaml':
-      return withTypeMeta(parseYaml(textOf(bytes)));
+      return withTypeMeta(parseYaml(new TextDecoder().decode(bytes)));
     case protobufMediaType:
       return withTypeMeta({ value: decodeProtobufBody(bytes), duplicateFields: [] });
     default:
@@ -61,8 +61,9 @@ export function mediaTypeOf(contentType: string | undefined): string {
   return (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
 }
 
+/** With its byte order mark, which JSON may not have. */
 function textOf(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
 }
 
 function withTypeMeta(body: Pick<DecodedBody, 'value' | 'duplicateFields' | 'literals'>): DecodedBody {

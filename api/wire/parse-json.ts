@@ -189,7 +189,7 @@ class JsonParser {
   }
 
   #error(where: string): PodwrightError {
-    const char = this.#text[this.#position];
+    const char = this.#text.codePointAt(this.#position);
     return new PodwrightError(
       'E_INVALID',
       char === undefined ? 'unexpected end of JSON input' : `invalid character ${quoteChar(char)} ${where}`,
@@ -197,7 +197,9 @@ class JsonParser {
   }
 }
 
-function quoteChar(char: string): string {
+/** Go's scanner tells of bytes: of a character beyond ASCII of the first (`ï` of a byte order mark). */
+function quoteChar(point: number): string {
+  const char = String.fromCharCode(Buffer.from(String.fromCodePoint(point))[0] ?? 0);
   if (char === "'") return String.raw`'\''`;
   if (char === '"') return `'"'`;
   return `'${JSON.stringify(char).slice(1, -1)}'`;

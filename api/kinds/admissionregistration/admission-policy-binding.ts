@@ -9,6 +9,7 @@ import { validateMutatingBinding, validateValidatingBinding } from './policy-bin
 
 const policyBindingRules: KindRules = {
   effect: policies,
+  updatesNameRevision: true,
   defaults: matchRules('spec.matchResources'),
   takesAnyFinalizer: true,
   validatesAll: true,

@@ -15,6 +15,7 @@ import {
 /** Rules of ValidatingAdmissionPolicies. */
 export const validatingPolicyRules: KindRules = {
   effect: policies,
+  updatesNameRevision: true,
   defaults: policyRules('spec.matchConstraints'),
   takesAnyFinalizer: true,
   validate: validateValidatingPolicy,
@@ -26,6 +27,7 @@ export const validatingPolicyRules: KindRules = {
 /** Rules of MutatingAdmissionPolicies. */
 export const mutatingPolicyRules: KindRules = {
   effect: policies,
+  updatesNameRevision: true,
   defaults: policyRules('spec.matchConstraints'),
   takesAnyFinalizer: true,
   validate: validateMutatingPolicy,

@@ -12,6 +12,7 @@ const called: KindEffect = acted('control-plane/apiserver/chain/admission/webhoo
 /** Rules of ValidatingWebhookConfigurations. */
 export const validatingWebhookRules: KindRules = {
   effect: called,
+  updatesNameRevision: true,
   defaults: webhookRules(),
   takesAnyFinalizer: true,
   validate: validateWebhookConfiguration,
@@ -22,6 +23,7 @@ export const validatingWebhookRules: KindRules = {
 /** Rules of MutatingWebhookConfigurations. */
 export const mutatingWebhookRules: KindRules = {
   effect: called,
+  updatesNameRevision: true,
   defaults: [...webhookRules(), ['webhooks[].reinvocationPolicy', 'Never']],
   takesAnyFinalizer: true,
   validate: validateWebhookConfiguration,

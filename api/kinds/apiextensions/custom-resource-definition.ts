@@ -13,6 +13,7 @@ import {
 /** Rules of CustomResourceDefinitions. */
 export const customResourceDefinitionRules: KindRules = {
   effect: acted('control-plane/apiserver/custom/keep-definitions.ts'),
+  updatesNameRevision: true,
   reset: { status: { fields: ['metadata', 'spec'] } },
   storageFolder: 'apiextensions.k8s.io/customresourcedefinitions',
   defaults: [

@@ -10,6 +10,7 @@ import { validateApiService, validateApiServiceStatus } from './api-service-vali
 /** Rules of APIServices. */
 export const apiServiceRules: KindRules = {
   effect: acted('control-plane/apiserver/aggregation/aggregation.ts'),
+  updatesNameRevision: true,
   reset: { status: { fields: ['metadata', 'spec'] } },
   storageFolder: 'apiregistration.k8s.io/apiservices',
   defaults: [['spec.service.port', 443]],

@@ -7,6 +7,7 @@ import { validateIssue, validatePodRequest } from './pod-request-validation.ts';
 /** Rules of PodCertificateRequests (certificates.k8s.io/v1beta1 of Kubernetes 1.36, KEP-4317). */
 export const podCertificateRequestRules: KindRules = {
   effect: acted('agent/volume/certificates/pod-certificates.ts'),
+  updatesNameRevision: true,
   defaults: [['spec.maxExpirationSeconds', 86_400]],
   refuseNode: refuseCertificate,
   refuseNodeLate: refuseCertificateLate,

@@ -13,6 +13,7 @@ export const leaseRules: KindRules = {
       ? 'can only access node lease with the same name as the requesting node'
       : undefined,
   tracksGeneration: false,
+  updatesNameRevision: true,
   validate: (lease) => {
     const { leaseDurationSeconds, leaseTransitions, strategy, preferredHolder } = objectOf(lease['spec']);
     return [

@@ -1,4 +1,4 @@
-import { at, objectsOf, withPath } from '#api/wire/json.ts';
+import { at, equalJson, objectOf, objectsOf, withPath } from '#api/wire/json.ts';
 import type { PartRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { validatePodResize } from '#api/validation/pod/resize.ts';
@@ -14,26 +14,35 @@ export const podParts: Readonly<Record<string, PartRules>> = {
   resize: { write: resizeContainers, validate: validatePodResize, checksAll: true },
 };
 
+const containerLists = ['containers', 'initContainers'] as const;
+
 /**
- * Only resources and their policies are taken from the resized object, in its order of containers, so that validation sees what
- * was moved or renamed; everything else a resize may say is left out, as kube-apiserver does.
+ * Only resources and their policies are taken from the resized object; everything else that a resize may say is left out. Where there are
+ * more containers, less, or others, they are as given, for validation to say so (dropNonResizeUpdates of kube-apiserver).
  */
 function resizeContainers(old: JsonObject, object: JsonObject): JsonObject {
-  const podResources = at(object, 'spec.resources');
-  const resized = podResources === undefined ? old : withPath(old, 'spec.resources', podResources);
-  return ['containers', 'initContainers'].reduce((next, list) => {
-    const known = new Map(
-      objectsOf(at(old, ['spec', list])).map((container) => [container['name'], container]),
+  const counts = (pod: JsonObject): readonly number[] =>
+    containerLists.map((list) => objectsOf(at(pod, ['spec', list])).length);
+  if (!equalJson(counts(old), counts(object))) return withPath(old, 'spec', objectOf(object['spec']));
+  const resized = withPath(old, 'spec.resources', at(object, 'spec.resources'));
+  return containerLists.reduce((next, list) => {
+    const containers = resizedContainers(
+      objectsOf(at(old, ['spec', list])),
+      objectsOf(at(object, ['spec', list])),
     );
-    const containers = objectsOf(at(object, ['spec', list])).map((given) => {
-      const { resources: _resources, resizePolicy: _policy, ...rest } = known.get(given['name']) ?? given;
-      const { resources, resizePolicy } = given;
-      return {
-        ...rest,
-        ...(resources === undefined ? {} : { resources }),
-        ...(resizePolicy === undefined ? {} : { resizePolicy }),
-      };
-    });
     return containers.length === 0 ? next : withPath(next, ['spec', list], containers);
   }, resized);
+}
+
+function resizedContainers(old: readonly JsonObject[], given: readonly JsonObject[]): readonly JsonObject[] {
+  if (old.some(({ name }, index) => given[index]?.['name'] !== name)) return given;
+  return old.map((container, index) => {
+    const { resources: _resources, resizePolicy: _policy, ...rest } = container;
+    const { resources, resizePolicy } = objectOf(given[index]);
+    return {
+      ...rest,
+      ...(resources === undefined ? {} : { resources }),
+      ...(resizePolicy === undefined ? {} : { resizePolicy }),
+    };
+  });
 }

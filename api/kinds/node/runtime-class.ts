@@ -9,6 +9,8 @@ import { immutable } from '#api/validation/field.ts';
 /** Rules of RuntimeClasses. */
 export const runtimeClassRules: KindRules = {
   effect: acted('agent/kubelet/sync/gather.ts'),
+  updatesNameRevision: true,
+  createdByUpdate: true,
   tracksGeneration: false,
   validate: validateRuntimeClass,
   validateUpdate: immutable('handler'),

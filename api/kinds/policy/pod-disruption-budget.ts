@@ -10,6 +10,7 @@ import { labelSelectorErrors } from '#api/validation/label-selector.ts';
 /** Rules of PodDisruptionBudgets. */
 export const podDisruptionBudgetRules: KindRules = {
   effect: acted('control-plane/controllers/disruption/reconcile.ts'),
+  updatesNameRevision: true,
   validate: (budget) => {
     const { minAvailable, maxUnavailable } = objectOf(budget['spec']);
     return [

@@ -19,6 +19,7 @@ export const csiDriverRules: KindRules = {
     ['spec.seLinuxMount', false],
   ],
   tracksGeneration: false,
+  updatesNameRevision: true,
   validate: validateCsiDriver,
   validateUpdate: validateCsiDriverUpdate,
   cells: (driver, now) => {

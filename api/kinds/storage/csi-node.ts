@@ -7,6 +7,7 @@ import { validateCsiNode, validateCsiNodeUpdate } from './csi-validation.ts';
 /** Rules of CSINodes. */
 export const csiNodeRules: KindRules = {
   effect: acted('control-plane/scheduler/plugins/volume-limits.ts'),
+  updatesNameRevision: true,
   answersDeleteWithObject: true,
   refuseNode: ({ node, name }) =>
     name === node ? undefined : 'can only access CSINode with the same name as the requesting node',

@@ -6,6 +6,7 @@ import { validateCsiStorageCapacity } from './csi-validation.ts';
 /** Rules of CSIStorageCapacities. */
 export const csiStorageCapacityRules: KindRules = {
   effect: acted('control-plane/scheduler/volumes/bind-volumes.ts'),
+  updatesNameRevision: true,
   tracksGeneration: false,
   validate: validateCsiStorageCapacity,
   validatesAll: true,

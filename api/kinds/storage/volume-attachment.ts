@@ -12,6 +12,7 @@ import {
 /** Rules of VolumeAttachments. */
 export const volumeAttachmentRules: KindRules = {
   effect: acted('control-plane/controllers/attach-detach/reconcile.ts'),
+  updatesNameRevision: true,
   reset: { status: { fields: ['metadata', 'spec'] } },
   answersDeleteWithObject: true,
   tracksGeneration: false,

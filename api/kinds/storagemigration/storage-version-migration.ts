@@ -11,6 +11,7 @@ import { at, objectsOf, stringOf } from '#api/wire/json.ts';
 /** Rules of StorageVersionMigrations (storagemigration.k8s.io/v1beta1 of Kubernetes 1.36, pkg/apis/storagemigration/validation). */
 export const storageVersionMigrationRules: KindRules = {
   effect: acted('control-plane/controllers/storage-migration/reconcile.ts'),
+  updatesNameRevision: true,
   tracksGeneration: false,
   reset: { status: { fields: ['metadata', 'spec'] } },
   validate: (migration) => [

@@ -137,7 +137,17 @@ describe('requests that go on to a node', () => {
     [
       'p/log?tailLines=-1&limitBytes=0&sinceSeconds=-1&sinceTime=2026-01-01T00:00:00Z',
       422,
-      'PodLogOptions "p" is invalid: [tailLines: Invalid value: -1: must be greater than or equal to 0, limitBytes: Invalid value: 0: must be greater than 0, sinceSeconds: Invalid value: -1: must be greater than 0, : Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified]',
+      'PodLogOptions "p" is invalid: [tailLines: Invalid value: -1: must be greater than or equal to 0, limitBytes: Invalid value: 0: must be greater than 0, : Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified]',
+    ],
+    [
+      'p/log?sinceSeconds=0&tailLines=1&stream=Foo',
+      422,
+      'PodLogOptions "p" is invalid: [sinceSeconds: Invalid value: 0: must be greater than 0, stream: Unsupported value: "Foo": supported values: "All", "Stderr", "Stdout", : Forbidden: `tailLines` and specific `stream` are mutually exclusive for now]',
+    ],
+    [
+      'p/log?sinceTime=foo',
+      400,
+      'parsing time "foo" as "2006-01-02T15:04:05Z07:00": cannot parse "foo" as "2006"',
     ],
     ['p/log?container=waiting', 400, 'container "waiting" in pod "p" is waiting to start: ContainerCreating'],
     ['lost/log', 500, 'no preferred addresses found; known addresses: []'],

@@ -312,8 +312,8 @@ function checkIdentity(kind: Kind, current: Entry, given: JsonObject): void {
     throw bareError(`strconv.ParseUint: parsing ${JSON.stringify(revision)}: invalid syntax`);
   const isNamed = Number(revision) !== 0;
   if (isNamed && Number(revision) !== current.value.modRevision) throw conflict(kind, name);
-  if (isNamed || kind.custom === undefined) return;
-  // Custom objects are not written over what nobody has seen.
+  if (isNamed || (kind.custom === undefined && rulesOf(kind).updatesNameRevision !== true)) return;
+  // Not written over what nobody has seen.
   const fault = invalidField('metadata.resourceVersion', 0, 'must be specified for an update');
   throw invalid({ group: kind.group, kind: kind.resource }, name, [fault]);
 }

@@ -52,6 +52,37 @@ describe('writes', () => {
   });
 
   it.each([
+    ['/apis/coordination.k8s.io/v1/namespaces/default/leases', {}],
+    ['/apis/policy/v1/namespaces/default/poddisruptionbudgets', { spec: {} }],
+    ['/apis/storage.k8s.io/v1/csidrivers', { spec: {} }],
+    ['/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations', {}],
+    ['/apis/node.k8s.io/v1/runtimeclasses', { handler: 'h' }],
+  ])('PUT %s says which revision it was made of', async (path, fields) => {
+    const made = await test.make(path, { metadata: { name: 'unseen' }, ...fields });
+    const put = (resourceVersion: string | undefined): ReturnType<TestServer['call']> =>
+      test.call('PUT', `${path}/unseen`, {
+        body: { ...made, metadata: { ...Object(made['metadata']), resourceVersion, labels: { a: 'b' } } },
+      });
+    for (const none of [undefined, '0']) {
+      expect((await put(none)).json).toMatchObject({
+        code: 422,
+        message: expect.stringContaining(
+          '"unseen" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update',
+        ),
+        details: { kind: path.slice(path.lastIndexOf('/') + 1) },
+      });
+    }
+    expect((await put(Object(made['metadata']).resourceVersion)).status).toBe(200);
+    const patch = { headers: merge, body: { metadata: { labels: { a: 'c' } } } };
+    expect((await test.call('PATCH', `${path}/unseen`, patch)).status).toBe(200);
+  });
+
+  it('PUT of a RuntimeClass makes it', async () => {
+    const body = { metadata: { name: 'put' }, handler: 'h' };
+    expect((await test.call('PUT', '/apis/node.k8s.io/v1/runtimeclasses/put', { body })).status).toBe(201);
+  });
+
+  it.each([
     { path: '/apis/batch/v1/namespaces/default/jobs', suffix: '', finalizers: ['orphan'], isWarned: true },
     {
       path: '/apis/batch/v1/namespaces/default/jobs',

@@ -235,6 +235,10 @@ const resizeRows: readonly RuleRow[] = [
   ruleAt('spec.containers[1]', 'does not come', { fails: { name: 'd', image: 'i' } }, [
     'spec.containers: Forbidden: containers may not be added or removed on resize',
   ]),
+  ruleAt('spec.containers', 'do not go', { fails: [] }, [
+    'spec.containers: Required value',
+    'spec.containers: Forbidden: containers may not be added or removed on resize',
+  ]),
   ruleAt(
     'spec.resources',
     'nothing else of the whole',
