@@ -296,7 +296,7 @@ async function ensureDemoImage(runtime: Runtime, logger: Logger): Promise<string
   try {
     await runtime.images.importArchive(
       await createDemoImage(),
-      { name: undefined },
+      { isOurs: true },
       new AbortController().signal,
     );
     return undefined;

@@ -326,7 +326,11 @@ export interface ImageStore {
   /** Imports a docker-archive or OCI layout (a tar, plain or compressed, or a directory). All or nothing. */
   importArchive(
     source: Readable | { readonly directory: string },
-    options: { readonly name?: string | undefined },
+    options: {
+      readonly name?: string | undefined;
+      /** Small, and made by this program: unpacked in the caller's thread, as to start one costs more. */
+      readonly isOurs?: boolean | undefined;
+    },
     signal: AbortSignal,
   ): Promise<readonly ImageRecord[]>;
   /**

@@ -58,6 +58,15 @@ function layerPath(tar: Buffer, path = ''): string {
 }
 
 describe.skipIf(!isRoot)('importArchive() (needs root: owners, devices, trusted xattrs)', () => {
+  it('unpacks what is ours in this thread', async () => {
+    const refuse: Unpack = () => Promise.reject(new Error('a thread'));
+    const strict = await openImageStore({ directory, unpack: refuse });
+    const archive = await ociArchive({ layers: [{ tar: await tarOf(hello) }], name: 'example.com/a:1' });
+    await expect(strict.importArchive(Readable.from([archive]), {}, signal)).rejects.toThrow('a thread');
+    const [image] = await strict.importArchive(Readable.from([archive]), { isOurs: true }, signal);
+    expect(image?.names).toEqual(['example.com/a:1']);
+  });
+
   const compressions = [
     ['plain', (bytes: Buffer) => bytes],
     ['gzip', (bytes: Buffer) => gzipSync(bytes)],

@@ -30,7 +30,7 @@ import { impliedRootXattr } from './unpack/layer-writer.ts';
 import { machinePlatform } from './machine-platform.ts';
 import { countPull, type PullProgress } from './pull-progress.ts';
 import type { Credentials, RegistryClient } from './registry/registry.ts';
-import { defaultUnpackLimits, type UnpackLimits } from './unpack/unpack-layer.ts';
+import { defaultUnpackLimits, unpackLayer, type UnpackLimits } from './unpack/unpack-layer.ts';
 import { unpackOnThread, type Unpack } from './unpack/unpack-thread.ts';
 
 export interface ImageStoreOptions {
@@ -55,6 +55,7 @@ interface LayerIds {
 interface LayerPlace extends LayerIds {
   /** Directories of the layers below it, top first. */
   readonly below: readonly string[];
+  readonly unpack: Unpack;
   /** How many bytes of its blob there are. */
   readonly came: (bytes: number) => void;
 }
@@ -205,7 +206,7 @@ export class LocalImageStore implements ImageStore {
 
   async importArchive(
     source: Readable | { readonly directory: string },
-    options: { readonly name?: string | undefined },
+    options: { readonly name?: string | undefined; readonly isOurs?: boolean | undefined },
     signal: AbortSignal,
   ): Promise<readonly ImageRecord[]> {
     await using directory = await this.#temporaryDirectory();
@@ -214,15 +215,13 @@ export class LocalImageStore implements ImageStore {
       'directory' in source
         ? directoryFiles(source.directory)
         : await stageArchive(source, directory.path, signal);
-    const images = await readArchive(files, { platform: this.#platform, name: options.name });
-    if (options.name !== undefined && images.length > 1) {
-      throw new PodwrightError(
-        'E_USAGE',
-        `import as ${options.name}: the archive holds ${images.length} images`,
-      );
+    const { name, isOurs } = options;
+    const images = await readArchive(files, { platform: this.#platform, name });
+    if (name !== undefined && images.length > 1) {
+      throw new PodwrightError('E_USAGE', `import as ${name}: the archive holds ${images.length} images`);
     }
     // Awaited here: the staged files are gone after this block.
-    return await this.#install(images, signal);
+    return await this.#install(isOurs === true ? images.map(unpackedHere) : images, signal);
   }
 
   /** Nothing is collected until it has been read, or is returned from. */
@@ -344,7 +343,8 @@ export class LocalImageStore implements ImageStore {
     let below = noLayers;
     for (const [at, layer] of image.layers.entries()) {
       const ids = { diffId: config.diffIds[at] ?? '', onBelow: layerIdOn(config.diffIds.slice(0, at + 1)) };
-      const place = { ...ids, below, came: (bytes: number) => count.came(at, bytes) };
+      const unpack = image.unpack ?? this.#options.unpack ?? unpackOnThread;
+      const place = { ...ids, below, unpack, came: (bytes: number) => count.came(at, bytes) };
       const work = {
         diffId: ids.diffId,
         source: image.source,
@@ -381,12 +381,11 @@ export class LocalImageStore implements ImageStore {
   }
 
   async #unpackLayer(
-    { below, came, ...ids }: LayerPlace,
+    { below, unpack, came, ...ids }: LayerPlace,
     layer: IncomingLayer,
     signal: AbortSignal,
   ): Promise<void> {
     const { diffId, onBelow } = ids;
-    const unpack = this.#options.unpack ?? unpackOnThread;
     const limits = this.#options.limits ?? defaultUnpackLimits;
     try {
       await using directory = await this.#temporaryDirectory();
@@ -418,6 +417,7 @@ export class LocalImageStore implements ImageStore {
 }
 
 const noLayers: readonly string[] = [];
+const unpackedHere = (image: IncomingImage): IncomingImage => ({ ...image, unpack: unpackLayer });
 const emptyRoot = { mode: 0o755, uid: 0, gid: 0 } as const;
 
 /** Opens (or makes) the image store in a data directory. Collecting is left to who knows what containers use. */

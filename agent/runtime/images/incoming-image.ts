@@ -1,3 +1,5 @@
+import type { Unpack } from './unpack/unpack-thread.ts';
+
 /** An image on its way in, from an archive or a registry, before anything of it is kept. */
 export interface IncomingImage {
   /** What to call it in errors. */
@@ -12,6 +14,8 @@ export interface IncomingImage {
   readonly digests: readonly string[]; // docker.io/library/busybox@sha256:…
   /** Bottom first, one for each diffId of the config. */
   readonly layers: readonly IncomingLayer[];
+  /** How its layers are; undefined: as the store unpacks all that come from outside. */
+  readonly unpack?: Unpack;
 }
 
 /** Of images that come in a file: none of them waits for another's registry for long. */
