@@ -1,11 +1,11 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createFakeClock, systemClock } from '#base/clock.ts';
 import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { awaitCredentials, awaitVariable } from './await-credentials.ts';
 
-const directory = scratchDirectory('podwright-await-');
+const directory = join(scratchDirectory('podwright-await-'), 'nodes', 'node-1');
 
 it('waits for the last file, if it is told to, and no longer than it may', async () => {
   await awaitCredentials(directory, {}, createFakeClock()); // Time stands: it does not wait.
@@ -16,6 +16,10 @@ it('waits for the last file, if it is told to, and no longer than it may', async
   const waiting = awaitCredentials(directory, { [awaitVariable]: '60000' }, systemClock).then(
     () => (isThere = true),
   );
+  await systemClock.sleep(30);
+  expect(isThere).toBe(false);
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, 'ca.key'), '');
   await systemClock.sleep(30);
   expect(isThere).toBe(false);
   writeFileSync(join(directory, 'ca.crt'), '');
