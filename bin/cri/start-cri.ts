@@ -5,6 +5,8 @@ import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
+import { cdiDirectories } from '#agent/device/cdi/cdi-files.ts';
+import { createAppArmor, isAppArmorEnabled } from '#agent/node/apparmor.ts';
 import { readUserNamespaceFacts, userNamespaceProblem } from '#agent/node/user-namespaces.ts';
 import { startCriServer } from '#agent/runtime/cri/cri-server.ts';
 import { defaultIdSpace } from '#agent/runtime/id-ranges.ts';
@@ -37,6 +39,8 @@ export function startCri(place: CriPlace): Promise<AsyncDisposable> {
     dataDirectory: paths.data,
     streamHost,
     isSelinuxEnabled: existsSync('/sys/fs/selinux/enforce'),
+    appArmor: isAppArmorEnabled() ? createAppArmor(log) : undefined,
+    cdiDirectories,
     userNamespaceProblem: userNamespaceProblem(readUserNamespaceFacts(release()), defaultIdSpace),
     version: version(),
   });

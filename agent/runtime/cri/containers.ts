@@ -11,10 +11,11 @@ import {
   type CriContext,
   type RuntimeHandlers,
 } from './context.ts';
-import { findDevices, findFiles, findImages, readProfile } from './gather-container.ts';
+import { findCdiDevices, findDevices, findFiles, findImages, readProfile } from './gather-container.ts';
 import { inParts } from './parts.ts';
 import { podFileMounts } from './pod-files.ts';
 import type { ContainerRecord } from './records.ts';
+import { wantsDefaultProfile } from './render-confinement.ts';
 import { containerConfigOf, seccompFileOf } from './render-container.ts';
 import { cgroupResourcesOf, mergeResources } from './render-resources.ts';
 import { sandboxNamespaces } from './render-sandbox.ts';
@@ -129,13 +130,16 @@ async function createContainer(
   if (image === undefined)
     throw refusal('NOT_FOUND', `create container ${name}: no image ${JSON.stringify(reference)}`);
   const id = randomBytes(32).toString('hex');
+  const security = config.linux?.security_context ?? null;
   const made = sandboxNamespaces(record.config.linux?.security_context?.namespace_options);
   const launch = containerConfigOf(config, {
     ...{ id, made, sandbox: record.config, imageId: image.id, isSelinuxEnabled },
     files: await findFiles(config.mounts),
     images: findImages(config.mounts, runtime.images),
     devices: await findDevices(config.devices),
-    profile: await readProfile(seccompFileOf(config.linux?.security_context ?? null)),
+    profile: await readProfile(seccompFileOf(security)),
+    appArmor: await context.appArmor?.profiles(wantsDefaultProfile(security)),
+    given: await findCdiDevices(config, context.cdiDirectories),
     ownMounts: podFileMounts(book.directoryOf(sandbox.uid), made),
   });
   const target = launch.pidTarget === undefined ? undefined : containerOf(context, launch.pidTarget);

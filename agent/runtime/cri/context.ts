@@ -4,6 +4,7 @@ import type { Turns } from '#base/turns.ts';
 import type { Handlers } from '#proto/unix-server.ts';
 import type { Services } from '#proto/cri/api.ts';
 import { refusal } from '#proto/status.ts';
+import type { AppArmor } from '#agent/node/apparmor.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
@@ -33,6 +34,10 @@ export interface CriOptions {
   /** Of sandboxes without a `cgroup_parent`, relative to the runtime's tree. */
   readonly cgroupDefault: string;
   readonly isSelinuxEnabled: boolean;
+  /** Undefined: the kernel has none. */
+  readonly appArmor: AppArmor | undefined;
+  /** Of files of CDI, the later before the earlier. */
+  readonly cdiDirectories: readonly string[];
   /** Why no sandbox can have a user namespace, in words; undefined: they can. */
   readonly userNamespaceProblem: string | undefined;
   /** What the runtime says of itself. */

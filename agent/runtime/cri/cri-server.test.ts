@@ -57,6 +57,21 @@ describe('startCriServer()', () => {
     expect(status?.state).toBe('CONTAINER_RUNNING');
   });
 
+  it('shows of a container that was made of an id the name of its image', async () => {
+    const runtime = fakeRuntime();
+    await using under = await make(runtime);
+
+    const { client } = under;
+    const { image: found } = await client.call(under.images.ImageStatus, { image: { image } });
+    const config = uniqueSandbox(under, 'web');
+    const { pod_sandbox_id: sandbox } = await client.call(under.runtime.RunPodSandbox, { config });
+    const spec = { image: found?.id ?? '', user_specified_image: image };
+    const request = { pod_sandbox_id: sandbox, config: shellContainer(image, { image: spec }) };
+    const { container_id: id } = await client.call(under.runtime.CreateContainer, request);
+    const { status } = await client.call(under.runtime.ContainerStatus, { container_id: id });
+    expect(status).toMatchObject({ image: { image }, image_id: found?.id });
+  });
+
   it('of a client that gave up leaves nothing, and the next may say the same name', async () => {
     const runtime = fakeRuntime();
     await using under = await make(runtime);
@@ -127,7 +142,23 @@ describe('startCriServer()', () => {
     it.each([
       { name: 'without an image', change: { image: { image: 'none:1' } }, status: 'NOT_FOUND' },
       { name: 'without a name', change: { metadata: { name: '' } }, status: 'INVALID_ARGUMENT' },
-      { name: 'with a device of CDI', change: { CDI_devices: [{ name: 'a/b=c' }] }, status: 'UNIMPLEMENTED' },
+      {
+        name: 'with a device of CDI that no file has',
+        change: { CDI_devices: [{ name: 'a/b=c' }] },
+        status: 'NOT_FOUND',
+      },
+      {
+        name: 'with a profile of AppArmor on a kernel without',
+        change: {
+          linux: {
+            security_context: {
+              namespace_options: { pid: 'CONTAINER' as const },
+              apparmor: { profile_type: 'Localhost' as const, localhost_ref: 'web' },
+            },
+          },
+        },
+        status: 'UNIMPLEMENTED',
+      },
       {
         name: 'with a device that is none',
         change: { devices: [{ host_path: '/etc/passwd' }] },

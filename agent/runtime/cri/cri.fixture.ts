@@ -36,6 +36,8 @@ export async function serveCri(
       streamHost: '127.0.0.1',
       cgroupDefault: 'cri',
       isSelinuxEnabled: false,
+      appArmor: undefined,
+      cdiDirectories: [`${directory}/cdi`],
       userNamespaceProblem: undefined,
       version: '0',
       ...under.change,

@@ -1,6 +1,6 @@
 /** CRI over the real runtime: supervisors, namespaces, overlay roots. The pod network is a loopback. */
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { release } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -179,6 +179,28 @@ describe.skipIf(!isRoot)('CRI on the kernel (needs root)', () => {
     expect(status?.user?.linux).toEqual({ uid: 1234, gid: 99, supplemental_groups: [7, 99] });
     expect(status?.mounts.map((mount) => mount.container_path)).toEqual(['/data', '/fixed']);
     expect(status?.stop_signal).toBe('SIGTERM');
+  });
+
+  it('gives a container what its CDI devices bring, over what it says itself', async () => {
+    const directory = node.directory.replace(/logs$/, 'cdi');
+    mkdirSync(directory, { recursive: true });
+    const containerEdits = {
+      env: ['GPU=zero'],
+      deviceNodes: [{ path: '/dev/gpu0', hostPath: '/dev/null' }],
+      mounts: [{ hostPath: directory, containerPath: '/cdi', options: ['ro'] }],
+      additionalGids: [44],
+    };
+    const devices = [{ name: '0', containerEdits }];
+    writeFileSync(
+      `${directory}/gpu.json`,
+      JSON.stringify({ cdiVersion: '0.7.0', kind: 'example.com/gpu', devices }),
+    );
+    const { id } = await begin({
+      envs: [{ key: 'GPU', value: Buffer.from('own') }],
+      CDI_devices: [{ name: 'example.com/gpu=0' }],
+    });
+    const script = 'echo $GPU; test -c /dev/gpu0 && echo device; ls /cdi; id -G | grep -ow 44';
+    expect(await output(id, script)).toBe('zero\ndevice\ngpu.json\n44\n');
   });
 
   it('gives a container the profile of a file, and a sandbox ids of its own', async () => {

@@ -3,11 +3,12 @@ import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf } from '#base/errors.ts';
-import type { Device, Mount } from '#proto/cri/api.ts';
+import type { ContainerConfig, Device, Mount } from '#proto/cri/api.ts';
 import { refusal } from '#proto/status.ts';
+import { readContainerDevices, type ContainerDevices } from '#agent/device/container-devices.ts';
 import { profileBytesMax } from '#agent/kubelet/render/seccomp.ts';
 import { deviceAt } from '#agent/runtime/host-devices.ts';
-import type { ContainerConfig, ImageStore } from '#agent/runtime/runtime.ts';
+import type { ContainerConfig as MadeContainer, ImageStore } from '#agent/runtime/runtime.ts';
 import type { SeccompText } from './render-container.ts';
 
 /** Of a directory of devices, no more are looked at. */
@@ -64,9 +65,18 @@ export async function readProfile(path: string | undefined): Promise<SeccompText
   return { path, text: await readFile(path, 'utf8'), kernelRelease: release() };
 }
 
+/** What the CDI devices bring that the field, or annotations for runtimes without it, name. @throws NOT_FOUND, E_CONFLICT, E_UNSUPPORTED */
+export function findCdiDevices(
+  { CDI_devices: devices, annotations }: Pick<ContainerConfig, 'CDI_devices' | 'annotations'>,
+  directories: readonly string[],
+): Promise<ContainerDevices> {
+  const named = { cdiDevices: devices.map(({ name }) => name), annotations };
+  return readContainerDevices([{ ...named, env: [], mounts: [], nodes: [] }], directories);
+}
+
 /** Device nodes by their numbers on the host; of a directory, those in it. @throws INVALID_ARGUMENT */
-export async function findDevices(asked: readonly Device[]): Promise<ContainerConfig['devices']> {
-  const devices: ContainerConfig['devices'][number][] = [];
+export async function findDevices(asked: readonly Device[]): Promise<MadeContainer['devices']> {
+  const devices: MadeContainer['devices'][number][] = [];
   for (const { host_path: source, container_path: target, permissions } of asked) {
     if (!/^[rwm]*$/.test(permissions))
       throw refusal(

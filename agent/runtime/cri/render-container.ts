@@ -3,6 +3,8 @@ import { posix } from 'node:path';
 import { compileLocalProfile } from '#agent/kubelet/render/seccomp.ts';
 import { renderCapabilities } from '#agent/kubelet/render/security.ts';
 import type { ContainerConfig, ContainerMount } from '#agent/runtime/runtime.ts';
+import type { ContainerDevices } from '#agent/device/container-devices.ts';
+import type { LoadedProfiles } from '#agent/kubelet/render/apparmor.ts';
 import type { LaunchMount } from '#native/launch/launch.ts';
 import type {
   ContainerConfig as AskedContainer,
@@ -14,8 +16,9 @@ import type {
   Signal,
 } from '#proto/cri/api.ts';
 import { refusal } from '#proto/status.ts';
+import { appArmorOf } from './render-confinement.ts';
 import { cgroupResourcesOf } from './render-resources.ts';
-import { checkProfiles, rangeOf, userIdsOf, type SandboxNamespaces } from './render-sandbox.ts';
+import { checkLabels, rangeOf, userIdsOf, type SandboxNamespaces } from './render-sandbox.ts';
 
 /** What is known of it besides. */
 export interface ContainerPlace {
@@ -34,6 +37,10 @@ export interface ContainerPlace {
   readonly isSelinuxEnabled: boolean;
   /** Of the seccomp profile that it names, where that is a file. */
   readonly profile: SeccompText | undefined;
+  /** Profiles of AppArmor; undefined: the kernel has none. */
+  readonly appArmor: LoadedProfiles | undefined;
+  /** What the CDI devices that it names bring. */
+  readonly given: ContainerDevices;
 }
 
 export interface SeccompText {
@@ -48,12 +55,8 @@ export function containerConfigOf(config: AskedContainer, place: ContainerPlace)
   const { metadata, linux } = config;
   if (metadata === null || metadata.name === '')
     throw refusal('INVALID_ARGUMENT', 'config.metadata: a name must be given');
-  if (config.CDI_devices.length > 0)
-    throw refusal(
-      'UNIMPLEMENTED',
-      `CDI_devices ${config.CDI_devices[0]?.name}: this runtime reads no CDI specifications`,
-    );
   const security = linux?.security_context ?? null;
+  const { given } = place;
   return {
     id: place.id,
     name: metadata.name,
@@ -62,13 +65,14 @@ export function containerConfigOf(config: AskedContainer, place: ContainerPlace)
     image: config.image?.user_specified_image || config.image?.image || '',
     command: config.command,
     args: config.args,
-    env: config.envs.map(renderEnv),
+    env: envOf(config.envs.map(renderEnv), given.env),
     workingDir: config.working_dir === '' ? undefined : config.working_dir,
     mounts: mountsOf(config.mounts, place),
-    user: userOf(security),
+    user: { ...userOf(security), fsGroups: given.additionalGids },
     runAsNonRoot: false, // The kubelet has looked.
     security: securityOf(security, place),
-    devices: place.devices,
+    devices: devicesOf(place),
+    ...(Object.keys(given.hooks).length === 0 ? {} : { hooks: given.hooks }),
     rlimits: [],
     oomScoreAdj: linux?.resources?.oom_score_adj ?? 0,
     pidTarget: pidTargetOf(security?.namespace_options, place.made),
@@ -86,6 +90,17 @@ export function containerConfigOf(config: AskedContainer, place: ContainerPlace)
 
 function renderEnv({ key, value }: KeyValue): ContainerConfig['env'][number] {
   return { name: key, value: Buffer.from(value).toString('utf8') };
+}
+
+/** What a CDI device says stands over what the client does, as with other runtimes (WithCDI of containerd). */
+function envOf(asked: ContainerConfig['env'], given: ContainerConfig['env']): ContainerConfig['env'] {
+  const names = new Set(given.map(({ name }) => name));
+  return [...asked.filter(({ name }) => !names.has(name)), ...given];
+}
+
+function devicesOf({ devices, given }: ContainerPlace): ContainerConfig['devices'] {
+  const paths = new Set(given.devices.map(({ path }) => path));
+  return [...devices.filter(({ path }) => !paths.has(path)), ...given.devices];
 }
 
 /** Below the sandbox's directory of logs; none where either is not said. */
@@ -107,7 +122,9 @@ const propagations = {
 } as const;
 
 function mountsOf(asked: readonly Mount[], place: ContainerPlace): readonly ContainerMount[] {
-  const mounts = asked.map((mount) => mountOf(mount, place));
+  const isGiven = new Set(place.given.mounts.map(({ target }) => target));
+  const ofClient = asked.filter(({ container_path: target }) => !isGiven.has(target));
+  const mounts = [...ofClient.map((mount) => mountOf(mount, place)), ...place.given.mounts];
   const targets = new Set(mounts.map(({ target }) => posix.normalize(target).replace(/(?<=.)\/+$/, '')));
   return [...mounts, ...place.ownMounts.filter(({ target }) => !targets.has(target))];
 }
@@ -163,8 +180,8 @@ function isIdMapped(mount: Mount, { ids }: SandboxNamespaces, what: string): boo
   throw refusal('UNIMPLEMENTED', `${what}: uidMappings and gidMappings that are not those of the sandbox`);
 }
 
-function userOf(security: LinuxContainerSecurityContext | null): ContainerConfig['user'] {
-  if (security === null) return { fsGroups: [] };
+function userOf(security: LinuxContainerSecurityContext | null): Partial<ContainerConfig['user']> {
+  if (security === null) return {};
   const { run_as_user: uid, run_as_group: gid, run_as_username: name } = security;
   if (uid !== null && name !== '')
     throw refusal('INVALID_ARGUMENT', 'security_context: run_as_user and run_as_username are both given');
@@ -177,8 +194,7 @@ function userOf(security: LinuxContainerSecurityContext | null): ContainerConfig
     ...(uid === null ? {} : { uid: uid.value }),
     ...(gid === null ? {} : { gid: gid.value }),
     ...(name === '' ? {} : { name }),
-    additionalGids: security.supplemental_groups,
-    fsGroups: [], // Among them already.
+    additionalGids: security.supplemental_groups, // fsGroup is among them.
     ...(security.supplemental_groups_policy === 'Strict' ? { leavesImageGroups: true } : {}),
   };
 }
@@ -195,7 +211,7 @@ const noSecurity: ContainerConfig['security'] = {
 
 function securityOf(
   security: LinuxContainerSecurityContext | null,
-  { sandbox, isSelinuxEnabled, profile }: ContainerPlace,
+  { sandbox, isSelinuxEnabled, profile, appArmor: loaded }: ContainerPlace,
 ): ContainerConfig['security'] {
   if (security === null) return noSecurity;
   const { privileged, capabilities } = security;
@@ -206,14 +222,16 @@ function securityOf(
       'UNIMPLEMENTED',
       'security_context.capabilities.add_ambient_capabilities: this runtime gives none',
     );
-  checkProfiles(security, isSelinuxEnabled);
+  checkLabels(security, isSelinuxEnabled);
   const asked = { add: capabilities?.add_capabilities ?? [], drop: capabilities?.drop_capabilities ?? [] };
   const kept = renderCapabilities(privileged, asked);
+  const appArmor = appArmorOf(security, loaded);
   return {
     capabilities: kept,
     noNewPrivileges: security.no_new_privs,
     privileged,
     seccomp: seccompOf(security, kept, profile),
+    ...(appArmor === undefined ? {} : { appArmor }),
     readonlyRoot: security.readonly_rootfs,
     maskedPaths: privileged ? [] : security.masked_paths,
     readonlyPaths: privileged ? [] : security.readonly_paths,
@@ -228,18 +246,13 @@ export function seccompFileOf(security: LinuxContainerSecurityContext | null): s
   return older.startsWith('localhost/') ? older.slice('localhost/'.length) : undefined;
 }
 
-/** seccomp_profile_path and apparmor_profile are what clients before 1.22 and 1.27 say instead. */
+/** seccomp_profile_path is what clients before 1.22 say instead. */
 function seccompOf(
   security: LinuxContainerSecurityContext,
   capabilities: readonly string[],
   profile: SeccompText | undefined,
 ): ContainerConfig['security']['seccomp'] {
-  const { privileged, seccomp, seccomp_profile_path: path, apparmor_profile: appArmor } = security;
-  if (appArmor.startsWith('localhost/'))
-    throw refusal(
-      'UNIMPLEMENTED',
-      `security_context.apparmor_profile ${appArmor}: this runtime loads no AppArmor profiles`,
-    );
+  const { privileged, seccomp, seccomp_profile_path: path } = security;
   if (profile !== undefined) {
     return compileLocalProfile(profile.path, profile.text, { ...profile, capabilities });
   }

@@ -5,8 +5,6 @@ import type {
   LinuxSandboxSecurityContext,
   NamespaceOption,
   PodSandboxConfig,
-  SecurityProfile,
-  SELinuxOption,
 } from '#proto/cri/api.ts';
 import { refusal } from '#proto/status.ts';
 import type { SandboxConfig } from '#agent/runtime/runtime.ts';
@@ -31,7 +29,7 @@ export function sandboxConfigOf(config: PodSandboxConfig, place: SandboxPlace): 
     throw refusal('INVALID_ARGUMENT', 'config.metadata: name, namespace and uid must be given');
   }
   const security = linux?.security_context ?? null;
-  checkSandboxSecurity(security, place);
+  checkLabels(security, place.isSelinuxEnabled);
   const namespaces = sandboxNamespaces(security?.namespace_options);
   if (namespaces.ids !== undefined && place.userNamespaceProblem !== undefined)
     throw refusal('UNIMPLEMENTED', `namespace_options.userns_options: ${place.userNamespaceProblem}`);
@@ -140,30 +138,12 @@ export function rangeOf(uids: readonly IDMapping[], gids: readonly IDMapping[]):
 /**
  * A sandbox has no container of its own here: user, groups, root and profiles of CRI's pause container are nobody's. What would hold for
  * its containers is said by each of them again.
+ * @throws UNIMPLEMENTED
  */
-function checkSandboxSecurity(
-  security: LinuxSandboxSecurityContext | null,
-  { isSelinuxEnabled }: SandboxPlace,
-): void {
-  if (security === null) return;
-  checkProfiles(security, isSelinuxEnabled);
-}
-
-/** Profiles that this runtime cannot load. */
-export function checkProfiles(
-  { apparmor, selinux_options: selinux }: Profiles,
+export function checkLabels(
+  security: Pick<LinuxSandboxSecurityContext, 'selinux_options'> | null,
   isSelinuxEnabled: boolean,
 ): void {
-  if (apparmor?.profile_type === 'Localhost')
-    throw refusal(
-      'UNIMPLEMENTED',
-      'security_context.apparmor Localhost: this runtime loads no AppArmor profiles',
-    );
-  if (isSelinuxEnabled && selinux !== null)
+  if (isSelinuxEnabled && (security?.selinux_options ?? null) !== null)
     throw refusal('UNIMPLEMENTED', 'security_context.selinux_options: this runtime sets no labels');
-}
-
-interface Profiles {
-  readonly apparmor: SecurityProfile | null;
-  readonly selinux_options: SELinuxOption | null;
 }

@@ -14,6 +14,7 @@ import type {
 import { loadContract } from '#proto/load.ts';
 import { statusNameOf } from '#proto/status.ts';
 import { constants } from 'node:os';
+import { noDevices } from '#agent/device/container-devices.ts';
 import { eventsBetween } from './events.ts';
 import { credentialsOf, renderImage } from './images.ts';
 import { renderResolvConf } from './pod-files.ts';
@@ -73,6 +74,7 @@ describe('containerConfigOf()', () => {
       ...{ id: 'i', imageId: 'sha256:1', files: new Set<string>(), devices: [], ownMounts: [] },
       images: new Map([['app', 'sha256:2']]),
       ...{ made: privateSandbox, sandbox: all.sandbox_config, isSelinuxEnabled: false, profile: undefined },
+      ...{ appArmor: undefined, given: noDevices },
       ...place,
     });
   };
@@ -272,7 +274,6 @@ describe('containerConfigOf()', () => {
       'hugepage_limits',
       { linux: { resources: { hugepage_limits: [{ page_size: '../x', limit: 1 }] } } },
     ],
-    ['UNIMPLEMENTED', 'CDI_devices', { CDI_devices: [{ name: 'a/b=c' }] }],
     ['INVALID_ARGUMENT', 'host_path /a is given', mount({ image: { image: 'app' } })],
     ['NOT_FOUND', 'image other on /b', mount({ host_path: '', image: { image: 'other' } })],
     ['UNIMPLEMENTED', 'uidMappings', mount({ uidMappings: [{ length: 1 }] })],
@@ -283,8 +284,7 @@ describe('containerConfigOf()', () => {
       'add_ambient_capabilities',
       security({ capabilities: { add_ambient_capabilities: ['KILL'] } }),
     ],
-    ['UNIMPLEMENTED', 'apparmor Localhost', security({ apparmor: { profile_type: 'Localhost' } })],
-    ['UNIMPLEMENTED', 'apparmor_profile', security({ apparmor_profile: 'localhost/a' })],
+    ['UNIMPLEMENTED', 'apparmor', security({ apparmor: { profile_type: 'Localhost' } })],
   ])('refuses as %s by the name of %s', (status, field, config: Outgoing<ContainerConfig>) => {
     const text = outcome(() => render(config));
     expect(text).toMatch(new RegExp(`^${status} .*${field}`));
@@ -350,6 +350,7 @@ describe('sandboxConfigOf()', () => {
       { ...options({ network: 'NODE' }), port_mappings: [{ host_port: 80, container_port: 80 }] },
       { portMappings: [] },
     ],
+    ['a profile of AppArmor, as nothing is in it', secured({ apparmor: { profile_type: 'Localhost' } }), {}],
     [
       'a sum of limits, which would hold back those without',
       { linux: { resources: { cpu_quota: 100 } } },
@@ -373,7 +374,6 @@ describe('sandboxConfigOf()', () => {
     ['INVALID_ARGUMENT', 'TARGET', options({ pid: 'TARGET' })],
     ['INVALID_ARGUMENT', 'userns_options', options({ userns_options: { mode: 'POD' } })],
     ['UNIMPLEMENTED', 'userns_options', options({ network: 'NODE', userns_options: ownUsers })],
-    ['UNIMPLEMENTED', 'apparmor', secured({ apparmor: { profile_type: 'Localhost' } })],
     ['UNIMPLEMENTED', 'selinux_options', secured({ selinux_options: { level: 's0' } })],
   ])('refuses as %s by the name of %s', (status, field, change: Outgoing<PodSandboxConfig>) => {
     expect(outcome(() => render(change))).toMatch(new RegExp(`^${status} .*${field}`));

@@ -10,6 +10,7 @@ import type {
   PodSandboxMetadata,
   PodSandboxStatus,
 } from '#proto/cri/api.ts';
+import { formatReference, isImageId, parseReference } from '#api/oci/reference.ts';
 import type { Outgoing } from '#proto/contract.ts';
 import { refusal } from '#proto/status.ts';
 import { sandboxIdOf } from '#agent/runtime/plan/plan-sandbox.ts';
@@ -239,11 +240,28 @@ function imageNames(
   return { image_ref: image?.digests[0] ?? imageId, image_id: image?.id ?? imageId };
 }
 
+/** Kubelets say an id, and show what the status says as the image of the pod: a name, as with other runtimes. */
+function shownImage({ image, imageId }: ContainerView, images: ImageOf): string {
+  if (!isImageId(image.image)) return image.image;
+  const names = images(imageId)?.names ?? [];
+  const asked = names.find((name) => name === canonicalName(image.user_specified_image));
+  return asked ?? names[0] ?? image.image;
+}
+
+function canonicalName(text: string): string | undefined {
+  try {
+    return formatReference(parseReference(text));
+  } catch {
+    return undefined;
+  }
+}
+
 export function renderContainerStatus(view: ContainerView, images: ImageOf): Outgoing<ContainerStatus> {
   const { id, metadata, labels, annotations, image, state, record, seen } = view;
   const user = seen?.user;
   return {
-    ...{ id, metadata, labels, annotations, image },
+    ...{ id, metadata, labels, annotations },
+    image: { ...image, image: shownImage(view, images) },
     ...imageNames(view, images),
     state: states[state.state],
     created_at: nanoseconds(view.createdAtMs),
