@@ -4,6 +4,7 @@
  */
 import { clip } from '#api/errors/field-error.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { digestForm, isDigest } from './digest.ts';
 
 /** Largest document of the registry protocol that we read, in bytes (distribution implementations bound manifests at 4 MiB). */
 export const documentBytesMax: number = 4 * 1024 * 1024;
@@ -85,8 +86,7 @@ export function keys(of: Place): readonly string[] {
 
 export function digest(of: Place): string {
   const text = string(of);
-  if (!/^sha256:[0-9a-f]{64}$/.test(text))
-    throw invalid(of.path, `${JSON.stringify(text)} is not a sha256 digest`);
+  if (!isDigest(text)) throw invalid(of.path, `${JSON.stringify(text)} is no digest: ${digestForm}`);
   return text;
 }
 

@@ -3,6 +3,7 @@
  * completed as Docker does (`busybox` is `docker.io/library/busybox:latest`).
  */
 import { PodwrightError } from '#base/errors.ts';
+import { digestForm, isDigest } from './digest.ts';
 import { shortened } from './document.ts';
 
 export interface ImageReference {
@@ -22,7 +23,6 @@ const pathPattern = new RegExp(`^${component}(?:/${component})*$`);
 const hostPattern =
   /^(?:(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(?:\.(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?$/;
 const tagPattern = /^\w[\w.-]{0,127}$/;
-const digestPattern = /^sha256:[0-9a-f]{64}$/;
 
 /** @throws E_INVALID with a line that says what is wrong with it */
 export function parseReference(text: string): ImageReference {
@@ -33,8 +33,7 @@ export function parseReference(text: string): ImageReference {
     );
   const at = text.indexOf('@');
   const digest = at < 0 ? undefined : text.slice(at + 1);
-  if (digest !== undefined && !digestPattern.test(digest))
-    throw reason('the digest is not sha256: and 64 hex digits');
+  if (digest !== undefined && !isDigest(digest)) throw reason(`the digest is not ${digestForm}`);
   const named = at < 0 ? text : text.slice(0, at);
   const { host, rest } = splitHost(named);
   const colon = rest.lastIndexOf(':');

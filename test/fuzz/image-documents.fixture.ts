@@ -1,7 +1,8 @@
 /** Images whose documents are not what they should be: each is one well-formed image with some edits. */
 import { array, constantFrom, integer, nat, oneof, option, record, type Arbitrary } from 'fast-check';
 import { gzipSync } from 'node:zlib';
-import { digestOf, hexOf } from '#agent/runtime/images/blob-store.ts';
+import { digestOf } from '#agent/runtime/images/blob-store.ts';
+import { hexOf } from '#api/oci/digest.ts';
 import { tarOf } from '#agent/runtime/images/test-archive.ts';
 
 /** A change to one document: of the value at one of its places, or of its text. */

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { platformOf } from '#api/oci/platform.ts';
 import { makeNode } from '#native/sys/file.ts';
 import { archiveLimits, directoryFiles, readArchive, stageArchive } from './archive.ts';
-import { digestOf, hexOf } from './blob-store.ts';
+import { digestOf } from './blob-store.ts';
+import { hexOf } from '#api/oci/digest.ts';
 import { tarOf } from './test-archive.ts';
 
 const options = { platform: platformOf(process.arch), name: undefined };

@@ -4,13 +4,14 @@
  */
 import { open, readFile, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
+import { algorithmOf, hexOf } from '#api/oci/digest.ts';
 import { parseDockerArchive, type DockerArchiveImage } from '#api/oci/docker-archive.ts';
 import { documentBytesMax, field, parseDocument, shortened } from '#api/oci/document.ts';
 import { parseManifest, type Descriptor } from '#api/oci/manifest.ts';
 import type { Platform } from '#api/oci/platform.ts';
 import { formatReference, parseReference, repositoryOf } from '#api/oci/reference.ts';
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
-import { digestOf, hexOf } from './blob-store.ts';
+import { digestOf, isDigestOf } from './blob-store.ts';
 import { chooseImage, type DocumentSource } from './choose-image.ts';
 import { decompress } from './unpack/decompress.ts';
 import { imageError } from './image-error.ts';
@@ -193,7 +194,7 @@ async function readLayoutImage(
     names: context.names,
     digests: context.names.map((name) => `${repositoryOf(parseReference(name))}@${manifest.digest}`),
     layers: await Promise.all(
-      layers.map(async (layer) => stagedLayer(parts, `blobs/sha256/${hexOf(layer.digest)}`, layer.digest)),
+      layers.map(async (layer) => stagedLayer(parts, blobPart(layer.digest), layer.digest)),
     ),
   };
 }
@@ -240,12 +241,19 @@ async function stagedLayer(
 }
 
 async function readBlob(parts: ArchiveParts, descriptor: Descriptor): Promise<Buffer> {
-  const part = `blobs/sha256/${hexOf(descriptor.digest)}`;
+  const { digest } = descriptor;
+  const part = blobPart(digest);
   const bytes = await readPart(parts, part);
-  if (digestOf(bytes) === descriptor.digest) return bytes;
-  throw new PodwrightError('E_INVALID', `read image archive: ${part} has the digest ${digestOf(bytes)}`, {
+  if (isDigestOf(digest, bytes)) return bytes;
+  const found = digestOf(bytes, algorithmOf(digest));
+  throw new PodwrightError('E_INVALID', `read image archive: ${part} has the digest ${found}`, {
     detail: { reason: 'digest' },
   });
+}
+
+/** As an image layout names it (image-layout.md). */
+function blobPart(digest: string): string {
+  return `blobs/${algorithmOf(digest)}/${hexOf(digest)}`;
 }
 
 async function readPart(parts: ArchiveParts, part: string): Promise<Buffer> {

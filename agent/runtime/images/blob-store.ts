@@ -1,45 +1,49 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { algorithmOf, digestAlgorithms, digestOfHex, hexOf, type DigestAlgorithm } from '#api/oci/digest.ts';
 import { isDraft, removeDrafts, writeDurably } from '#base/durable-file.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { imageError } from './image-error.ts';
 
-/** sha256:… of some bytes. */
-export function digestOf(bytes: Uint8Array): string {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+/** Of some bytes; `algorithm` where they are to be compared with a digest of another. */
+export function digestOf(bytes: Uint8Array, algorithm: DigestAlgorithm = 'sha256'): string {
+  return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
 }
 
-/** The 64 hex digits of a digest. */
-export function hexOf(digest: string): string {
-  return digest.slice('sha256:'.length);
+/** Whether the bytes are those that a digest names. */
+export function isDigestOf(digest: string, bytes: Uint8Array): boolean {
+  return digestOf(bytes, algorithmOf(digest)) === digest;
 }
 
 /**
- * Documents of images (manifests, configs) by their digest, in DIRECTORY/sha256. A blob that is there is whole: it is written
+ * Documents of images (manifests, configs) by their digest, in DIRECTORY/ALGORITHM. A blob that is there is whole: it is written
  * beside, synced and renamed. Layers are not kept as blobs: their unpacked directory is their one copy.
  */
 export class BlobStore {
   readonly #directory: string;
 
   constructor(directory: string) {
-    this.#directory = `${directory}/sha256`;
+    this.#directory = directory;
   }
 
   /** Makes the directory, and removes what an interrupted write left. */
   async open(): Promise<void> {
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    removeDrafts(this.#directory);
-    // Of releases before.
-    for (const name of await readdir(this.#directory)) {
-      if (name.endsWith('.partial')) await rm(`${this.#directory}/${name}`);
+    for (const algorithm of digestAlgorithms) {
+      const directory = `${this.#directory}/${algorithm}`;
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      removeDrafts(directory);
+      // Of releases before.
+      for (const name of await readdir(directory))
+        if (name.endsWith('.partial')) await rm(`${directory}/${name}`);
     }
   }
 
   /** @throws E_INVALID when the bytes are not what the digest names, E_NO_SPACE */
   async put(bytes: Uint8Array, digest: string = digestOf(bytes)): Promise<string> {
-    if (digestOf(bytes) !== digest) {
-      throw new PodwrightError('E_INVALID', `store blob ${digest}: its digest is ${digestOf(bytes)}`, {
+    if (!isDigestOf(digest, bytes)) {
+      const found = digestOf(bytes, algorithmOf(digest));
+      throw new PodwrightError('E_INVALID', `store blob ${digest}: its digest is ${found}`, {
         detail: { reason: 'digest' },
       });
     }
@@ -57,8 +61,9 @@ export class BlobStore {
   }
 
   async list(): Promise<readonly string[]> {
-    const names = await readdir(this.#directory);
-    return names.filter((name) => !isDraft(name)).map((name) => `sha256:${name}`);
+    const listed = digestAlgorithms.map((each) => readdir(`${this.#directory}/${each}`));
+    const names = (await Promise.all(listed)).flat();
+    return names.filter((name) => !isDraft(name)).map(digestOfHex);
   }
 
   async remove(digest: string): Promise<void> {
@@ -66,7 +71,7 @@ export class BlobStore {
   }
 
   #path(digest: string): string {
-    return `${this.#directory}/${hexOf(digest)}`;
+    return `${this.#directory}/${algorithmOf(digest)}/${hexOf(digest)}`;
   }
 }
 

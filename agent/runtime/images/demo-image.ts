@@ -11,7 +11,8 @@ import { mediaTypes } from '#api/oci/manifest.ts';
 import { platformOf } from '#api/oci/platform.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { findBusybox } from '#native/launch/busybox.ts';
-import { digestOf, hexOf } from './blob-store.ts';
+import { digestOf } from './blob-store.ts';
+import { hexOf } from '#api/oci/digest.ts';
 
 export const demoImageName = 'docker.io/podwright/demo:1';
 

@@ -2,6 +2,7 @@ import { lstat, mkdir, mkdtemp, readdir, rename, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { parseImageConfig, requirePlatform, type ImageConfig } from '#api/oci/config.ts';
 import type { Platform } from '#api/oci/platform.ts';
+import { digestOfHex, hexOf } from '#api/oci/digest.ts';
 import { formatReference, isImageId, parseReference } from '#api/oci/reference.ts';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
@@ -12,7 +13,7 @@ import { removeTree } from '#native/fs/remove-tree.ts';
 import { getXattr } from '#native/sys/file.ts';
 import { exportImages, type ExportedImage } from './export/export-images.ts';
 import { directoryFiles, readArchive, stageArchive } from './archive.ts';
-import { BlobStore, digestOf, hexOf } from './blob-store.ts';
+import { BlobStore, digestOf } from './blob-store.ts';
 import { findImage } from './find-image.ts';
 import { imageError } from './image-error.ts';
 import {
@@ -297,7 +298,7 @@ export class LocalImageStore implements ImageStore {
 
   async #presentLayers(): Promise<readonly string[]> {
     const names = await readdir(`${this.#options.directory}/layers`);
-    return names.map((name) => `sha256:${name}`);
+    return names.map(digestOfHex);
   }
 
   async #temporaryDirectory(): Promise<AsyncDisposable & { readonly path: string }> {

@@ -1,6 +1,7 @@
 /** Image archives for tests, made of what a test says. */
 import { pack } from 'tar-stream';
-import { digestOf, hexOf } from './blob-store.ts';
+import { digestOf } from './blob-store.ts';
+import { hexOf } from '#api/oci/digest.ts';
 
 export interface TestEntry {
   readonly name: string;

@@ -5,7 +5,8 @@
  */
 import { createHash } from 'node:crypto';
 import { PodwrightError } from '#base/errors.ts';
-import { digestOf, hexOf } from '#agent/runtime/images/blob-store.ts';
+import { digestOf } from '#agent/runtime/images/blob-store.ts';
+import { hexOf } from '#api/oci/digest.ts';
 import { layerTar } from './layer-tar.ts';
 import { renderTarHeader, tarEnd, tarPadding } from './tar-header.ts';
 

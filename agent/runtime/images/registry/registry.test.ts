@@ -4,7 +4,8 @@ import { connect, type AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
-import { digestOf, hexOf } from '#agent/runtime/images/blob-store.ts';
+import { digestOf } from '#agent/runtime/images/blob-store.ts';
+import { hexOf } from '#api/oci/digest.ts';
 import { openImageStore, type LocalImageStore } from '#agent/runtime/images/image-store.ts';
 import { hasDebianRegistry, startDebianRegistry } from './debian-registry.fixture.ts';
 import { parseChallenges } from './registry-auth.ts';
@@ -269,6 +270,41 @@ describe.skipIf(!isRoot)('pull() (needs root: unpacking sets owners)', () => {
     const credentials = { username: 'ada', password: 'secret' };
     await store.pull(`${registry.host}/team/app:v1`, { credentials }, signal);
     expect(seen).toEqual([undefined]);
+  });
+
+  it('takes an image whose digests are of sha512, and has it after the next start', async () => {
+    const tar = await tarOf([{ name: 'hello', content: Buffer.from('hello') }]);
+    const layer = gzipSync(tar);
+    const config = Buffer.from(
+      JSON.stringify({
+        ...{ architecture: process.arch === 'arm64' ? 'arm64' : 'amd64', os: 'linux' },
+        rootfs: { type: 'layers', diff_ids: [digestOf(tar, 'sha512')] },
+      }),
+    );
+    const descriptor = (bytes: Buffer, of: string): object => ({
+      mediaType: `application/vnd.oci.image.${of}`,
+      digest: digestOf(bytes, 'sha512'),
+      size: bytes.length,
+    });
+    const manifest = Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        config: descriptor(config, 'config.v1+json'),
+        layers: [descriptor(layer, 'layer.v1.tar+gzip')],
+      }),
+    );
+    const blobs = new Map([layer, config, manifest].map((each) => [digestOf(each, 'sha512'), each]));
+    const digest = digestOf(manifest, 'sha512');
+    await using registry = await serve({ blobs, manifest: digest });
+
+    const name = `${registry.host}/team/app@${digest}`;
+    const { id } = await (await openStore()).pull(name, {}, signal);
+    const again = await openStore();
+    expect(again.resolve(name)?.id).toBe(id);
+    await again.pull(name, {}, signal);
+    expect(registry.requests.filter((each) => each.includes(digestOf(layer, 'sha512')))).toHaveLength(1);
+    const wrong = name.replace(/.$/, (last) => (last === '0' ? '1' : '0'));
+    await expect(again.pull(wrong, {}, signal)).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
   });
 
   it.each(['//', 'http://[', 'http://a:99999/', 'ftp://127.0.0.1/x'])(

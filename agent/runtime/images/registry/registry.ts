@@ -9,7 +9,8 @@ import { formatReference, repositoryOf, type ImageReference } from '#api/oci/ref
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
 import { describeError, errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
-import { digestOf, hexOf } from '#agent/runtime/images/blob-store.ts';
+import { algorithmOf, hexOf, isDigest } from '#api/oci/digest.ts';
+import { digestOf, isDigestOf } from '#agent/runtime/images/blob-store.ts';
 import { chooseImage, type ManifestDocument } from '#agent/runtime/images/choose-image.ts';
 import { imageError } from '#agent/runtime/images/image-error.ts';
 import type { BlobFile, IncomingImage } from '#agent/runtime/images/incoming-image.ts';
@@ -198,8 +199,8 @@ class Pull {
       async () => readBody(await this.#answer(url, { accept: manifestAccept }, signal), this.#options.clock),
       signal,
     );
-    const digest = digestOf(bytes);
-    if (name.startsWith('sha256:') && name !== digest) throw this.#mismatch(`manifest ${name}`, digest);
+    const digest = digestOf(bytes, algorithmOf(name));
+    if (isDigest(name) && name !== digest) throw this.#mismatch(`manifest ${name}`, digest);
     return { bytes, digest };
   }
 
@@ -210,14 +211,14 @@ class Pull {
 
   async #document(descriptor: Descriptor, signal: AbortSignal): Promise<Buffer> {
     const known = await this.#request.knownConfig?.(descriptor.digest);
-    if (known !== undefined && digestOf(known) === descriptor.digest) return known;
+    if (known !== undefined && isDigestOf(descriptor.digest, known)) return known;
     const url = this.blobUrl(descriptor);
     const bytes = await this.#retry(
       async () => readBody(await this.#answer(url, {}, signal), this.#options.clock),
       signal,
     );
-    if (digestOf(bytes) !== descriptor.digest)
-      throw this.#mismatch(`config ${descriptor.digest}`, digestOf(bytes));
+    if (!isDigestOf(descriptor.digest, bytes))
+      throw this.#mismatch(`config ${descriptor.digest}`, digestOf(bytes, algorithmOf(descriptor.digest)));
     return bytes;
   }
 

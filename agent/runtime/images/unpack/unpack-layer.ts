@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { closeSync, createReadStream } from 'node:fs';
 import { Transform } from 'node:stream';
+import { algorithmOf } from '#api/oci/digest.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { decompress } from './decompress.ts';
 import { imageError } from '#agent/runtime/images/image-error.ts';
@@ -55,8 +56,8 @@ export async function unpackLayer(request: UnpackRequest): Promise<UnpackResult>
 
 async function unpack(request: UnpackRequest): Promise<UnpackResult> {
   const { limits } = request;
-  const blobHash = createHash('sha256');
-  const tarHash = createHash('sha256');
+  const blobHash = createHash(algorithmOf(request.digest ?? request.diffId));
+  const tarHash = createHash(algorithmOf(request.diffId));
   const file = createReadStream(request.blob, { highWaterMark: 256 * 1024 });
   const plain = await decompress(tap(file, blobHash));
   const writer = new LayerWriter(request.target, request.below);
@@ -107,9 +108,9 @@ function tap(source: NodeJS.ReadableStream, hash: Hash): Transform {
   return through;
 }
 
-/** @throws E_INVALID */
+/** `hash`: by the algorithm of what is expected. @throws E_INVALID */
 export function verify(what: string, expected: string, hash: Hash): void {
-  const found = `sha256:${hash.digest('hex')}`;
+  const found = `${algorithmOf(expected)}:${hash.digest('hex')}`;
   if (found === expected) return;
   throw new PodwrightError('E_INVALID', `verify ${what}: its digest is ${found}, not ${expected}`, {
     detail: { reason: 'digest' },
