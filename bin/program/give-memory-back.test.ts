@@ -16,7 +16,7 @@ function setUp({ trim, isForStart = false }: { trim?: () => Promise<unknown>; is
     isForStart,
     usage: () => memory,
     trim: trim ?? (async () => void trims++),
-    sweep: () => {
+    sweep: async () => {
       sweeps.asked++;
       return sweeps.isDue;
     },

@@ -3,7 +3,7 @@ import { flushCompileCache } from 'node:module';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import { describeError } from '#base/errors.ts';
-import { grownQuietBytesMax, sweepIfGrown } from '#control-plane/apiserver/serve/sweep.ts';
+import { sweepInSteps } from '#base/memory/sweep.ts';
 
 const lookEveryMs = 15_000;
 /** Until it was swept for the first time: what a start leaves is a fifth of what the program has then. */
@@ -22,7 +22,7 @@ export interface MemoryPorts {
   readonly usage?: () => NodeJS.MemoryUsage;
   readonly trim?: () => Promise<unknown>;
   /** Sweeps V8's heap where it has grown since it was swept last; whether it did. */
-  readonly sweep?: () => boolean;
+  readonly sweep?: (options: { readonly clock: Clock; readonly signal: AbortSignal }) => Promise<boolean>;
   /** Lets go of what Node keeps of its compile cache until the program ends. */
   readonly letGo?: () => void;
 }
@@ -36,7 +36,7 @@ async function trimHeap(): Promise<unknown> {
 /**
  * Gives the kernel what a flood of requests left, or a large deletion: V8 sweeps its heap as objects are made, so not where nothing
  * happens any more, and with the objects stay the buffers that they hold; and what buffers stood in is free in the C library's heap,
- * which shrinks at its end only. The sweep waits for a quiet moment, as nobody is served meanwhile. The first is soon after the start, which
+ * which shrinks at its end only. The sweep waits for a quiet moment, and goes in steps. The first is soon after the start, which
  * is such a flood itself: what was read, parsed and compiled once, and the bytes of 1,100 modules that Node's compile cache holds on to.
  */
 export function giveMemoryBack({
@@ -45,10 +45,11 @@ export function giveMemoryBack({
   isForStart = false,
   usage = process.memoryUsage,
   trim = trimHeap,
-  sweep = () => sweepIfGrown(grownQuietBytesMax),
+  sweep = sweepInSteps,
   letGo = flushCompileCache,
 }: MemoryPorts): Disposable {
-  let isStopped = false;
+  const stop = new AbortController();
+  const { signal } = stop;
   let timer: Disposable | undefined;
   let leftBytes = 0;
   let lastHeapBytes = 0;
@@ -57,15 +58,15 @@ export function giveMemoryBack({
     const { rss, heapTotal, external } = usage();
     return rss - heapTotal - external;
   };
-  const isSwept = (): boolean => {
+  const isSwept = async (): Promise<boolean> => {
     const { heapUsed, external } = usage();
     const isQuiet = Math.abs(heapUsed + external - lastHeapBytes) < quietBytesMax;
     lastHeapBytes = heapUsed + external;
-    return isQuiet && sweep();
+    return isQuiet && (await sweep({ clock, signal }));
   };
   const look = async (): Promise<void> => {
     try {
-      const wasSwept = isSwept();
+      const wasSwept = await isSwept();
       if (wasSwept && isStarting) letGo();
       isStarting &&= !wasSwept;
       if (wasSwept || held() > Math.max(heldBytesMin, leftBytes + grownBytesMin)) {
@@ -79,13 +80,13 @@ export function giveMemoryBack({
     wait();
   };
   const wait = (): void => {
-    if (!isStopped && (isStarting || !isForStart))
+    if (!signal.aborted && (isStarting || !isForStart))
       timer = clock.after(isStarting ? firstLookMs : lookEveryMs, () => void look());
   };
   wait();
   return {
     [Symbol.dispose]: () => {
-      isStopped = true;
+      stop.abort();
       timer?.[Symbol.dispose]();
     },
   };

@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFakeClock, type Clock, systemClock } from '#base/clock.ts';
+import { grownQuietBytesMax, sweepIfGrown } from '#base/memory/sweep.ts';
 import { toFoundRow } from './disk-tables.ts';
 import { openEmbeddedStore, type EmbeddedStoreOptions } from './embedded.ts';
 import { addToTotal, sumOfMark, sumOfRow } from './integrity.ts';
@@ -303,6 +304,18 @@ describe('openEmbeddedStore()', () => {
     clock.advance(60_000);
     await expect.poll(() => store.lease(lease)).toBeUndefined();
     await store[Symbol.asyncDispose]();
+  });
+
+  it('has the memory swept of what a compaction lets go of', async () => {
+    await using store = await open();
+    const keys = Array.from({ length: 40 }, (_, index) => `/k${index}`);
+    const value = 'x'.repeat(1_048_576);
+    await store.commit({ expect: [], ops: keys.map((key) => put(key, value)) });
+    await store.commit({ expect: [], ops: keys.map(del) });
+    sweepIfGrown(0);
+    expect(sweepIfGrown(grownQuietBytesMax)).toBe(false);
+    await store.compact(store.revision);
+    expect(sweepIfGrown(grownQuietBytesMax)).toBe(true);
   });
 
   it('compacts by itself what is older than the history it keeps', async () => {

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
+import { noteLetGo } from '#base/memory/sweep.ts';
 import { inSlices } from '#base/time-slice.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { shellWord } from '#base/shell-word.ts';
@@ -63,6 +64,8 @@ const scrubRounds = 60;
 const transferBytesMin = 65_536;
 const compactStepEntries = 2000;
 const expireKeysMax = 500;
+/** What a version takes beside its value: itself, its place in the log, its key and the frame of its bytes. */
+const versionBytes = 450;
 
 /**
  * Opens the embedded engine: an MVCC index in memory that answers all reads, and a Worker that makes writes durable in SQLite.
@@ -281,7 +284,10 @@ class EmbeddedStore implements ServedStore {
     this.#compaction = promise;
     await previous;
     try {
+      let historyBytes = this.#mvcc.historyBytes;
       for (const rowsGone of this.#mvcc.compact(revision, compactStepEntries)) {
+        noteLetGo(historyBytes - this.#mvcc.historyBytes + rowsGone.length * versionBytes);
+        historyBytes = this.#mvcc.historyBytes;
         await this.#enqueue({ rowsGone, compactRevision: revision });
       }
     } finally {

@@ -1,6 +1,6 @@
 import { createTurns } from '#base/turns.ts';
 import type { ApiRequest } from './request.ts';
-import { sweepIfGrown } from './sweep.ts';
+import { sweepIfGrown } from '#base/memory/sweep.ts';
 import { nextTurn } from '#base/time-slice.ts';
 
 /** From so many bytes on, a body is worked on in steps, and one at a time: each step may take a tenth of a second. */
