@@ -140,7 +140,7 @@ async function startOwnParts(
     await ensureLocalClass(clients.own('local-volumes'), options.localStorageClass);
   await ensureKubeDns(clients.own('kube-dns'), options.clusterDns);
   const client = clients.own('virtual-address');
-  stack.use(startServerAddress(options, { port, client, clock: systemClock, logger }));
+  stack.use(await startServerAddress(options, { port, client, clock: systemClock, logger }));
   return stack.move();
 }
 

@@ -1,4 +1,4 @@
-import { WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { PodwrightError } from '#base/errors.ts';
 import { objectsOf, objectOf, stringOf } from '#api/wire/json.ts';
 import type { Status } from '#api/generated/objects.ts';
@@ -49,6 +49,7 @@ export async function openExec(
   where: ObjectRef,
   options: ExecOptions,
 ): Promise<ExecSession> {
+  const { WebSocket } = await import('ws'); // Which few clients ever need.
   options.signal?.throwIfAborted();
   const url = new URL(reach.server);
   const base = url.pathname === '/' ? '' : url.pathname.replace(/\/$/, '');

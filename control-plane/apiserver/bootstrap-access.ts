@@ -1,5 +1,7 @@
 import { at, stringOf, typed } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import type { Kind } from '#api/schema/kinds.ts';
+import { settleAll } from '#base/settle-all.ts';
 import {
   bootstrapPolicy,
   reconcile,
@@ -10,22 +12,23 @@ import { makeUnlessThere } from './ensure.ts';
 import type { ServerContext } from './server-context.ts';
 
 /**
- * Roles and bindings that every cluster has, made or given what they lack. What somebody deleted comes back with the next start. Those of
- * a kind are written together, as the store then makes one write of them to the disk.
+ * Roles and bindings that every cluster has, made or given what they lack. What somebody deleted comes back with the next start. They
+ * are written together, as the store then makes one write of them to the disk.
  */
 export async function ensureAccess(context: ServerContext): Promise<void> {
   const byKind = Map.groupBy(bootstrapPolicy(), ({ kind }) => kind);
-  for (const [kind, wanted] of byKind) {
-    const present = new Map(
-      (await context.registry.readAll(kind, '')).map((object) => [keyOf(object), object]),
-    );
-    await Promise.all(
-      wanted.map(async (one) => {
-        const found = present.get(`${one.namespace ?? ''}/${one.name}`);
-        await (found === undefined ? makeUnlessThere(context, kind, objectOf(one)) : bringUp(context, one));
-      }),
-    );
-  }
+  await settleAll([...byKind].map(([kind, wanted]) => ensureKind(context, kind, wanted)));
+}
+
+async function ensureKind(context: ServerContext, kind: Kind, wanted: readonly Wanted[]): Promise<void> {
+  const objects = await context.registry.readAll(kind, '');
+  const present = new Map(objects.map((object) => [keyOf(object), object]));
+  await settleAll(
+    wanted.map((one) => {
+      const found = present.get(`${one.namespace ?? ''}/${one.name}`);
+      return found === undefined ? makeUnlessThere(context, kind, objectOf(one)) : bringUp(context, one);
+    }),
+  );
 }
 
 function keyOf(object: JsonObject): string {

@@ -6,6 +6,7 @@ import { at, equalJson, listOf, objectOf, stringOf, typed } from '#api/wire/json
 import type { Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { describeError } from '#base/errors.ts';
+import { settleAll } from '#base/settle-all.ts';
 import { classOfIp } from '#base/ip-class.ts';
 import { familyOfIp } from '#base/ip.ts';
 import { systemPriorities } from './chain/admission/pods/priority.ts';
@@ -45,14 +46,16 @@ export async function bootstrap(
     nowMs: context.clock.now(),
   });
   if (repaired.made + repaired.removed > 0) logger.info(repaired, 'claims of addresses and ports put right');
-  for (const name of systemNamespaces) await ensure(context, namespaces, { metadata: { name } });
-  await ensureClusterInfo(context, caCertPem);
-  await ensureAccess(context);
-  for (const [name, value] of Object.entries(systemPriorities)) await ensurePriority(context, name, value);
-  for (const object of apiServices()) await ensure(context, apiServiceKind, object);
-  if (hasMetricsApi) await ensureMetricsApi(context);
-  await ensureServiceCidr(context);
-  await ensureKubernetesService(context);
+  await settleAll(systemNamespaces.map((name) => ensure(context, namespaces, { metadata: { name } })));
+  // What is written together is one write to the disk.
+  await settleAll([
+    ensureClusterInfo(context, caCertPem),
+    ensureAccess(context),
+    ...Object.entries(systemPriorities).map(([name, value]) => ensurePriority(context, name, value)),
+    ...apiServices().map((object) => ensure(context, apiServiceKind, object)),
+    ...(hasMetricsApi ? [ensureMetricsApi(context)] : []),
+    ensureServiceCidr(context).then(() => ensureKubernetesService(context)),
+  ]);
 }
 
 const reconcileMs = 10_000;

@@ -3,13 +3,8 @@ import { hostname } from 'node:os';
 import type { Clock } from '#base/clock.ts';
 import { familyOfIp } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
-import { startVirtualAddress } from '#agent/network/announce/virtual-address.ts';
 import type { ApiClient } from '#client/client.ts';
 import type { ServerCommandOptions } from '#bin/options/command-options.ts';
-import { openAnnouncer } from '#native/neighbour/announcer.linux.ts';
-import { createSyncNetlink } from '#native/netlink/sync.ts';
-import { createSyncNft } from '#native/nft/nft.linux.ts';
-import { findLink } from './find-link.ts';
 
 export interface ServerAddressParts {
   readonly port: number;
@@ -20,11 +15,20 @@ export interface ServerAddressParts {
 }
 
 /** The address that this server has in common with others, if it has one: needs root. Disposed, another has it at once. */
-export function startServerAddress(
+export async function startServerAddress(
   { virtualAddress: addresses = [], advertiseAddress }: ServerCommandOptions,
   { port, client, clock, logger: log }: ServerAddressParts,
-): AsyncDisposable | undefined {
+): Promise<AsyncDisposable | undefined> {
   if (addresses.length === 0) return undefined;
+  // What talks to the kernel most servers never load.
+  const [{ startVirtualAddress }, { openAnnouncer }, { createSyncNetlink }, { createSyncNft }, { findLink }] =
+    await Promise.all([
+      import('#agent/network/announce/virtual-address.ts'),
+      import('#native/neighbour/announcer.linux.ts'),
+      import('#native/netlink/sync.ts'),
+      import('#native/nft/nft.linux.ts'),
+      import('./find-link.ts'),
+    ]);
   const stack = new AsyncDisposableStack();
   const netlink = stack.use(createSyncNetlink());
   stack.use(

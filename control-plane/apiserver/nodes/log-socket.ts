@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import { WebSocketServer, type WebSocket } from 'ws';
+import type { WebSocket } from 'ws';
 import { badRequest } from '#api/errors/status.ts';
 import type { Upgrade } from '#control-plane/apiserver/serve/http-server.ts';
 
@@ -48,6 +48,8 @@ async function sendChunk(webSocket: WebSocket, bytes: Buffer, protocol: string):
 }
 
 async function accept({ message, socket, head }: Upgrade, protocol: string): Promise<WebSocket> {
+  const { WebSocketServer } = await import('ws'); // Which few servers are ever asked for.
+  if (socket.destroyed) throw new Error('client went away before the upgrade');
   const server = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,

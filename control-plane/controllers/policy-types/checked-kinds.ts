@@ -102,7 +102,8 @@ function customKind(
   return { group, version, kind, type: wholeType(schema, kind) };
 }
 
-const metadata = sourceType({ schema: builtInTypes, typeName: 'meta.v1.ObjectMeta' });
+/** Made when it is first asked for: a start takes no time for it. */
+const metadata = (): CelType => sourceType({ schema: builtInTypes, typeName: 'meta.v1.ObjectMeta' });
 
 /** An object of a custom kind with all of its metadata; of no schema anything. */
 function wholeType(schema: StructuralSchema, name: string): CelType {
@@ -111,6 +112,6 @@ function wholeType(schema: StructuralSchema, name: string): CelType {
   const { celType } = declared;
   return {
     ...celType,
-    fieldOf: (field) => (field === 'metadata' ? { type: metadata } : celType.fieldOf(field)),
+    fieldOf: (field) => (field === 'metadata' ? { type: metadata() } : celType.fieldOf(field)),
   };
 }
