@@ -2,8 +2,9 @@ import type { Clock } from '#base/clock.ts';
 import { configMaps, runtimeClasses, secrets, type KindRef } from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import type { ConfigMap, RuntimeClass, Secret } from '#api/generated/objects.ts';
-import { isNotFound } from '#client/api-error.ts';
+import { isForbidden, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
+import { discoverKindsOf } from '#client/discover-kinds.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 import type { Selection } from '#client/reflector.ts';
@@ -113,6 +114,21 @@ async function isServed(client: ApiClient, kind: KindRef<KubeObject>): Promise<b
   try {
     await client.list(kind, { limit: 1 });
     return true;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    // The rights of nodes are for what there is: what is not served may be forbidden, too.
+    if (isForbidden(error) && !(await isDiscovered(client, kind))) return false;
+    throw error;
+  }
+}
+
+async function isDiscovered(
+  client: ApiClient,
+  { group, version, resource }: KindRef<KubeObject>,
+): Promise<boolean> {
+  try {
+    const found = await discoverKindsOf(client, `${group}/${version}`);
+    return found.some((each) => each.resource === resource);
   } catch (error) {
     if (isNotFound(error)) return false;
     throw error;

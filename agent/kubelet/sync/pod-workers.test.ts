@@ -7,6 +7,7 @@ import type { PulledImages } from '#agent/kubelet/images/pulled/pulled-images.ts
 import { roots } from '#agent/volume/trust-bundles.fixture.ts';
 import { clusterTrustBundles } from '#agent/volume/trust-bundles.ts';
 import type { Container } from '#api/generated/objects.ts';
+import * as failure from '#api/errors/status.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { startTestNode, type TestNode } from '#agent/kubelet/test-node.fixture.ts';
 
@@ -189,6 +190,25 @@ describe('kubelet', () => {
     await node.client.patch(clusterTrustBundles, { name: 'b' }, { kind: 'merge', body });
     await node.settle();
     expect(await readFile(file, 'utf8')).toBe(roots.two);
+  });
+
+  test('needs no roots of trust that may be missing of a server that has no such kind', async () => {
+    await using node = await startTestNode();
+
+    node.client.intercept = ({ verb, resource }) => {
+      if (resource === 'clustertrustbundles')
+        return failure.forbidden(clusterTrustBundles, 'b', 'not served');
+      return verb === 'raw' && resource.startsWith('/apis/certificates')
+        ? failure.resourceNotFound()
+        : undefined;
+    };
+    const sources = [{ clusterTrustBundle: { name: 'b', path: 'ca.pem', optional: true } }];
+    node.create('web', {
+      volumes: [{ name: 'v', projected: { sources } }],
+      containers: [main({ volumeMounts: [{ name: 'v', mountPath: '/ca' }] })],
+    });
+    await node.settle();
+    expect(node.get('web')?.status).toMatchObject({ phase: 'Running' });
   });
 
   test('says FailedMount for a volume of an unknown kind, and waits', async () => {
