@@ -3,6 +3,7 @@ import type * as Grpc from '@grpc/grpc-js';
 import type { Client, ClientReadableStream, ServiceError } from '@grpc/grpc-js';
 import { PodwrightError } from '#base/errors.ts';
 import type { Method, Outgoing } from './contract.ts';
+import { goWords } from './go-words.ts';
 import { callError } from './status.ts';
 
 export interface UnixClientOptions {
@@ -94,7 +95,7 @@ async function ask<Request, Response>(
   const onAnswer = (error: ServiceError | null, response?: Response): void => {
     if (error === null && response !== undefined) resolve(response);
     else if (signal?.aborted === true) reject(signal.reason);
-    else reject(callError(path, error?.code ?? 2, error?.details ?? ''));
+    else reject(callError(path, error?.code ?? 2, goWords(error?.details ?? '')));
   };
   const deadline = { deadline: timeoutMs === Infinity ? Infinity : Date.now() + timeoutMs };
   const call = client.makeUnaryRequest(
@@ -141,7 +142,7 @@ async function* read<Request, Response>(
   } catch (error) {
     signal.throwIfAborted();
     const { code = 2, details = String(error) } = error as Partial<ServiceError>;
-    throw callError(path, code, details);
+    throw callError(path, code, goWords(details));
   } finally {
     signal.removeEventListener('abort', onAbort);
     call.on('error', () => undefined); // Of its own cancelling.

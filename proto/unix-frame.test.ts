@@ -94,7 +94,10 @@ describe('a call', () => {
     await expect(Array.fromAsync(watch)).rejects.toMatchObject({ code: 'E_UNSUPPORTED' });
     await expect(check(client, 'x'.repeat(2000))).rejects.toMatchObject({ code: 'E_LIMIT' });
     using lost = clientOf(place());
-    await expect(check(lost)).rejects.toMatchObject({ code: 'E_CONNECTION' });
+    await expect(check(lost)).rejects.toMatchObject({
+      code: 'E_CONNECTION',
+      detail: { details: expect.stringMatching(/dial unix \/\S+: connect: no such file or directory/) },
+    });
   });
 
   it('of a peer that is refused does not reach a handler', async () => {
