@@ -155,7 +155,16 @@ function waitingState(
   // Policy Always needs no record of a pull before its turn has come.
   const image = imageState(view, now, facts);
   if (image.state === 'failed') return { reason: image.reason, message: image.message };
-  return { reason: before };
+  return (image.state === 'present' ? undefined : lastPullOf(view)) ?? { reason: before };
+}
+
+const pullReasons = ['ErrImagePull', 'ImagePullBackOff'];
+
+/** What an earlier agent told of a pull that failed is so until the next has ended. */
+function lastPullOf({ reported, spec }: ContainerView): ReturnType<typeof waitingState> | undefined {
+  const { reason = '', message } = reported?.state?.waiting ?? {};
+  if (reported?.image !== spec.image || !pullReasons.includes(reason)) return undefined;
+  return { reason, ...(message === undefined ? {} : { message }) };
 }
 
 /** `10s`, `1m20s`, `5m0s`, as Go prints a duration. */

@@ -6,7 +6,7 @@ import { configMaps, events, pods, secrets } from '#api/schema/kind-ref.ts';
 import type { PulledImages } from '#agent/kubelet/images/pulled/pulled-images.ts';
 import { roots } from '#agent/volume/trust-bundles.fixture.ts';
 import { clusterTrustBundles } from '#agent/volume/trust-bundles.ts';
-import type { Container } from '#api/generated/objects.ts';
+import type { Container, PodSpec } from '#api/generated/objects.ts';
 import * as failure from '#api/errors/status.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { startTestNode, type TestNode } from '#agent/kubelet/test-node.fixture.ts';
@@ -115,6 +115,53 @@ test('kubelet leaves running pods alone over a restart, without a readiness flap
   await node.settle();
   expect(node.runtime.calls).toHaveLength(calls);
   expect(node.client.writes).toHaveLength(writes);
+});
+
+test('kubelet writes no status over a restart, whatever its pods wait for', async () => {
+  await using node = await startTestNode({
+    behave: ({ command }) => (command[0] === 'exit' ? { exitAfterMs: 0, exitCode: Number(command[1]) } : {}),
+    onExec: (_uid, _name, args) => ({ exitCode: args[0] === 'false' ? 1 : 0 }),
+  });
+  const container = (more: Partial<Container> = {}): Container => ({ name: 'c', image: 'busybox', ...more });
+  const probe = (command: string) => ({ exec: { command: [command] }, periodSeconds: 5 });
+  const exits = (code: number): Container => container({ command: ['exit', `${code}`] });
+  const secret = [{ name: 'v', secret: { secretName: 'none' } }];
+  const missing = { configMapKeyRef: { name: 'none', key: 'k' } };
+  const specs: Record<string, PodSpec> = {
+    ready: { containers: [container({ readinessProbe: probe('true') })] },
+    unready: { containers: [container({ readinessProbe: probe('false') })] },
+    starting: { containers: [container({ startupProbe: { ...probe('false'), failureThreshold: 99 } })] },
+    done: { restartPolicy: 'Never', containers: [exits(0)] },
+    failed: { restartPolicy: 'Never', containers: [exits(3)] },
+    crashing: { containers: [exits(1)] },
+    sidecar: {
+      initContainers: [container({ name: 's', restartPolicy: 'Always' }), { ...exits(0), name: 'i' }],
+      containers: [container()],
+    },
+    initFails: { initContainers: [{ ...exits(1), name: 'i' }], containers: [container()] },
+    unmounted: {
+      volumes: secret,
+      containers: [container({ volumeMounts: [{ name: 'v', mountPath: '/v' }] })],
+    },
+    unconfigured: { containers: [container({ env: [{ name: 'A', valueFrom: missing }] })] },
+    unnamed: { containers: [container({ image: 'Not/A:Name:' })] },
+    absent: { containers: [container({ imagePullPolicy: 'Never', image: 'absent' })] },
+    unpulled: { containers: [container({ image: 'unpulled' })] },
+    gated: { readinessGates: [{ conditionType: 'example.com/g' }], containers: [container()] },
+  };
+  for (const [name, spec] of Object.entries(specs)) node.create(name, spec);
+  await node.settle();
+  await node.advance(0);
+  await node.advance(500);
+  await node.settle();
+  const phases = Object.keys(specs).map((name) => node.get(name)?.status?.phase);
+  expect(new Set(phases)).toEqual(new Set(['Running', 'Succeeded', 'Failed', 'Pending']));
+  const calls = node.runtime.calls.length;
+  const writes = node.client.writes.length;
+  await node.restart();
+  await node.settle();
+  expect(node.runtime.calls).toHaveLength(calls);
+  expect(node.client.writes.slice(writes).filter((each) => !each.includes(' events '))).toEqual([]);
 });
 
 describe('kubelet', () => {
