@@ -20,7 +20,12 @@ export function clusterAddressErrors(spec: JsonObject): readonly FieldError[] {
   const addresses = listOf(spec['clusterIPs']);
   const field = 'spec.clusterIPs';
   const malformed = malformedErrors(addresses);
-  const errors = [...firstAddressErrors(spec, addresses), ...familyNameErrors(spec), ...malformed];
+  const errors = [
+    ...firstAddressErrors(spec, addresses),
+    ...familyNameErrors(spec),
+    ...policyErrors(spec),
+    ...malformed,
+  ];
   if (addresses.length > 2) errors.push(invalidField(field, addresses, 'may only hold up to 2 values'));
   // What follows compares addresses: of broken ones it would say nonsense.
   if (malformed.length > 0) return errors;
@@ -47,6 +52,13 @@ function familyNameErrors(spec: JsonObject): readonly FieldError[] {
     if (!knownFamilies.includes(stringOf(family))) return [notSupportedField(field, family, knownFamilies)];
     return families.indexOf(family) < index ? [duplicateField(field, family)] : [];
   });
+}
+
+const knownPolicies = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];
+
+function policyErrors({ ipFamilyPolicy }: JsonObject): readonly FieldError[] {
+  if (ipFamilyPolicy === undefined || knownPolicies.includes(stringOf(ipFamilyPolicy))) return [];
+  return [notSupportedField('spec.ipFamilyPolicy', ipFamilyPolicy, knownPolicies)];
 }
 
 function malformedErrors(addresses: readonly unknown[]): readonly FieldError[] {

@@ -21,6 +21,7 @@ import {
   qualifiedName,
   type Format,
 } from './format.ts';
+import { givenChoiceErrors } from './field.ts';
 import { labelErrors } from './labels.ts';
 
 /** As kubernetes pkg/apis/discovery/validation has them. */
@@ -29,21 +30,24 @@ const addressMax = 100;
 const portMax = 20_000;
 const topologyMax = 16;
 const hintMax = 8;
+const addressTypes = ['FQDN', 'IPv4', 'IPv6'];
 
 /** Complaints about an EndpointSlice. */
 export function validateEndpointSlice(slice: JsonObject): readonly FieldError[] {
   const endpoints = objectsOf(slice['endpoints']);
+  const addressType = stringOf(slice['addressType']);
   return [
+    ...(addressType === ''
+      ? [requiredField('addressType')]
+      : givenChoiceErrors('addressType', addressType, addressTypes)),
     ...(endpoints.length > endpointMax
       ? [tooManyField('endpoints', endpoints.length, endpointMax)]
-      : endpoints.flatMap((endpoint, index) =>
-          endpointErrors(endpoint, `endpoints[${index}]`, slice['addressType']),
-        )),
+      : endpoints.flatMap((endpoint, index) => endpointErrors(endpoint, `endpoints[${index}]`, addressType))),
     ...slicePortErrors(objectsOf(slice['ports'])),
   ];
 }
 
-function endpointErrors(endpoint: JsonObject, path: string, addressType: unknown): readonly FieldError[] {
+function endpointErrors(endpoint: JsonObject, path: string, addressType: string): readonly FieldError[] {
   const { hostname, nodeName, deprecatedTopology } = endpoint;
   const labels = Object.keys(stringMapOf(deprecatedTopology)).length;
   return [
@@ -60,7 +64,7 @@ function endpointErrors(endpoint: JsonObject, path: string, addressType: unknown
 function sliceAddressErrors(
   addresses: readonly unknown[],
   field: string,
-  addressType: unknown,
+  addressType: string,
 ): readonly FieldError[] {
   if (addresses.length === 0) return [requiredField(field, 'must contain at least 1 address')];
   const family = addressType === 'IPv4' ? 4 : addressType === 'IPv6' ? 6 : 0;
@@ -69,7 +73,7 @@ function sliceAddressErrors(
     ...addresses.flatMap((address, position) => {
       const place = `${field}[${position}]`;
       const text = stringOf(address);
-      if (family === 0) return domainErrors(place, text);
+      if (family === 0) return addressType === 'FQDN' ? domainErrors(place, text) : [];
       const ip = parseIp(text);
       return ip?.family === family && !isIpv4Mapped(ip)
         ? endpointIpErrors(place, text)

@@ -12,6 +12,7 @@ import {
   wildcardSubdomain,
 } from './format.ts';
 import { typedReferenceErrors } from './ingress-class.ts';
+import { balancerHostErrors, balancerIpErrors } from './parts/balancer-host.ts';
 
 /** Complaints about an Ingress. */
 export function validateIngress(ingress: JsonObject): readonly FieldError[] {
@@ -29,6 +30,15 @@ export function validateIngress(ingress: JsonObject): readonly FieldError[] {
       ? []
       : formatErrors('spec.ingressClassName', stringOf(ingressClassName), dnsSubdomain)),
   ];
+}
+
+/** Complaints about the addresses that its load balancer is said to have (ValidateIngressLoadBalancerStatus). */
+export function validateIngressStatus(ingress: JsonObject): readonly FieldError[] {
+  const field = 'status.loadBalancer.ingress';
+  return objectsOf(at(ingress, field)).flatMap(({ ip, hostname }, index) => [
+    ...balancerIpErrors(`${field}[${index}].ip`, ip),
+    ...balancerHostErrors(`${field}[${index}].hostname`, hostname),
+  ]);
 }
 
 function hostErrors(field: string, host: string): readonly FieldError[] {

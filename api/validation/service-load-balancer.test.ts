@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { renderFieldError, type FieldError } from '#api/errors/field-error.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import {
-  loadBalancerErrors,
+  healthCheckErrors,
   loadBalancerUpdateErrors,
+  onlyBalancedErrors,
+  sourceRangeErrors,
   validateServiceStatus,
 } from './service-load-balancer.ts';
 
@@ -14,7 +16,12 @@ const cidr = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
 const text = (errors: readonly FieldError[]): readonly string[] =>
   errors.map((error) => `${error.field}: ${renderFieldError(error)}`);
 
-describe('loadBalancerErrors()', () => {
+const loadBalancerErrors = (service: JsonObject): readonly FieldError[] => {
+  const spec = Object(service['spec']);
+  return [...sourceRangeErrors(service, spec), ...onlyBalancedErrors(spec), ...healthCheckErrors(spec)];
+};
+
+describe('what is said of a load balancer', () => {
   it.each<[string, JsonObject, readonly string[]]>([
     ['nothing', { spec: { type: 'ClusterIP' } }, []],
     ['ranges', { spec: { ...balanced, loadBalancerSourceRanges: ['10.0.0.1/8', ' fd00::/8 '] } }, []],
@@ -68,7 +75,7 @@ describe('loadBalancerErrors()', () => {
     [
       'class and node ports of a Service without load balancer',
       { spec: { type: 'ClusterIP', loadBalancerClass: 'x', allocateLoadBalancerNodePorts: false } },
-      ['loadBalancerClass', 'allocateLoadBalancerNodePorts'].map(
+      ['allocateLoadBalancerNodePorts', 'loadBalancerClass'].map(
         (field) => `spec.${field}: Forbidden: may only be used when \`type\` is 'LoadBalancer'`,
       ),
     ],
@@ -92,6 +99,12 @@ describe('validateServiceStatus()', () => {
   it.each<[string, string, JsonObject, readonly string[]]>([
     ['an address', 'LoadBalancer', { ip: '203.0.113.5', ipMode: 'Proxy' }, []],
     ['a name', 'LoadBalancer', { hostname: 'lb.example' }, []],
+    [
+      'an address as a name',
+      'LoadBalancer',
+      { hostname: '203.0.113.5' },
+      [`${field}[0].hostname: Invalid value: "203.0.113.5": must be a DNS name, not an IP address`],
+    ],
     [
       'no address',
       'LoadBalancer',

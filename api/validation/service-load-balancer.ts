@@ -1,28 +1,17 @@
-import {
-  forbiddenField,
-  invalidField,
-  notSupportedField,
-  requiredField,
-  type FieldError,
-} from '#api/errors/field-error.ts';
-import { at, equalJson, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import { forbiddenField, invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { at, equalJson, listOf, numberOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { needsHealthCheckPort } from '#api/service/allocation.ts';
-import { familyOfIp, parseCidr } from '#base/ip.ts';
+import { parseCidr } from '#base/ip.ts';
+import { givenChoiceErrors } from './field.ts';
 import { formatErrors, isPortNumber, portNumberText, qualifiedName } from './format.ts';
+import { balancerHostErrors, balancerIpErrors } from './parts/balancer-host.ts';
 
 const onlyBalanced = "may only be used when `type` is 'LoadBalancer'";
 const cidrText = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
-const ipText = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
 
 /** What load balancers of clouds read source ranges from when the field is empty. kube-proxy does not. */
 const rangesAnnotation = 'service.beta.kubernetes.io/load-balancer-source-ranges';
-
-/** Complaints about what a Service says of its load balancer. */
-export function loadBalancerErrors(service: JsonObject): readonly FieldError[] {
-  const spec = objectOf(service['spec']);
-  return [...sourceRangeErrors(service, spec), ...healthCheckErrors(spec), ...onlyBalancedErrors(spec)];
-}
 
 /** Complaints about a change of what stays as it is while the Service has a load balancer. */
 export function loadBalancerUpdateErrors(before: JsonObject, after: JsonObject): readonly FieldError[] {
@@ -47,28 +36,27 @@ export function validateServiceStatus(service: JsonObject): readonly FieldError[
   if (ingress.length > 0 && at(service, 'spec.type') !== 'LoadBalancer') {
     return [forbiddenField(field, 'may only be used when `spec.type` is "LoadBalancer"')];
   }
-  return ingress.flatMap(({ ip, ipMode }, index) => {
+  return ingress.flatMap(({ ip, ipMode, hostname }, index) => {
     const here = `${field}[${index}]`;
-    if (stringOf(ip) === '') {
-      return ipMode === undefined
-        ? []
-        : [forbiddenField(`${here}.ipMode`, 'may not be specified when `ip` is not set')];
-    }
-    const modes = ['Proxy', 'VIP'];
     return [
-      ...(familyOfIp(stringOf(ip)) !== undefined ? [] : [invalidField(`${here}.ip`, ip, ipText)]),
-      ...(ipMode === undefined
-        ? [requiredField(`${here}.ipMode`, 'must be specified when `ip` is set')]
-        : []),
-      ...(ipMode === undefined || modes.includes(stringOf(ipMode))
-        ? []
-        : [notSupportedField(`${here}.ipMode`, ipMode, modes)]),
+      ...balancerIpErrors(`${here}.ip`, ip),
+      ...ipModeErrors(`${here}.ipMode`, { ip, ipMode }),
+      ...balancerHostErrors(`${here}.hostname`, hostname),
     ];
   });
 }
 
+function ipModeErrors(field: string, { ip, ipMode }: JsonObject): readonly FieldError[] {
+  const isGiven = stringOf(ip) !== '';
+  if (ipMode === undefined)
+    return isGiven ? [requiredField(field, 'must be specified when `ip` is set')] : [];
+  return isGiven
+    ? givenChoiceErrors(field, ipMode, ['Proxy', 'VIP'])
+    : [forbiddenField(field, 'may not be specified when `ip` is not set')];
+}
+
 /** The field's name is written as kube-apiserver writes it. Blanks around a range are forgiven, as there. */
-function sourceRangeErrors(service: JsonObject, spec: JsonObject): readonly FieldError[] {
+export function sourceRangeErrors(service: JsonObject, spec: JsonObject): readonly FieldError[] {
   const isBalanced = spec['type'] === 'LoadBalancer';
   const ranges = listOf(spec['loadBalancerSourceRanges']);
   const rangeErrors = (field: string, range: unknown): readonly FieldError[] =>
@@ -90,7 +78,7 @@ function sourceRangeErrors(service: JsonObject, spec: JsonObject): readonly Fiel
   ];
 }
 
-function healthCheckErrors(spec: JsonObject): readonly FieldError[] {
+export function healthCheckErrors(spec: JsonObject): readonly FieldError[] {
   const field = 'spec.healthCheckNodePort';
   const port = numberOf(spec['healthCheckNodePort']);
   if (port === 0) return [];
@@ -101,14 +89,14 @@ function healthCheckErrors(spec: JsonObject): readonly FieldError[] {
   return isPortNumber(port) ? [] : [invalidField(field, port, portNumberText)];
 }
 
-function onlyBalancedErrors(spec: JsonObject): readonly FieldError[] {
+export function onlyBalancedErrors(spec: JsonObject): readonly FieldError[] {
   if (spec['type'] === 'LoadBalancer') {
     const loadBalancerClass = spec['loadBalancerClass'];
     return loadBalancerClass === undefined
       ? []
       : formatErrors('spec.loadBalancerClass', stringOf(loadBalancerClass), qualifiedName);
   }
-  return ['loadBalancerClass', 'allocateLoadBalancerNodePorts'].flatMap((field) =>
+  return ['allocateLoadBalancerNodePorts', 'loadBalancerClass'].flatMap((field) =>
     spec[field] === undefined ? [] : [forbiddenField(`spec.${field}`, onlyBalanced)],
   );
 }

@@ -20,20 +20,44 @@ import {
 } from './format.ts';
 import { endpointIpErrors, ipErrors } from './address.ts';
 import { portReferenceErrors } from './pod/handlers.ts';
+import { givenChoiceErrors } from './field.ts';
 import { labelErrors } from './labels.ts';
 import { clusterAddressErrors, clusterAddressUpdateErrors } from '#api/service/cluster-addresses.ts';
-import { loadBalancerErrors, loadBalancerUpdateErrors } from './service-load-balancer.ts';
+import {
+  healthCheckErrors,
+  loadBalancerUpdateErrors,
+  onlyBalancedErrors,
+  sourceRangeErrors,
+} from './service-load-balancer.ts';
 
-/** Complaints about a Service. */
+/** Complaints about a Service, in the order of ValidateService. */
 export function validateService(service: JsonObject): readonly FieldError[] {
   const spec = objectOf(service['spec']);
   return [
-    ...portsErrors(spec),
+    ...topologyErrors(service),
     ...typeErrors(spec),
+    ...portsErrors(spec),
     ...labelErrors(spec['selector'], 'spec.selector'),
+    ...affinityErrors(spec),
     ...addressErrors(spec),
-    ...trafficErrors(spec),
-    ...loadBalancerErrors(service),
+    ...givenChoiceErrors('spec.type', spec['type'], [
+      'ClusterIP',
+      'ExternalName',
+      'LoadBalancer',
+      'NodePort',
+    ]),
+    ...nodePortErrors(spec),
+    ...duplicateErrors(spec),
+    ...sourceRangeErrors(service, spec),
+    ...onlyBalancedErrors(spec),
+    ...externalTrafficErrors(spec),
+    ...healthCheckErrors(spec),
+    ...givenChoiceErrors('spec.internalTrafficPolicy', spec['internalTrafficPolicy'], ['Cluster', 'Local']),
+    ...givenChoiceErrors('spec.trafficDistribution', spec['trafficDistribution'], [
+      'PreferClose',
+      'PreferSameNode',
+      'PreferSameZone',
+    ]),
   ];
 }
 
@@ -43,68 +67,25 @@ export function validateServiceUpdate(old: JsonObject, service: JsonObject): rea
   return [...clusterAddressUpdateErrors(before, after), ...loadBalancerUpdateErrors(before, after)];
 }
 
-function portsErrors(spec: JsonObject): readonly FieldError[] {
-  const ports = objectsOf(spec['ports']);
-  const isHeadless = spec['clusterIP'] === 'None';
-  if (ports.length === 0 && !isHeadless && spec['type'] !== 'ExternalName')
-    return [requiredField('spec.ports')];
-  const names = new Set<unknown>();
-  const keys = new Set<string>();
-  const nodePorts = new Set<string>();
-  return ports.flatMap((port, index) => {
-    const field = `spec.ports[${index}]`;
-    const errors = [...portErrors(port, { field, isNamed: ports.length > 1, spec })];
-    const name = stringOf(port['name']);
-    if (name !== '' && names.has(name)) errors.push(duplicateField(`${field}.name`, name));
-    names.add(name);
-    const { protocol, port: number } = port;
-    const key = `${String(protocol)}/${String(number)}`;
-    if (keys.has(key))
-      errors.push(duplicateStruct(field, goStruct('ServicePort', { protocol, port: number })));
-    keys.add(key);
-    const nodePort = `${String(protocol)}/${String(port['nodePort'])}`;
-    if (numberOf(port['nodePort']) !== 0 && nodePorts.has(nodePort))
-      errors.push(duplicateField(`${field}.nodePort`, port['nodePort']));
-    nodePorts.add(nodePort);
-    return errors;
-  });
-}
+const topologyMode = 'service.kubernetes.io/topology-mode';
+const topologyHints = 'service.kubernetes.io/topology-aware-hints';
 
-/** What a load balancer of a cloud would open to the world. */
-const kubeletPort = 10_250;
-const kubeletText = `may not expose port ${kubeletPort} externally since it is used by kubelet`;
-
-function portErrors(
-  port: JsonObject,
-  { field, isNamed, spec }: { readonly field: string; readonly isNamed: boolean; readonly spec: JsonObject },
-): readonly FieldError[] {
-  const name = stringOf(port['name']);
-  const errors: FieldError[] = [];
-  if (name === '' && isNamed) errors.push(requiredField(`${field}.name`));
-  else if (name !== '') errors.push(...formatErrors(`${field}.name`, name, dnsLabel));
-  const number = numberOf(port['port']);
-  if (!isPortNumber(number)) errors.push(invalidField(`${field}.port`, number, portNumberText));
-  if (spec['type'] === 'LoadBalancer' && number === kubeletPort)
-    errors.push(invalidField(field, number, kubeletText));
-  if (port['appProtocol'] !== undefined)
-    errors.push(...formatErrors(`${field}.appProtocol`, stringOf(port['appProtocol']), qualifiedName));
-  const isHeadless = spec['clusterIP'] === 'None';
-  if (isHeadless ? port['targetPort'] !== undefined && port['targetPort'] !== 0 : true) {
-    errors.push(...portReferenceErrors(port['targetPort'], `${field}.targetPort`));
-  }
-  if (numberOf(port['nodePort']) !== 0 && (spec['type'] === 'ClusterIP' || spec['type'] === 'ExternalName')) {
-    const type = String(spec['type']);
-    errors.push(forbiddenField(`${field}.nodePort`, `may not be used when \`type\` is '${type}'`));
-  }
-  return errors;
+function topologyErrors(service: JsonObject): readonly FieldError[] {
+  const annotations = objectOf(at(service, 'metadata.annotations'));
+  const [mode, hints] = [annotations[topologyMode], annotations[topologyHints]];
+  if (mode === undefined || hints === undefined || mode === hints) return [];
+  const detail = `must match annotations[${topologyHints}] when both are specified`;
+  return [invalidField(`metadata.annotations[${topologyMode}]`, mode, detail)];
 }
 
 function typeErrors(spec: JsonObject): readonly FieldError[] {
   const { type, clusterIP } = spec;
+  if (listOf(spec['ports']).length === 0 && clusterIP !== 'None' && type !== 'ExternalName')
+    return [requiredField('spec.ports')];
   if (type === 'ExternalName') {
     const name = stringOf(spec['externalName']).replace(/\.$/, '');
     const address = namelessFields(spec).map((field) =>
-      forbiddenField(`spec.${field}`, 'may not be set when `type` is ExternalName'),
+      forbiddenField(`spec.${field}`, 'may not be set for ExternalName services'),
     );
     if (name === '') return [...address, requiredField('spec.externalName')];
     return [...address, ...formatErrors('spec.externalName', name, dnsSubdomain)];
@@ -125,6 +106,70 @@ function namelessFields(spec: JsonObject): readonly string[] {
   ];
 }
 
+function portsErrors(spec: JsonObject): readonly FieldError[] {
+  const ports = objectsOf(spec['ports']);
+  const names = new Set<string>();
+  return ports.flatMap((port, index) => {
+    const field = `spec.ports[${index}]`;
+    const name = stringOf(port['name']);
+    const isKnown = name !== '' && names.has(name);
+    names.add(name);
+    return [
+      ...(name === '' && ports.length > 1 ? [requiredField(`${field}.name`)] : []),
+      ...(name === '' ? [] : formatErrors(`${field}.name`, name, dnsLabel)),
+      ...(isKnown ? [duplicateField(`${field}.name`, name)] : []),
+      ...portErrors(port, field),
+    ];
+  });
+}
+
+const protocols = ['SCTP', 'TCP', 'UDP'];
+
+function portErrors(port: JsonObject, field: string): readonly FieldError[] {
+  const { protocol, targetPort, appProtocol } = port;
+  const number = numberOf(port['port']);
+  return [
+    ...(isPortNumber(number) ? [] : [invalidField(`${field}.port`, number, portNumberText)]),
+    ...(protocols.includes(stringOf(protocol))
+      ? []
+      : [notSupportedField(`${field}.protocol`, protocol, protocols)]),
+    ...portReferenceErrors(targetPort, `${field}.targetPort`),
+    ...(appProtocol === undefined
+      ? []
+      : formatErrors(`${field}.appProtocol`, stringOf(appProtocol), qualifiedName)),
+  ];
+}
+
+function nodePortErrors(spec: JsonObject): readonly FieldError[] {
+  if (spec['type'] !== 'ClusterIP') return [];
+  return objectsOf(spec['ports']).flatMap(({ nodePort }, index) =>
+    numberOf(nodePort) === 0
+      ? []
+      : [forbiddenField(`spec.ports[${index}].nodePort`, "may not be used when `type` is 'ClusterIP'")],
+  );
+}
+
+/** Ports of nodes that are there twice, then ports. */
+function duplicateErrors(spec: JsonObject): readonly FieldError[] {
+  const ports = objectsOf(spec['ports']);
+  const isAgain = (member: 'port' | 'nodePort', index: number): boolean =>
+    ports.findIndex(
+      (other) => other[member] === ports[index]?.[member] && other['protocol'] === ports[index]?.['protocol'],
+    ) < index;
+  return [
+    ...ports.flatMap(({ nodePort }, index) =>
+      numberOf(nodePort) !== 0 && isAgain('nodePort', index)
+        ? [duplicateField(`spec.ports[${index}].nodePort`, nodePort)]
+        : [],
+    ),
+    ...ports.flatMap(({ protocol, port }, index) =>
+      isAgain('port', index)
+        ? [duplicateStruct(`spec.ports[${index}]`, goStruct('ServicePort', { protocol, port }))]
+        : [],
+    ),
+  ];
+}
+
 function addressErrors(spec: JsonObject): readonly FieldError[] {
   const first = stringOf(spec['clusterIP']);
   const isLone = listOf(spec['clusterIPs']).length === 0 && first !== '' && first !== 'None';
@@ -137,27 +182,32 @@ function addressErrors(spec: JsonObject): readonly FieldError[] {
   ];
 }
 
-const trafficDistributions = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
 const affinitySecondsMax = 86_400;
 
-function trafficErrors(spec: JsonObject): readonly FieldError[] {
-  const errors: FieldError[] = [];
+function affinityErrors(spec: JsonObject): readonly FieldError[] {
+  const unknown = givenChoiceErrors('spec.sessionAffinity', spec['sessionAffinity'], ['ClientIP', 'None']);
   const seconds = at(spec, 'sessionAffinityConfig.clientIP.timeoutSeconds');
-  if (typeof seconds === 'number' && (seconds < 1 || seconds > affinitySecondsMax)) {
-    const field = 'spec.sessionAffinityConfig.clientIP.timeoutSeconds';
-    errors.push(
-      invalidField(field, seconds, `must be greater than 0 and less than or equal to ${affinitySecondsMax}`),
-    );
-  }
-  const distribution = spec['trafficDistribution'];
-  if (distribution !== undefined && !trafficDistributions.includes(stringOf(distribution))) {
-    errors.push(notSupportedField('spec.trafficDistribution', distribution, trafficDistributions));
-  }
+  if (typeof seconds !== 'number' || (seconds >= 1 && seconds <= affinitySecondsMax)) return unknown;
+  const field = 'spec.sessionAffinityConfig.clientIP.timeoutSeconds';
+  const detail = `must be greater than 0 and less than or equal to ${affinitySecondsMax}`;
+  return [
+    ...unknown,
+    ...(spec['sessionAffinity'] === 'ClientIP' ? [invalidField(field, seconds, detail)] : []),
+  ];
+}
+
+function externalTrafficErrors(spec: JsonObject): readonly FieldError[] {
+  const { type, externalTrafficPolicy } = spec;
   const isExternal =
-    spec['type'] === 'NodePort' || spec['type'] === 'LoadBalancer' || listOf(spec['externalIPs']).length > 0;
-  if (!isExternal && stringOf(spec['externalTrafficPolicy']) !== '') {
-    const detail = 'may only be set for externally-accessible services';
-    errors.push(invalidField('spec.externalTrafficPolicy', spec['externalTrafficPolicy'], detail));
-  }
-  return errors;
+    type === 'NodePort' ||
+    type === 'LoadBalancer' ||
+    (type === 'ClusterIP' && listOf(spec['externalIPs']).length > 0);
+  if (isExternal)
+    return givenChoiceErrors('spec.externalTrafficPolicy', spec['externalTrafficPolicy'], [
+      'Cluster',
+      'Local',
+    ]);
+  if (stringOf(externalTrafficPolicy) === '') return [];
+  const detail = 'may only be set for externally-accessible services';
+  return [invalidField('spec.externalTrafficPolicy', externalTrafficPolicy, detail)];
 }

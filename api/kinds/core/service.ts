@@ -36,6 +36,7 @@ export const serviceRules: KindRules = {
   prepareUpdate: keepServiceAllocations,
   nameFormat: dnsLabel,
   validate: validateService,
+  validatesAll: true,
   validateUpdate: validateServiceUpdate,
   validateStatus: validateServiceStatus,
   warnings: serviceWarnings,

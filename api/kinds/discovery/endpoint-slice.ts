@@ -14,6 +14,7 @@ export const endpointSliceRules: KindRules = {
     ['ports[].protocol', 'TCP'],
   ],
   validate: validateEndpointSlice,
+  validatesAll: true,
   validateUpdate: immutable('addressType'),
   warnings: endpointSliceWarnings,
   cells: (object, now) => endpointSliceCells(typed(object), now),

@@ -6,14 +6,16 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { loadBalancerText } from '#api/table/core.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { firstThree, none } from '#api/table/text.ts';
-import { validateIngress } from '#api/validation/ingress.ts';
+import { validateIngress, validateIngressStatus } from '#api/validation/ingress.ts';
 
 /** Rules of Ingresses. */
 export const ingressRules: KindRules = {
   effect: inert('for an ingress controller, which Kubernetes does not bring either'),
   storageFolder: 'ingress',
   validate: validateIngress,
+  validatesAll: true,
   validateCreate: classErrors,
+  validateStatus: validateIngressStatus,
   warnings: (ingress, old) =>
     old === undefined && classAnnotationOf(ingress) !== undefined
       ? [`annotation "${classAnnotation}" is deprecated, please use 'spec.ingressClassName' instead`]

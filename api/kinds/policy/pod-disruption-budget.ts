@@ -4,8 +4,13 @@ import { at, objectOf, typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { disruptionBudgetCells } from '#api/table/workload.ts';
-import { intOrPercentErrors, shareErrors } from '#api/validation/field.ts';
+import { intOrPercentErrors, nonNegative, shareErrors } from '#api/validation/field.ts';
 import { labelSelectorErrors } from '#api/validation/label-selector.ts';
+import { conditionErrors } from '#api/validation/parts/conditions.ts';
+
+const counts = ['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'].map(
+  (name) => `status.${name}`,
+);
 
 /** Rules of PodDisruptionBudgets. */
 export const podDisruptionBudgetRules: KindRules = {
@@ -30,5 +35,6 @@ export const podDisruptionBudgetRules: KindRules = {
       ...labelSelectorErrors(at(budget, 'spec.selector'), 'spec.selector'),
     ];
   },
+  validateStatus: (budget) => [...conditionErrors(budget), ...nonNegative(budget, counts)],
   cells: (object, now) => disruptionBudgetCells(typed(object), now),
 };

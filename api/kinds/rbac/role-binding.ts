@@ -1,5 +1,5 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
-import { notSupportedField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { invalidField, notSupportedField, requiredField, type FieldError } from '#api/errors/field-error.ts';
 import { at, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
 import { ruled } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
@@ -25,7 +25,8 @@ export const roleBindingRules: KindRules = {
   defaults: bindingDefaults,
   tracksGeneration: false,
   nameFormat: pathSegment,
-  validate: (binding) => bindingErrors(binding, { kinds: ['ClusterRole', 'Role'], isNamespaced: true }),
+  validate: (binding) => bindingErrors(binding, { kinds: ['Role', 'ClusterRole'], isNamespaced: true }),
+  validatesAll: true,
   validateUpdate: immutable('roleRef', 'cannot change roleRef'),
   cells: bindingCells,
 };
@@ -38,6 +39,7 @@ export const clusterRoleBindingRules: KindRules = {
   tracksGeneration: false,
   nameFormat: pathSegment,
   validate: (binding) => bindingErrors(binding, { kinds: ['ClusterRole'], isNamespaced: false }),
+  validatesAll: true,
   validateUpdate: immutable('roleRef', 'cannot change roleRef'),
   cells: bindingCells,
 };
@@ -52,28 +54,32 @@ function bindingErrors(
   const name = stringOf(at(binding, 'roleRef.name'));
   return [
     ...(group === rbacGroup ? [] : [notSupportedField('roleRef.apiGroup', group, [rbacGroup])]),
-    ...(kind === '' || kinds.includes(kind) ? [] : [notSupportedField('roleRef.kind', kind, kinds)]),
-    ...(name === '' ? [] : formatErrors('roleRef.name', name, pathSegment)),
-    ...objectsOf(binding['subjects']).flatMap((subject, index) => {
-      const field = `subjects[${index}]`;
-      const allowed = ['Group', 'ServiceAccount', 'User'];
-      const subjectKind = stringOf(subject['kind']);
-      if (subjectKind !== '' && !allowed.includes(subjectKind)) {
-        return [notSupportedField(`${field}.kind`, subjectKind, ['ServiceAccount', 'User', 'Group'])];
-      }
-      return subjectErrors(subject, field, isNamespaced);
-    }),
+    ...(kinds.includes(kind) ? [] : [notSupportedField('roleRef.kind', kind, kinds)]),
+    ...(name === '' ? [requiredField('roleRef.name')] : formatErrors('roleRef.name', name, pathSegment)),
+    ...objectsOf(binding['subjects']).flatMap((subject, index) =>
+      subjectErrors(subject, `subjects[${index}]`, isNamespaced),
+    ),
   ];
 }
 
+const subjectKinds = ['ServiceAccount', 'User', 'Group'];
+
 function subjectErrors(subject: JsonObject, field: string, isNamespaced: boolean): readonly FieldError[] {
-  const { kind } = subject;
-  const [name, group] = [stringOf(subject['name']), stringOf(subject['apiGroup'])];
+  const [kind, name] = [stringOf(subject['kind']), stringOf(subject['name'])];
+  const unnamed = name === '' ? [requiredField(`${field}.name`)] : [];
+  if (!subjectKinds.includes(kind))
+    return [...unnamed, notSupportedField(`${field}.kind`, kind, subjectKinds)];
   const isAccount = kind === 'ServiceAccount';
+  const group = stringOf(subject['apiGroup']);
   const wanted = isAccount ? '' : rbacGroup;
   const lacksNamespace = !isNamespaced && isAccount && stringOf(subject['namespace']) === '';
   return [
+    ...unnamed,
     ...(isAccount && name !== '' ? formatErrors(`${field}.name`, name, dnsSubdomain) : []),
+    // Said twice of users and groups, as upstream has it.
+    ...(isAccount || name !== ''
+      ? []
+      : [invalidField(`${field}.name`, name, `${kind.toLowerCase()} name cannot be empty`)]),
     ...(group === wanted ? [] : [notSupportedField(`${field}.apiGroup`, group, [wanted])]),
     ...(lacksNamespace ? [requiredField(`${field}.namespace`)] : []),
   ];

@@ -9,13 +9,14 @@ import {
 } from '#api/errors/field-error.ts';
 import { equalJson, goJson, listOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { immutable } from '#api/validation/field.ts';
+import { givenChoiceErrors, immutable } from '#api/validation/field.ts';
 import { formatErrors, qualifiedName } from '#api/validation/format.ts';
 
 /** Of the parameters of a class: how many, and bytes of all (kubernetes pkg/apis/storage/validation). */
 const parameterCountMax = 512;
 const parameterByteCountMax = 262_144;
 const reclaimPolicies = ['Delete', 'Retain'];
+const bindingModes = ['Immediate', 'WaitForFirstConsumer'];
 const groupPolicies = ['File', 'None', 'ReadWriteOnceWithFSType'];
 const lifecycleModes = ['Persistent', 'Ephemeral'];
 const updateSecondsMin = 10;
@@ -31,6 +32,7 @@ export function validateStorageClass(storageClass: JsonObject): readonly FieldEr
     ...(policy === '' || reclaimPolicies.includes(policy)
       ? []
       : [notSupportedField('reclaimPolicy', policy, reclaimPolicies)]),
+    ...givenChoiceErrors('volumeBindingMode', storageClass['volumeBindingMode'], bindingModes),
     ...topologyErrors(objectsOf(storageClass['allowedTopologies'])),
   ];
 }

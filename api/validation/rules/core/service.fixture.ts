@@ -2,6 +2,8 @@ import type { RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
 
 const balanced = { 'spec.type': 'LoadBalancer' };
 const onlyBalanced = "Forbidden: may only be used when `type` is 'LoadBalancer'";
+const topologyMode = 'service.kubernetes.io/topology-mode';
+const topologyHints = 'service.kubernetes.io/topology-aware-hints';
 
 export const service: RuleTable = {
   apiVersion: 'v1',
@@ -13,6 +15,13 @@ export const service: RuleTable = {
       rule: 'a DNS label',
       fails: { 'metadata.name': 'a.b' },
       message: 'metadata.name: Invalid value: "a.b": a lowercase RFC 1123 label must consist…',
+    },
+    {
+      field: 'metadata.annotations',
+      rule: 'one topology',
+      passes: { 'metadata.annotations': { [topologyMode]: 'Auto', [topologyHints]: 'Auto' } },
+      fails: { 'metadata.annotations': { [topologyMode]: 'Auto', [topologyHints]: 'auto' } },
+      message: `metadata.annotations[${topologyMode}]: Invalid value: "Auto": must match annotations[${topologyHints}] when both are specified`,
     },
     {
       field: 'spec.ports',
@@ -67,14 +76,6 @@ export const service: RuleTable = {
         'spec.ports[0].port: Invalid value: 65536: must be between 1 and 65535, inclusive',
         'spec.ports[0].targetPort: Invalid value: 65536: must be between 1 and 65535, inclusive',
       ],
-    },
-    {
-      field: 'spec.ports.port',
-      rule: "not the kubelet's, for the world",
-      passes: { 'spec.ports[0].port': 10_250 },
-      fails: { 'spec.ports[0].port': 10_250, ...balanced },
-      message:
-        'spec.ports[0]: Invalid value: 10250: may not expose port 10250 externally since it is used by kubelet',
     },
     {
       field: 'spec.ports.targetPort',

@@ -110,7 +110,7 @@ export const endpointSlice: RuleTable = {
       field: 'addressType',
       rule: 'one of three',
       passes: { addressType: 'FQDN', 'endpoints[0].addresses': ['a.b'] },
-      fails: { addressType: 'X', endpoints: [] },
+      fails: { addressType: 'X', 'endpoints[0].addresses': ['any'] },
       message: 'addressType: Unsupported value: "X": supported values: "FQDN", "IPv4", "IPv6"',
     },
     {

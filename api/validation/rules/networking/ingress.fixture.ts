@@ -171,5 +171,20 @@ export const ingress: RuleTable = {
       fails: { 'spec.ingressClassName': 'A' },
       message: 'spec.ingressClassName: Invalid value: "A": a lowercase RFC 1123 subdomain must consist…',
     },
+    {
+      field: 'spec.rules.http.paths.backend',
+      rule: 'not looked at without a pathType',
+      fails: { 'spec.rules[0].http.paths': [{ path: '/', backend: {} }] },
+      message: 'spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified',
+    },
+    ...['ip', 'hostname'].map((name) => ({
+      field: `status.loadBalancer.ingress.${name}`,
+      rule: 'one',
+      subresource: 'status',
+      from: {},
+      passes: { 'status.loadBalancer.ingress': [{ [name]: name === 'ip' ? '192.0.2.1' : 'a.b' }] },
+      fails: { 'status.loadBalancer.ingress': [{ [name]: '192.0.2.A' }] },
+      message: `status.loadBalancer.ingress[0].${name}: Invalid value: "192.0.2.A": ${name === 'ip' ? 'must be a valid IP address…' : 'a lowercase RFC 1123 subdomain…'}`,
+    })),
   ],
 };

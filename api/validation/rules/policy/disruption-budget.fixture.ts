@@ -1,6 +1,11 @@
 import type { RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
 import { selectorRows } from '#api/validation/rules/selector-rows.fixture.ts';
 
+const allowed = {
+  ...{ type: 'DisruptionAllowed', status: 'True', message: '' },
+  lastTransitionTime: '2026-01-01T00:00:00Z',
+};
+
 export const podDisruptionBudget: RuleTable = {
   apiVersion: 'policy/v1',
   kind: 'PodDisruptionBudget',
@@ -43,6 +48,24 @@ export const podDisruptionBudget: RuleTable = {
       fails: { 'spec.unhealthyPodEvictionPolicy': 'X' },
       message:
         'spec.unhealthyPodEvictionPolicy: Unsupported value: "X": supported values: "AlwaysAllow", "IfHealthyBudget"',
+    },
+    ...['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expectedPods'].map((name) => ({
+      field: `status.${name}`,
+      rule: 'not negative',
+      subresource: 'status',
+      from: {},
+      passes: { [`status.${name}`]: 0 },
+      fails: { [`status.${name}`]: -1 },
+      message: `status.${name}: Invalid value: -1: must be greater than or equal to 0`,
+    })),
+    {
+      field: 'status.conditions',
+      rule: 'with a reason',
+      subresource: 'status',
+      from: {},
+      passes: { 'status.conditions': [{ ...allowed, reason: 'SufficientPods' }] },
+      fails: { 'status.conditions': [allowed] },
+      message: 'status.conditions[0].reason: Required value: must be set',
     },
     ...selectorRows('spec.selector'),
   ],

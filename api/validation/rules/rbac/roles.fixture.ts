@@ -126,6 +126,23 @@ function bindingTable(kind: string, kinds: string, rows: readonly RuleRow[]): Ru
           'subjects[0].kind: Unsupported value: "Pod": supported values: "ServiceAccount", "User", "Group"',
       },
       {
+        field: 'subjects.kind',
+        rule: 'there',
+        fails: { 'subjects[0]': { name: 'p' } },
+        message:
+          'subjects[0].kind: Unsupported value: "": supported values: "ServiceAccount", "User", "Group"',
+      },
+      {
+        field: 'subjects.name',
+        rule: 'there, and said twice',
+        fails: { 'roleRef.kind': '', subjects: [{ kind: 'User', name: '' }] },
+        message: [
+          `roleRef.kind: Unsupported value: "": supported values: ${kinds}`,
+          'subjects[0].name: Required value',
+          'subjects[0].name: Invalid value: "": user name cannot be empty',
+        ],
+      },
+      {
         field: 'subjects.name',
         rule: 'the name of an account, for accounts',
         passes: { 'subjects[0].name': 'A b' },
@@ -145,7 +162,7 @@ function bindingTable(kind: string, kinds: string, rows: readonly RuleRow[]): Ru
   };
 }
 
-export const roleBinding: RuleTable = bindingTable('RoleBinding', '"ClusterRole", "Role"', []);
+export const roleBinding: RuleTable = bindingTable('RoleBinding', '"Role", "ClusterRole"', []);
 
 export const clusterRoleBinding: RuleTable = bindingTable('ClusterRoleBinding', '"ClusterRole"', [
   {
