@@ -18,7 +18,7 @@ import {
   fencepostsOf,
   isScaling,
   newReplicas,
-  planProportionalScale,
+  planScale,
   planScaleDown,
   replicasOf,
   type Scale,
@@ -53,19 +53,33 @@ export function planDeployment(state: DeploymentState): readonly DeploymentActio
   if (deployment.metadata?.deletionTimestamp !== undefined) return [];
   const newReplicaSet = findNewReplicaSet(deployment, replicaSets);
   const old = replicaSets.filter((one) => one !== newReplicaSet);
-  if (deployment.spec?.paused === true || isScaling(deployment, replicaSets)) {
+  const isPaused = deployment.spec?.paused === true;
+  const scales =
+    isPaused || isScaling(deployment, replicaSets) ? planScale(deployment, newReplicaSet, old) : [];
+  if (isPaused || scales.length > 0) {
     return [
       ...planAnnotations(state, newReplicaSet, old),
-      ...scaleActions(deployment, planProportionalScale(deployment, replicaSets)),
-      ...(deployment.spec?.paused === true ? planCleanup(state, old) : []),
+      ...scaleActions(deployment, scales),
+      ...(isPaused ? planCleanup(deployment, old) : []),
     ];
   }
   return [
     ...(deployment.spec?.strategy?.type === 'Recreate'
       ? planRecreate(state, newReplicaSet, old)
       : planRolling(state, newReplicaSet, old)),
-    ...planCleanup(state, old),
+    ...(isRolledOut(state, newReplicaSet, old) ? planCleanup(deployment, old) : []),
   ];
+}
+
+function isRolledOut(
+  { deployment, nowMs }: DeploymentState,
+  newReplicaSet: ReplicaSet | undefined,
+  oldReplicaSets: readonly ReplicaSet[],
+): boolean {
+  return isComplete(
+    deployment,
+    computeDeploymentStatus({ deployment, newReplicaSet, oldReplicaSets, nowMs }),
+  );
 }
 
 function planRolling(
@@ -98,7 +112,7 @@ function planRecreate(
       !isTerminal(pod) &&
       !(pod.metadata?.ownerReferences ?? []).some((reference) => reference.uid === newUid),
   );
-  if (isOldRunning) return [];
+  if (isOldRunning || old.some(({ status }) => (status?.replicas ?? 0) > 0)) return [];
   const { replicas = 1 } = deployment.spec ?? {};
   if (newReplicaSet === undefined) return [createAction(deployment, old, replicas)];
   return [
@@ -204,23 +218,24 @@ function sizeAnnotations(deployment: Deployment): Readonly<Record<string, string
   };
 }
 
-/** Old ReplicaSets beyond the history limit go once the rollout is done, those of the lowest revisions first. */
-function planCleanup(state: DeploymentState, old: readonly ReplicaSet[]): readonly DeploymentAction[] {
-  const { deployment, replicaSets, nowMs } = state;
-  const newReplicaSet = findNewReplicaSet(deployment, replicaSets);
-  const status = computeDeploymentStatus({ deployment, newReplicaSet, oldReplicaSets: old, nowMs });
-  if (!isComplete(deployment, status)) return [];
-  const empty = old.filter(
-    ({ metadata, spec, status }) =>
-      metadata?.deletionTimestamp === undefined &&
-      spec?.replicas === 0 &&
-      (status?.replicas ?? 0) === 0 &&
-      (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0),
-  );
-  const surplus = old.length - (deployment.spec?.revisionHistoryLimit ?? 10);
-  if (surplus <= 0) return [];
-  return empty
+/**
+ * Old ReplicaSets beyond the history limit, those of the lowest revisions first: none that still has pods, and none in its stead. Asked once
+ * a rollout is done, or while it is paused.
+ */
+function planCleanup({ spec }: Deployment, old: readonly ReplicaSet[]): readonly DeploymentAction[] {
+  const present = old.filter(({ metadata }) => metadata?.deletionTimestamp === undefined);
+  const surplus = Math.max(0, present.length - (spec?.revisionHistoryLimit ?? 10));
+  return present
     .toSorted((a, b) => Number(revisionOf(a) - revisionOf(b)) || byCreation(a, b))
     .slice(0, surplus)
+    .filter(isEmpty)
     .map((replicaSet) => ({ kind: 'deleteReplicaSet', replicaSet }));
+}
+
+function isEmpty({ metadata, spec, status }: ReplicaSet): boolean {
+  return (
+    spec?.replicas === 0 &&
+    (status?.replicas ?? 0) === 0 &&
+    (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0)
+  );
 }

@@ -16,7 +16,7 @@ import { controllerRef } from '#api/meta/owner.ts';
 import { byNamespace, ownedSource, selectorOf } from '#control-plane/controllers/pods/owner-keys.ts';
 import { planDeployment, type DeploymentAction } from './plan.ts';
 import { findNewReplicaSet, templateHash } from './revision.ts';
-import { computeDeploymentStatus, progressDeadlineMs } from './status.ts';
+import { computeDeploymentStatus, describeNotCreated, progressDeadlineMs, type Creation } from './status.ts';
 
 interface Loop {
   readonly context: ControllerContext;
@@ -75,32 +75,52 @@ async function reconcile(loop: Loop, key: string): Promise<KeyOutcome | void> {
   );
   const ownedPods = owned.flatMap(({ metadata }) => podInformer.byIndex('controller', metadata?.uid ?? ''));
   const nowMs = context.clock.now();
+  let creation: Creation | undefined;
   for (const action of planDeployment({ deployment, replicaSets: owned, pods: ownedPods, nowMs })) {
-    await apply(loop, deployment, action);
+    if (action.kind !== 'createReplicaSet') await apply(loop, deployment, action);
+    else {
+      const made = await create(loop, deployment, action.replicaSet);
+      ({ creation } = made);
+      if (made.error === undefined) continue;
+      if (creation !== undefined) await writeStatus(loop, key, creation);
+      throw made.error;
+    }
   }
-  return writeStatus(loop, key);
+  return writeStatus(loop, key, creation);
 }
 
-async function apply(loop: Loop, deployment: Deployment, action: DeploymentAction): Promise<void> {
+/** Makes the new ReplicaSet. `creation` is what its Deployment is to say of it: nothing where the name is taken, or the namespace ends. */
+async function create(
+  { context, recorder, ...caches }: Loop,
+  deployment: Deployment,
+  replicaSet: ReplicaSet,
+): Promise<{ readonly creation?: Creation | undefined; readonly error?: unknown }> {
+  const regarding = { kind: deployments, object: deployment };
+  const { name = '' } = replicaSet.metadata ?? {};
+  try {
+    const created = await createReplicaSet({ context, recorder, ...caches }, deployment, replicaSet);
+    if (created === undefined) return {};
+    const count = created.spec?.replicas ?? 0;
+    const message = `Scaled up replica set ${name} from 0 to ${count}`;
+    if (count > 0) recorder.record(regarding, 'Normal', 'ScalingReplicaSet', message);
+    return { creation: { name } };
+  } catch (error) {
+    if (isNamespaceTerminating(error) || isAlreadyExists(error)) return { error };
+    const creation = { name, refusal: describeRefusal(error) };
+    recorder.record(regarding, 'Warning', 'ReplicaSetCreateError', describeNotCreated(creation));
+    return { creation, error };
+  }
+}
+
+async function apply(
+  loop: Loop,
+  deployment: Deployment,
+  action: Exclude<DeploymentAction, { readonly kind: 'createReplicaSet' }>,
+): Promise<void> {
   const { context, recorder, deploymentInformer, replicaSetInformer } = loop;
   const { client } = context;
   const regarding = { kind: deployments, object: deployment };
   switch (action.kind) {
-    case 'createReplicaSet': {
-      const created = await createReplicaSet(loop, deployment, action.replicaSet).catch((error: unknown) => {
-        if (!isNamespaceTerminating(error) && !isAlreadyExists(error)) {
-          const { name = '' } = action.replicaSet.metadata ?? {};
-          const why = `Failed to create new replica set ${JSON.stringify(name)}: ${describeRefusal(error)}`;
-          recorder.record(regarding, 'Warning', 'ReplicaSetCreateError', why);
-        }
-        throw error;
-      });
-      if (created === undefined) return;
-      const count = created.spec?.replicas ?? 0;
-      const message = `Scaled up replica set ${created.metadata?.name ?? ''} from 0 to ${count}`;
-      if (count > 0) recorder.record(regarding, 'Normal', 'ScalingReplicaSet', message);
-      return;
-    }
     case 'updateReplicaSet': {
       // Actions of one plan may change the same object twice: the later builds on what the earlier wrote.
       const latest = replicaSetInformer.get(objectKey(action.replicaSet)) ?? action.replicaSet;
@@ -164,7 +184,11 @@ async function createReplicaSet(
   }
 }
 
-async function writeStatus(loop: Loop, key: string): Promise<KeyOutcome | void> {
+async function writeStatus(
+  loop: Loop,
+  key: string,
+  creation: Creation | undefined,
+): Promise<KeyOutcome | void> {
   const { context, deploymentInformer, replicaSetInformer } = loop;
   // After the writes, so that the status is of what is there now.
   const deployment = deploymentInformer.get(key);
@@ -173,7 +197,7 @@ async function writeStatus(loop: Loop, key: string): Promise<KeyOutcome | void> 
   const owned = replicaSetInformer.byIndex('controller', deployment.metadata?.uid ?? '');
   const newReplicaSet = findNewReplicaSet(deployment, owned);
   const oldReplicaSets = owned.filter((one) => one !== newReplicaSet);
-  const status = computeDeploymentStatus({ deployment, newReplicaSet, oldReplicaSets, nowMs });
+  const status = computeDeploymentStatus({ deployment, newReplicaSet, oldReplicaSets, creation, nowMs });
   if (!equalJson(status, deployment.status)) {
     try {
       const next = { ...deployment, status };

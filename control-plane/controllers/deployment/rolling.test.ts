@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Deployment, ReplicaSet } from '#api/generated/objects.ts';
-import { fencepostsOf, newReplicas, planProportionalScale, planScaleDown } from './rolling.ts';
+import { fencepostsOf, newReplicas, planScale, planScaleDown } from './rolling.ts';
 
 const deployment = (
   replicas: number,
@@ -63,16 +63,56 @@ it.each([
   expect(scales.map(({ replicaSet, replicas }) => `${replicaSet.metadata?.name} ${replicas}`)).toEqual(want);
 });
 
+const annotated = (one: ReplicaSet, most: number, desired: number): ReplicaSet => ({
+  ...one,
+  metadata: {
+    ...one.metadata,
+    annotations: {
+      'deployment.kubernetes.io/desired-replicas': String(desired),
+      'deployment.kubernetes.io/max-replicas': String(most),
+    },
+  },
+});
+
 it.each([
   { name: 'of one is that one', replicas: 10, all: [set('o', 4)], want: ['o 10'] },
   {
     name: 'of several keeps their shares',
     replicas: 20,
-    all: [set('o', 8), set('nn', 3)],
+    all: [annotated(set('o', 8), 11, 10), annotated(set('nn', 3), 11, 10)],
     want: ['o 15', 'nn 6'],
   },
+  {
+    name: 'is a share of what there might have been, and the larger gets the rest',
+    replicas: 20,
+    all: [annotated(set('o', 8), 13, 10), annotated(set('nn', 2), 13, 10)],
+    want: ['o 18', 'nn 3'],
+  },
   { name: 'to nothing leaves nothing', replicas: 0, all: [set('o', 8), set('nn', 3)], want: ['o 0', 'nn 0'] },
-])('planProportionalScale() $name', ({ replicas, all, want }) => {
-  const scales = planProportionalScale(deployment(replicas, 1, 1), all);
+  {
+    name: 'of none is of the present template, though an old one is younger',
+    replicas: 3,
+    all: [set('oldest', 0), set('nn', 0)],
+    want: ['nn 3'],
+  },
+  {
+    name: 'ends old ones that the new one needs no more',
+    replicas: 3,
+    all: [annotated(set('o', 2), 4, 2), annotated(set('nn', 3), 4, 3)],
+    want: ['o 0'],
+  },
+  {
+    name: 'of several is none of Recreate',
+    isRecreate: true,
+    replicas: 9,
+    all: [set('o', 2), set('nn', 3)],
+    want: [],
+  },
+])('planScale() $name', ({ isRecreate = false, replicas, all, want }) => {
+  const { spec = { selector: {}, template: {} } } = deployment(replicas, 1, 1);
+  const scaled: Deployment = {
+    spec: { ...spec, strategy: { ...spec.strategy, type: isRecreate ? 'Recreate' : 'RollingUpdate' } },
+  };
+  const scales = planScale(scaled, all.at(-1), all.slice(0, -1));
   expect(scales.map(({ replicaSet, replicas }) => `${replicaSet.metadata?.name} ${replicas}`)).toEqual(want);
 });

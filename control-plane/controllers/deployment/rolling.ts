@@ -1,5 +1,5 @@
 import type { Deployment, ReplicaSet } from '#api/generated/objects.ts';
-import { desiredReplicasAnnotation, byCreation } from './revision.ts';
+import { byCreation, desiredReplicasAnnotation, maxReplicasAnnotation } from './revision.ts';
 
 /** How many pods more and fewer than wanted a rolling update may have. */
 export interface Fenceposts {
@@ -84,15 +84,35 @@ export function isScaling(deployment: Deployment, all: readonly ReplicaSet[]): b
 }
 
 /**
- * The change of replicas shared out over the ReplicaSets in proportion to their sizes, so that a rollout under way, or
- * stuck, or paused, keeps its proportions. The larger get the rest.
+ * What a change of replicas makes of the ReplicaSets: of the only one that has any, or else of the present template's, whatever is older
+ * or younger, as many as are wanted; none of old ones that the new one needs no more; of a rollout under way, or stuck, or paused, a share each.
  */
-export function planProportionalScale(deployment: Deployment, all: readonly ReplicaSet[]): readonly Scale[] {
-  const { replicas = 1 } = deployment.spec ?? {};
+export function planScale(
+  deployment: Deployment,
+  newReplicaSet: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+): readonly Scale[] {
+  const { replicas = 1, strategy } = deployment.spec ?? {};
+  const all = newReplicaSet === undefined ? old : [...old, newReplicaSet];
   const active = all.filter((one) => replicasOf(one) > 0);
-  const [only] = active.length === 0 ? all.toSorted(byCreation).slice(-1) : active;
+  const [only] = active.length === 0 ? [newReplicaSet ?? old.toSorted(byCreation).at(-1)] : active;
   if (only === undefined) return [];
   if (active.length <= 1) return [{ replicaSet: only, replicas }];
+  if (newReplicaSet !== undefined && isSaturated(deployment, newReplicaSet))
+    return active.filter((one) => one !== newReplicaSet).map((replicaSet) => ({ replicaSet, replicas: 0 }));
+  return strategy?.type === 'Recreate' ? [] : shareOut(deployment, active);
+}
+
+/** Whether it was given all replicas, and has them. */
+function isSaturated({ spec }: Deployment, replicaSet: ReplicaSet): boolean {
+  const desired = Number(replicaSet.metadata?.annotations?.[desiredReplicasAnnotation]);
+  const replicas = spec?.replicas ?? 1;
+  return [desired, replicasOf(replicaSet), availableOf(replicaSet)].every((count) => count === replicas);
+}
+
+/** The change in proportion to their sizes. The largest gets the rest. */
+function shareOut(deployment: Deployment, active: readonly ReplicaSet[]): readonly Scale[] {
+  const { replicas = 1 } = deployment.spec ?? {};
   const { surge } = fencepostsOf(deployment);
   const allowed = replicas > 0 ? replicas + surge : 0;
   const total = sumReplicas(active);
@@ -101,7 +121,7 @@ export function planProportionalScale(deployment: Deployment, all: readonly Repl
     (a, b) => replicasOf(b) - replicasOf(a) || (left > 0 ? byCreation(b, a) : byCreation(a, b)),
   );
   const scales = bySize.map((replicaSet) => {
-    const share = left === 0 ? 0 : shareOf(replicaSet, allowed, total);
+    const share = left === 0 ? 0 : shareOf(deployment, replicaSet, allowed);
     const part = left > 0 ? Math.min(share, left) : Math.max(share, left);
     left -= part;
     return { replicaSet, replicas: replicasOf(replicaSet) + part };
@@ -111,10 +131,13 @@ export function planProportionalScale(deployment: Deployment, all: readonly Repl
   );
 }
 
-/** How much the ReplicaSet changes, so that it keeps its share of the annotated maximum that it was part of. */
-function shareOf(replicaSet: ReplicaSet, allowed: number, total: number): number {
+/** How much the ReplicaSet changes, so that it keeps its share of the maximum that it was part of when it was last scaled. */
+function shareOf({ status }: Deployment, replicaSet: ReplicaSet, allowed: number): number {
   const current = replicasOf(replicaSet);
-  return allowed === 0 ? -current : Math.round((current * allowed) / total) - current;
+  if (allowed === 0) return -current;
+  const annotated = Number(replicaSet.metadata?.annotations?.[maxReplicasAnnotation] ?? 0) || 0;
+  const before = annotated > 0 ? annotated : (status?.replicas ?? 0);
+  return before === 0 ? 0 : Math.round((current * allowed) / before) - current;
 }
 
 export function replicasOf(replicaSet: ReplicaSet): number {

@@ -15,7 +15,20 @@ interface Rollout {
   readonly deployment: Deployment;
   readonly newReplicaSet: ReplicaSet | undefined;
   readonly oldReplicaSets: readonly ReplicaSet[];
+  /** What became of making the new one, where this pass did. */
+  readonly creation?: Creation | undefined;
   readonly nowMs: number;
+}
+
+/** Whether a ReplicaSet was made; `refusal`: why not. */
+export interface Creation {
+  readonly name: string;
+  readonly refusal?: string | undefined;
+}
+
+/** In the words of event and condition. */
+export function describeNotCreated({ name, refusal = '' }: Creation): string {
+  return `Failed to create new replica set ${JSON.stringify(name)}: ${refusal}`;
 }
 
 /** The status that the ReplicaSets amount to. */
@@ -35,9 +48,18 @@ export function computeDeploymentStatus(rollout: Rollout): DeploymentStatus {
   const next: DeploymentStatus = {
     observedGeneration: deployment.metadata?.generation,
     ...omitZero({ ...counts, unavailableReplicas }),
+    terminatingReplicas: terminatingOf(all),
     ...(collisionCount === undefined ? {} : { collisionCount }),
   };
   return { ...next, conditions: computeConditions(rollout, next) };
+}
+
+/** Pods that go: zero is told, too, and nothing as long as one of the ReplicaSets does not say. */
+function terminatingOf(all: readonly ReplicaSet[]): number | undefined {
+  return all.reduce<number | undefined>((sum, { status }) => {
+    const count = status?.terminatingReplicas;
+    return sum === undefined || count === undefined ? undefined : sum + count;
+  }, 0);
 }
 
 /** When the progress deadline will have passed, from now; undefined when nothing is to be waited for. */
@@ -51,6 +73,7 @@ export function progressDeadlineMs(
   if (seconds === undefined || deployment.spec?.paused === true || isComplete(deployment, status))
     return undefined;
   if (progressing?.lastUpdateTime === undefined || progressing.status === 'False') return undefined;
+  if (progressing.reason === available) return undefined; // That of a rollout that is over.
   // One second more: times on the wire have no fraction.
   return Math.max(1000, Date.parse(progressing.lastUpdateTime) + seconds * 1000 - nowMs + 1000);
 }
@@ -72,8 +95,7 @@ function computeConditions(rollout: Rollout, next: DeploymentStatus): readonly D
   let conditions = deployment.status?.conditions ?? [];
   const progressing = progressingCondition(rollout, next);
   if (progressing === 'none') conditions = withoutCondition(conditions, 'Progressing');
-  else if (progressing !== 'unchanged')
-    conditions = withCondition(conditions, { ...stamp, ...progressing }, nowMs);
+  else if (progressing !== 'unchanged') conditions = atEnd(conditions, { ...stamp, ...progressing }, nowMs);
   conditions = setUnlessSame(conditions, { ...stamp, ...availableCondition(deployment, next) }, nowMs);
   const failure = [newReplicaSet, ...oldReplicaSets]
     .map((one) => findCondition(one?.status?.conditions, 'ReplicaFailure'))
@@ -101,8 +123,12 @@ function availableCondition(deployment: Deployment, next: DeploymentStatus): Dep
       };
 }
 
+/** The reason of Progressing once a rollout is over, and of one that took too long. */
+const available = 'NewReplicaSetAvailable';
+const timedOut = 'ProgressDeadlineExceeded';
+
 function progressingCondition(
-  { deployment, newReplicaSet, nowMs }: Rollout,
+  { deployment, newReplicaSet, creation, nowMs }: Rollout,
   next: DeploymentStatus,
 ): DeploymentCondition | 'unchanged' | 'none' {
   const before = findCondition(deployment.status?.conditions, 'Progressing');
@@ -115,18 +141,25 @@ function progressingCondition(
     before?.status === status && before.reason === reason && before.message === message
       ? 'unchanged'
       : { type: 'Progressing', status, reason, message };
+  if (creation?.refusal !== undefined)
+    return condition('False', 'ReplicaSetCreateError', describeNotCreated(creation));
   if (deployment.spec?.paused === true) {
-    return condition('Unknown', 'DeploymentPaused', 'Deployment is paused');
+    // That it did not come on in time is not covered up.
+    return before?.reason === timedOut
+      ? 'unchanged'
+      : condition('Unknown', 'DeploymentPaused', 'Deployment is paused');
   }
   if (before?.reason === 'DeploymentPaused') {
     return condition('Unknown', 'DeploymentResumed', 'Deployment is resumed');
   }
+  // A rollout that is over stays so: pods that go and come, and more replicas of the same template, are no rollout.
+  const isOver = before?.reason === available && (next.replicas ?? 0) === (next.updatedReplicas ?? 0);
+  if (isOver && creation === undefined) return 'unchanged';
   if (isComplete(deployment, next)) {
-    return condition('True', 'NewReplicaSetAvailable', `${subject} has successfully progressed.`);
+    return condition('True', available, `${subject} has successfully progressed.`);
   }
-  if (before === undefined && name !== undefined) {
-    return condition('True', 'NewReplicaSetCreated', `Created new replica set "${name}"`);
-  }
+  if (creation !== undefined)
+    return condition('True', 'NewReplicaSetCreated', `Created new replica set "${creation.name}"`);
   if (hasProgressed(deployment, next)) {
     // lastUpdateTime says when it last moved: set anew even when the text is the same.
     return {
@@ -136,8 +169,11 @@ function progressingCondition(
       message: `${subject} is progressing.`,
     };
   }
-  if (before?.reason !== 'NewReplicaSetAvailable' && isPastDeadline(before, deadline, nowMs)) {
-    return condition('False', 'ProgressDeadlineExceeded', `${subject} has timed out progressing.`);
+  if (before === undefined && name !== undefined) {
+    return condition('True', 'FoundNewReplicaSet', `Found new replica set "${name}"`);
+  }
+  if (before?.reason !== available && isPastDeadline(before, deadline, nowMs)) {
+    return condition('False', timedOut, `${subject} has timed out progressing.`);
   }
   return 'unchanged';
 }
@@ -155,7 +191,7 @@ function hasProgressed(deployment: Deployment, next: DeploymentStatus): boolean 
 
 function isPastDeadline(before: DeploymentCondition | undefined, seconds: number, nowMs: number): boolean {
   if (before?.lastUpdateTime === undefined) return false;
-  return before.status === 'False' || Date.parse(before.lastUpdateTime) + seconds * 1000 < nowMs;
+  return before.reason === timedOut || Date.parse(before.lastUpdateTime) + seconds * 1000 < nowMs;
 }
 
 function deadlineSeconds(deployment: Deployment): number | undefined {
@@ -174,7 +210,17 @@ function setUnlessSame(
     before.reason === wanted.reason &&
     before.message === wanted.message
     ? conditions
-    : withCondition(conditions, wanted, nowMs);
+    : atEnd(conditions, wanted, nowMs);
+}
+
+/** Whatever changed is the last of them, as `kubectl describe` shows them. */
+function atEnd(
+  conditions: readonly DeploymentCondition[],
+  wanted: DeploymentCondition,
+  nowMs: number,
+): readonly DeploymentCondition[] {
+  const set = withCondition(conditions, wanted, nowMs);
+  return [...withoutCondition(set, wanted.type), ...set.filter(({ type }) => type === wanted.type)];
 }
 
 function omitZero(counts: Readonly<Record<string, number>>): Readonly<Record<string, number | undefined>> {

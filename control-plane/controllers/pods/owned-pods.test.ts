@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Pod } from '#api/generated/objects.ts';
 import { labelSelectorFromMap, matchesLabels } from '#api/meta/selector.ts';
-import { isActive, isPodAvailable, isPodReady } from '#api/pod/state.ts';
+import { isActive, isPodAvailable, isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
 import { createRandom } from '#base/random.fixture.ts';
 import { OwnedPods, type PodCounts, type PodQuestions } from './owned-pods.ts';
 import { nextAvailableMs } from './pod-state.ts';
@@ -23,6 +23,7 @@ function counted(pods: readonly Pod[], atMs: number): PodCounts {
     available: active.filter((pod) => isPodAvailable(pod, questions.minReadySeconds, atMs)).length,
     labelled: active.filter(({ metadata }) => matchesLabels(questions.templateLabels, metadata?.labels))
       .length,
+    terminating: pods.filter((pod) => isTerminating(pod) && !isTerminal(pod)).length,
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Pod } from '#api/generated/objects.ts';
 import { matchesLabels, type LabelMatcher } from '#api/meta/selector.ts';
-import { isActive } from '#api/pod/state.ts';
+import { isActive, isTerminal, isTerminating } from '#api/pod/state.ts';
 import { readySinceMs } from './pod-state.ts';
 
 /** What an owner asks about each of its pods; it stays while the owner's generation does. */
@@ -19,12 +19,15 @@ export interface PodCounts {
   readonly available: number;
   /** With all labels of the template. */
   readonly labelled: number;
+  /** Being deleted, and not over. */
+  readonly terminating: number;
 }
 
 /** What one pod adds to the counts. */
 interface Share {
   readonly pod: Pod;
   readonly isActive: boolean;
+  readonly isTerminating: boolean;
   readonly isReady: boolean;
   readonly isLabelled: boolean;
   readonly isStray: boolean;
@@ -46,6 +49,7 @@ export class OwnedPods {
   #active = 0;
   #ready = 0;
   #labelled = 0;
+  #terminating = 0;
   /** Of those that are active, and wait. */
   #activeWaiting = 0;
 
@@ -87,6 +91,7 @@ export class OwnedPods {
       ready: this.#ready,
       available: this.#ready - this.#activeWaiting,
       labelled: this.#labelled,
+      terminating: this.#terminating,
     };
   }
 
@@ -104,6 +109,7 @@ export class OwnedPods {
     return {
       pod,
       isActive: isActive(pod),
+      isTerminating: isTerminating(pod) && !isTerminal(pod),
       isReady: sinceMs !== undefined,
       isLabelled: matchesLabels(templateLabels, pod.metadata?.labels),
       isStray: pod.metadata?.deletionTimestamp === undefined && !isSelected(pod),
@@ -128,7 +134,8 @@ export class OwnedPods {
     if (this.#waiting.has(key)) this.#endWait(key, share);
   }
 
-  #count({ isActive, isReady, isLabelled }: Share, by: 1 | -1): void {
+  #count({ isActive, isTerminating, isReady, isLabelled }: Share, by: 1 | -1): void {
+    if (isTerminating) this.#terminating += by;
     if (!isActive) return;
     this.#active += by;
     if (isReady) this.#ready += by;

@@ -1,5 +1,6 @@
 import type { Pod } from '#api/generated/objects.ts';
-import { isPodReady } from '#api/pod/state.ts';
+import { isSidecar } from '#api/pod/requests.ts';
+import { isActive, isPodReady } from '#api/pod/state.ts';
 import { readySinceMs } from './pod-state.ts';
 
 const deletionCostAnnotation = 'controller.kubernetes.io/pod-deletion-cost';
@@ -8,7 +9,7 @@ const phaseOrder: Readonly<Record<string, number>> = { Pending: 0, Unknown: 1, R
 /**
  * The pods in the order in which to delete them: those that cost least first. The criteria of kube-controller-manager's
  * ActivePodsWithRanks: no node, phase, not ready, deletion cost, more of the owner's pods on the node, ready for less time
- * (by order of magnitude), more restarts, younger.
+ * (by order of magnitude), more restarts (of containers, then of sidecars), younger.
  */
 export function rankForDeletion(
   pods: readonly Pod[],
@@ -17,7 +18,7 @@ export function rankForDeletion(
   nowMs: number,
 ): readonly Pod[] {
   const perNode = new Map<string, number>();
-  for (const { spec } of related) {
+  for (const { spec } of related.filter(isActive)) {
     if (spec?.nodeName !== undefined) perNode.set(spec.nodeName, (perNode.get(spec.nodeName) ?? 0) + 1);
   }
   const keyed = pods.map((pod) => ({ pod, keys: sortKeys(pod, perNode, nowMs) }));
@@ -27,7 +28,12 @@ export function rankForDeletion(
 /** Lower is deleted first, key by key. */
 function sortKeys(pod: Pod, perNode: ReadonlyMap<string, number>, nowMs: number): readonly number[] {
   const { nodeName } = pod.spec ?? {};
-  const restarts = (pod.status?.containerStatuses ?? []).map(({ restartCount }) => restartCount);
+  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
+  const restarts = containerStatuses.map(({ restartCount }) => restartCount);
+  const sidecars = new Set((pod.spec?.initContainers ?? []).filter(isSidecar).map(({ name }) => name));
+  const restartsBeside = initContainerStatuses
+    .filter(({ name }) => sidecars.has(name))
+    .map(({ restartCount }) => restartCount);
   return [
     nodeName === undefined || nodeName === '' ? 0 : 1,
     phaseOrder[pod.status?.phase ?? 'Unknown'] ?? 1,
@@ -36,6 +42,7 @@ function sortKeys(pod: Pod, perNode: ReadonlyMap<string, number>, nowMs: number)
     -(perNode.get(nodeName ?? '') ?? 0),
     magnitude(nowMs - (readySinceMs(pod) ?? nowMs)),
     -Math.max(0, ...restarts),
+    -Math.max(0, ...restartsBeside),
     magnitude(nowMs - Date.parse(pod.metadata?.creationTimestamp ?? '')),
   ];
 }

@@ -107,6 +107,29 @@ it.each(rows)('planReplicas() $name', ({ pods, replicas, deleted = [], want }) =
   expect(plan.deletePods.map(({ metadata }) => metadata?.name)).toEqual(want.delete ?? []);
 });
 
+it('planReplicas() deletes first where all that is rolled out together has more pods, finished ones aside', () => {
+  const of = (name: string, nodeName: string, change: Pod = {}): Pod =>
+    pod(name, { ...change, spec: { containers: [], nodeName } });
+  const pods = [of('a', 'n1'), of('b', 'n2')];
+  const others = [
+    of('c', 'n2'),
+    ...['d', 'e'].map((name) => of(name, 'n1', { status: { phase: 'Failed' } })),
+  ];
+  const options = { deleted: new Map<string, Pod>(), nowMs, related: () => [...pods, ...others] };
+  const plan = planReplicas({ replicas: 1, isDeleting: false }, ownedOf(pods), options);
+  expect(plan.deletePods.map(({ metadata }) => metadata?.name)).toEqual(['b']);
+});
+
+it('computeReplicaStatus() counts pods that go, and are not over', () => {
+  const metadata = { deletionTimestamp: 'x' };
+  const pods = [pod('a', { metadata }), pod('b', { metadata, status: { phase: 'Succeeded' } })];
+  const counts = ownedOf(pods.map((one, at) => ({ ...one, metadata: { ...one.metadata, name: `${at}` } })));
+  const options = { failure: undefined, nowMs };
+  expect(
+    computeReplicaStatus({ generation: 1, status: undefined }, counts.counts(nowMs), options),
+  ).toMatchObject({ replicas: 0, terminatingReplicas: 1 });
+});
+
 it('planReplicas() does nothing for an owner that is going', () => {
   const options = { deleted: new Map<string, Pod>(), nowMs };
   expect(planReplicas({ replicas: 3, isDeleting: true }, ownedOf([]), options)).toEqual({
@@ -127,6 +150,7 @@ it('computeReplicaStatus() counts ready, available and fully labelled pods, and 
     fullyLabeledReplicas: 1,
     readyReplicas: 1,
     availableReplicas: 1,
+    terminatingReplicas: 0,
     observedGeneration: 3,
     conditions: [
       { type: 'ReplicaFailure', status: 'True', ...failure, lastTransitionTime: '2026-01-02T00:00:00Z' },

@@ -19,17 +19,18 @@ export function planReplicas(
   options: {
     /** Pods whose deletion was asked for, by uid: they count no more, whatever the cache says. */
     readonly deleted: ReadonlyMap<string, Pod>;
+    /** The pods of all that are rolled out together with the owner, its own among them: whoever shares a node with many of them goes first. */
+    readonly related?: () => readonly Pod[];
     readonly nowMs: number;
   },
 ): ReplicaPlan {
   if (wanted.isDeleting) return { createCount: 0, deletePods: [] };
-  const { deleted, nowMs } = options;
+  const { deleted, related = () => owned.list(), nowMs } = options;
   const active = owned.counts(nowMs).active - [...deleted.values()].filter(isActive).length;
   const missing = wanted.replicas - active;
   if (missing >= 0) return { createCount: Math.min(missing, burstMax), deletePods: [] };
-  const pods = owned.list();
-  const left = pods.filter((pod) => isActive(pod) && !deleted.has(pod.metadata?.uid ?? ''));
-  const ranked = rankForDeletion(left, pods, nowMs);
+  const left = owned.list().filter((pod) => isActive(pod) && !deleted.has(pod.metadata?.uid ?? ''));
+  const ranked = rankForDeletion(left, related(), nowMs);
   return { createCount: 0, deletePods: ranked.slice(0, Math.min(-missing, burstMax)) };
 }
 
@@ -39,7 +40,7 @@ export function computeReplicaStatus(
     readonly generation: number | undefined;
     readonly status: ReplicaSetStatus | undefined;
   },
-  { active, labelled, ready, available }: PodCounts,
+  { active, labelled, ready, available, terminating }: PodCounts,
   options: {
     readonly failure: { readonly reason: string; readonly message: string } | undefined;
     readonly nowMs: number;
@@ -57,6 +58,8 @@ export function computeReplicaStatus(
     ...before,
     replicas: counts.replicas,
     ...omitZero(counts),
+    // Told though it is zero: a pointer, which Go does not leave out.
+    terminatingReplicas: terminating,
     observedGeneration: owner.generation,
     ...(next.length === 0 ? {} : { conditions: next }),
   };

@@ -1,8 +1,10 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { replicaSets, replicationControllers, type KindRef } from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
+import { controllerRef } from '#api/meta/owner.ts';
 import type {
   LabelSelector,
+  Pod,
   PodTemplateSpec,
   ReplicaSet,
   ReplicaSetStatus,
@@ -10,8 +12,10 @@ import type {
 } from '#api/generated/objects.ts';
 import { labelSelectorFromMap, labelSelectorFromObject, type LabelMatcher } from '#api/meta/selector.ts';
 import { describeRefusal } from '#client/api-error.ts';
+import type { Informer } from '#client/client.ts';
 import type { Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { byController } from '#control-plane/controllers/pods/by-controller.ts';
 import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
 import type { OwnedPods } from '#control-plane/controllers/pods/owned-pods.ts';
 import { PodOwner } from '#control-plane/controllers/pods/pod-owner.ts';
@@ -54,7 +58,8 @@ const replicationControllerKind: ReplicaKind<ReplicationController> = {
     template: spec?.template ?? {},
     status,
   }),
-  withStatus: (owner, status) => ({ ...owner, status }),
+  // It has no place for those that go.
+  withStatus: (owner, { terminatingReplicas: _none, ...status }) => ({ ...owner, status }),
 };
 
 export function runReplicaSets(context: ControllerContext): Controller {
@@ -71,25 +76,33 @@ function runReplicas<O extends KubeObject>(context: ControllerContext, of: Repli
     selectorOf: (owner) => of.read(owner).selector,
     countsBy: of.read,
   });
-  return replicas.run((owner, key) => reconcile({ context, of, replicas }, owner, key));
+  const siblings = context.informers.for(of.kind, { indexes: { controller: byController } });
+  return replicas.run((owner, key) => reconcile({ context, of, replicas, siblings }, owner, key));
 }
 
 interface Loop<O extends KubeObject> {
   readonly context: ControllerContext;
   readonly of: ReplicaKind<O>;
   readonly replicas: PodOwner<O>;
+  /** With the index `controller`. */
+  readonly siblings: Informer<O>;
 }
 
 async function reconcile<O extends KubeObject>(
-  { context: { clock }, of, replicas }: Loop<O>,
+  loop: Loop<O>,
   owner: O,
   key: string,
 ): Promise<KeyOutcome | void> {
+  const { of, replicas } = loop;
+  const { clock } = loop.context;
   const { replicas: wanted, template } = of.read(owner);
   const owned = await replicas.claim(owner);
   const isDeleting = owner.metadata?.deletionTimestamp !== undefined;
   const deleted = replicas.deletedAmong(key, owned);
-  const plan = planReplicas({ replicas: wanted, isDeleting }, owned, { deleted, nowMs: clock.now() });
+  const plan = planReplicas({ replicas: wanted, isDeleting }, owned, {
+    ...{ deleted, nowMs: clock.now() },
+    related: () => relatedPods(loop, owner),
+  });
   const pod = podFromTemplate(of.kind, owner, template);
   const notCreated = await replicas.createAll(owner, plan.createCount, () => pod);
   const deletes = await Promise.allSettled(plan.deletePods.map((one) => replicas.delete(owner, key, one)));
@@ -100,6 +113,13 @@ async function reconcile<O extends KubeObject>(
   await replicas.writeStatus(key, (latest, pods) => withStatus(of, latest, pods, { nowMs, failure }));
   if (failure !== undefined) throw notCreated ?? notDeleted;
   return replicas.againWhenAvailable(replicas.ownedBy(owner), nowMs);
+}
+
+/** The pods of all whom the owner's own owner controls: those of one Deployment, old and new. */
+function relatedPods<O extends KubeObject>({ replicas, siblings }: Loop<O>, owner: O): readonly Pod[] {
+  const controller = controllerRef(owner)?.uid;
+  const owners = controller === undefined ? [owner] : siblings.byIndex('controller', controller);
+  return owners.flatMap(({ metadata }) => replicas.pods.byIndex('controller', metadata?.uid ?? ''));
 }
 
 function failureOf(reason: string, error: unknown): StatusFailure | undefined {

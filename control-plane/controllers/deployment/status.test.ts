@@ -1,0 +1,153 @@
+import { expect, it } from 'vitest';
+import type { Deployment, DeploymentCondition, ReplicaSet } from '#api/generated/objects.ts';
+import { planDeployment } from './plan.ts';
+import { computeDeploymentStatus, progressDeadlineMs, type Creation } from './status.ts';
+
+const nowMs = Date.UTC(2026, 0, 2);
+const longAgo = '2026-01-01T00:00:00Z';
+
+const progressing = (reason: string, status = 'True'): DeploymentCondition => ({
+  ...{ type: 'Progressing', status, reason, message: `said ${reason}` },
+  ...{ lastUpdateTime: longAgo, lastTransitionTime: longAgo },
+});
+
+const deployment = (
+  condition: DeploymentCondition | undefined,
+  change: Partial<Deployment> = {},
+): Deployment => ({
+  metadata: { name: 'web', generation: 2 },
+  spec: { replicas: 4, selector: {}, template: {}, ...change.spec },
+  status: {
+    observedGeneration: 2,
+    ...{ replicas: 3, updatedReplicas: 3, readyReplicas: 1, availableReplicas: 1 },
+    conditions: condition === undefined ? [] : [condition],
+    ...change.status,
+  },
+});
+
+const set = (name: string, replicas: number, availableReplicas: number): ReplicaSet => ({
+  metadata: { name },
+  spec: { replicas, selector: {} },
+  status: { replicas, readyReplicas: availableReplicas, availableReplicas, terminatingReplicas: 1 },
+});
+
+interface Row {
+  readonly name: string;
+  readonly before: DeploymentCondition | undefined;
+  readonly now?: ReplicaSet;
+  readonly old?: readonly ReplicaSet[];
+  readonly isPaused?: boolean;
+  readonly creation?: Creation;
+  readonly want: string;
+}
+
+const rows: readonly Row[] = [
+  {
+    name: 'stays over while pods go and come',
+    before: progressing('NewReplicaSetAvailable'),
+    now: set('new', 4, 2),
+    want: 'True NewReplicaSetAvailable: said NewReplicaSetAvailable',
+  },
+  {
+    name: 'begins anew once another template has pods',
+    before: progressing('NewReplicaSetAvailable'),
+    now: set('new', 4, 0),
+    old: [set('old', 1, 1)],
+    want: 'True ReplicaSetUpdated: ReplicaSet "new" is progressing.',
+  },
+  {
+    name: 'tells of a ReplicaSet that was made, though the last rollout is over',
+    before: progressing('NewReplicaSetAvailable'),
+    creation: { name: 'new' },
+    now: set('new', 0, 0),
+    want: 'True NewReplicaSetCreated: Created new replica set "new"',
+  },
+  {
+    name: 'tells of one that was there already',
+    before: undefined,
+    now: set('new', 1, 0),
+    want: 'True FoundNewReplicaSet: Found new replica set "new"',
+  },
+  {
+    name: 'tells of one that could not be made',
+    before: progressing('NewReplicaSetAvailable'),
+    creation: { name: 'new', refusal: 'no room' },
+    want: 'False ReplicaSetCreateError: Failed to create new replica set "new": no room',
+  },
+  {
+    name: 'does not take what could not be made for late',
+    before: { ...progressing('ReplicaSetCreateError', 'False'), lastUpdateTime: '2026-01-01T23:59:59Z' },
+    now: set('new', 1, 0),
+    want: 'False ReplicaSetCreateError: said ReplicaSetCreateError',
+  },
+  {
+    name: 'is late after its deadline',
+    before: progressing('ReplicaSetUpdated'),
+    now: set('new', 1, 0),
+    want: 'False ProgressDeadlineExceeded: ReplicaSet "new" has timed out progressing.',
+  },
+  {
+    name: 'is paused',
+    before: progressing('ReplicaSetUpdated'),
+    isPaused: true,
+    want: 'Unknown DeploymentPaused: Deployment is paused',
+  },
+  {
+    name: 'that was late stays so, paused',
+    before: progressing('ProgressDeadlineExceeded', 'False'),
+    isPaused: true,
+    want: 'False ProgressDeadlineExceeded: said ProgressDeadlineExceeded',
+  },
+];
+
+it.each(rows)('a rollout $name', ({ before, now, old = [], isPaused = false, creation, want }) => {
+  const spec = { replicas: 4, selector: {}, template: {}, paused: isPaused };
+  const rollout = { newReplicaSet: now, oldReplicaSets: old, creation, nowMs };
+  const { conditions = [] } = computeDeploymentStatus({
+    deployment: deployment(before, { spec }),
+    ...rollout,
+  });
+  const { status, reason, message } = conditions.find(({ type }) => type === 'Progressing') ?? {};
+  expect(`${status} ${reason}: ${message}`).toBe(want);
+});
+
+it('a rollout that is over has no deadline', () => {
+  const scaled = deployment(progressing('NewReplicaSetAvailable'));
+  expect(progressDeadlineMs(scaled, scaled.status ?? {}, nowMs)).toBeUndefined();
+});
+
+it('pods that go are those of all ReplicaSets, as soon as each says', () => {
+  const of = (all: readonly ReplicaSet[]) =>
+    computeDeploymentStatus({
+      ...{ deployment: deployment(undefined), newReplicaSet: undefined, oldReplicaSets: all, nowMs },
+    }).terminatingReplicas;
+  expect([
+    of([]),
+    of([set('a', 1, 1), set('b', 1, 1)]),
+    of([set('a', 1, 1), { status: { replicas: 0 } }]),
+  ]).toEqual([0, 2, undefined]);
+});
+
+it('of a paused Deployment what is beyond its history goes, but for ReplicaSets that have pods or are going', () => {
+  const old = (name: string, revision: number, change: ReplicaSet = {}): ReplicaSet => ({
+    metadata: {
+      name,
+      annotations: { 'deployment.kubernetes.io/revision': `${revision}` },
+      ...change.metadata,
+    },
+    spec: { replicas: 0, selector: {}, template: { metadata: { labels: { name } } }, ...change.spec },
+    status: { replicas: 0, ...change.status },
+  });
+  const replicaSets = [
+    old('a', 1, { status: { replicas: 1 } }),
+    old('b', 2),
+    old('c', 3),
+    old('d', 4, { metadata: { name: 'd', deletionTimestamp: longAgo } }),
+  ];
+  const spec = { replicas: 0, selector: {}, template: {}, paused: true, revisionHistoryLimit: 1 };
+  const plan = planDeployment({ deployment: deployment(undefined, { spec }), replicaSets, pods: [], nowMs });
+  const deleted = plan.flatMap((one) =>
+    one.kind === 'deleteReplicaSet' ? [one.replicaSet.metadata?.name] : [],
+  );
+  expect(deleted).toEqual(['b']);
+});
