@@ -532,7 +532,7 @@ it('a DaemonSet runs one pod on each node, also on one that comes later, and upd
   await using cluster = await startCluster();
   const { client } = cluster;
   await client.create(kinds.daemonSets, {
-    metadata: setWhere,
+    metadata: { ...setWhere, annotations: { 'deprecated.daemonset.template.generation': '1' } },
     spec: { selector, template: podTemplate('v1') },
   });
   await cluster.settle();
@@ -544,6 +544,7 @@ it('a DaemonSet runs one pod on each node, also on one that comes later, and upd
       .map(({ spec }) => `${spec?.nodeName} ${spec?.containers[0]?.image}`)
       .toSorted();
   expect(byNode()).toEqual(['node-1 v1', 'node-2 v1', 'node-3 v1']);
+  expect(client.all(kinds.pods)[0]?.metadata?.labels).toMatchObject({ 'pod-template-generation': '1' });
   const daemonSet = await client.get(kinds.daemonSets, setWhere);
   await client.update(kinds.daemonSets, { ...daemonSet, spec: { selector, template: podTemplate('v2') } });
   await cluster.settle(3000);

@@ -404,6 +404,20 @@ const rows: readonly EventRow[] = [
     ],
   },
   {
+    name: 'an object whose owner is in another namespace',
+    loop: 'garbage-collector-controller',
+    of: ['ConfigMap', 'owned'],
+    act: async ({ client }) => {
+      client.seed(kinds.namespaces, { metadata: { name: 'other' } });
+      client.seed(kinds.configMaps, { metadata: { name: 'c', namespace: 'other', uid: 'u' } });
+      const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'c', uid: 'u' }];
+      await client.create(kinds.configMaps, { metadata: { ...metadata('owned'), ownerReferences } });
+    },
+    want: [
+      'Warning OwnerRefInvalidNamespace (garbage-collector-controller) ownerRef [v1/ConfigMap, namespace: default, name: c, uid: u] does not exist in namespace "default"',
+    ],
+  },
+  {
     name: 'a budget without pods',
     loop: 'disruption-controller',
     of: ['PodDisruptionBudget', 'none'],

@@ -146,10 +146,20 @@ function sooner(outcome: KeyOutcome | undefined, againInMs: number | undefined):
   return { kind: 'again', afterMs };
 }
 
+/** By what pods of a DaemonSet were told apart before they had revisions; both are still written (util.CreatePodTemplate). */
+const templateGenerationAnnotation = 'deprecated.daemonset.template.generation';
+const templateGenerationLabel = 'pod-template-generation';
+
 /** A pod for each node, of this revision. */
 function podsOf(daemonSet: DaemonSet, hash: string): (node: Parameters<typeof podSpecOf>[1]) => Pod {
   const base = podFromTemplate(daemonSets, daemonSet, daemonSet.spec?.template ?? {});
-  const metadata = { ...base.metadata, labels: { ...base.metadata?.labels, [revisionHashLabel]: hash } };
+  const generation = daemonSet.metadata?.annotations?.[templateGenerationAnnotation];
+  const labels = {
+    ...base.metadata?.labels,
+    ...(generation === undefined ? {} : { [templateGenerationLabel]: generation }),
+    [revisionHashLabel]: hash,
+  };
+  const metadata = { ...base.metadata, labels };
   return (node) => ({ ...base, metadata, spec: podSpecOf(daemonSet, node) });
 }
 

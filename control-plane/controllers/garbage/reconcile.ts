@@ -1,7 +1,7 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { splitKey, type KubeObject } from '#api/meta/object.ts';
-import { customResourceDefinitions as definitions } from '#api/schema/kind-ref.ts';
+import { customResourceDefinitions as definitions, namespaces } from '#api/schema/kind-ref.ts';
 import type { OwnerReference } from '#api/generated/objects.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { runController, type Controller } from '#client/controller.ts';
@@ -183,9 +183,25 @@ async function ownerState(loop: Loop, vertex: Vertex, reference: OwnerReference)
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
+  if (kind.namespaced && isElsewhere(loop, kind, reference)) tellInvalid(loop, vertex, reference);
   absent.add(reference.uid);
   if (absent.size > absentOwnersMax) for (const first of absent.values().take(1)) absent.delete(first);
   return 'absent';
+}
+
+/** Whether the owner is there, in a namespace in which nobody else's owners are. */
+function isElsewhere(
+  { graph, context }: Loop,
+  kind: DiscoveredKind,
+  { name, uid }: Pick<OwnerReference, 'name' | 'uid'>,
+): boolean {
+  return context.informers
+    .for(namespaces)
+    .list()
+    .some(({ metadata }) => {
+      const owner = graph.get(vertexId(kind, `${metadata?.name ?? ''}/${name}`));
+      return owner?.object.metadata?.uid === uid;
+    });
 }
 
 /** As kube-controller-manager has it (garbagecollector, reportInvalidNamespaceOwnerRef). */
@@ -194,8 +210,9 @@ function tellInvalid(
   { kind, object }: Vertex,
   { apiVersion, kind: ownerKind, name, uid }: OwnerReference,
 ): void {
-  const owner = `[${apiVersion}/${ownerKind}, namespace: , name: ${name}, uid: ${uid}]`;
-  const message = `ownerRef ${owner} does not exist in namespace ""`;
+  const { namespace = '' } = object.metadata ?? {};
+  const owner = `[${apiVersion}/${ownerKind}, namespace: ${namespace}, name: ${name}, uid: ${uid}]`;
+  const message = `ownerRef ${owner} does not exist in namespace ${JSON.stringify(namespace)}`;
   recorder.record({ kind, object }, 'Warning', 'OwnerRefInvalidNamespace', message);
 }
 

@@ -5,6 +5,9 @@ import { trackingFinalizer } from './count.ts';
 import { indexAnnotation } from './indexes.ts';
 import type { WantedPod } from './plan.ts';
 
+/** What of metadata.generateName is kept before five more characters (apiserver's MaxGeneratedNameLength). */
+const baseMax = 58;
+
 const indexVariable = 'JOB_COMPLETION_INDEX';
 
 /** The pod that a Job's plan wants. */
@@ -19,7 +22,7 @@ export function jobPod(job: Job, { index, annotations }: WantedPod): Pod {
     ...base,
     metadata: {
       ...tracked,
-      generateName: `${name}-`,
+      generateName: generateNameOf(job.metadata?.name ?? '', index),
       annotations: { ...tracked.annotations, ...annotations, [indexAnnotation]: String(index) },
       labels: { ...tracked.labels, [indexAnnotation]: String(index) },
     },
@@ -30,6 +33,12 @@ export function jobPod(job: Job, { index, annotations }: WantedPod): Pod {
       ...(spec.initContainers === undefined ? {} : { initContainers: spec.initContainers.map(withIndex) }),
     },
   };
+}
+
+/** As long as a name may be before the server cuts it, with the index whole: of the Job's name as much as there is room for. */
+function generateNameOf(jobName: string, index: number): string {
+  const end = `-${index}-`;
+  return `${jobName.slice(0, baseMax - end.length)}${end}`;
 }
 
 function withIndex(container: Container): Container {

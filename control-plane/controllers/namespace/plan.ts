@@ -7,7 +7,7 @@ export const kubernetesFinalizer = 'kubernetes';
 
 /** What was found in a namespace that is going. */
 export interface NamespaceContents {
-  /** By resource (`configmaps`, `deployments.apps`). */
+  /** By resource and group (`configmaps.`, `deployments.apps`). */
   readonly remaining: ReadonlyMap<string, readonly KubeObject[]>;
   readonly discoveryFailures: readonly string[];
   readonly deletionFailures: readonly string[];
@@ -16,6 +16,20 @@ export interface NamespaceContents {
 /** Whether nothing is left and nothing could have been overlooked. */
 export function isEmptied({ remaining, discoveryFailures, deletionFailures }: NamespaceContents): boolean {
   return remaining.size === 0 && discoveryFailures.length === 0 && deletionFailures.length === 0;
+}
+
+/**
+ * Whether none of what is left has a reason to be there: deletion was asked for, its time of grace is over, and nobody's finalizer holds any of
+ * it (deleteAllContentForGroupVersionResource).
+ */
+export function isOverdue(left: readonly KubeObject[], nowMs: number): boolean {
+  return (
+    left.length > 0 &&
+    left.every(
+      ({ metadata: { finalizers = [], deletionTimestamp } = {} }) =>
+        finalizers.length === 0 && deletionTimestamp !== undefined && Date.parse(deletionTimestamp) < nowMs,
+    )
+  );
 }
 
 /** As client-go tells of group versions whose server does not answer (discovery.ErrGroupDiscoveryFailed, StaleGroupVersionError). */
@@ -45,7 +59,7 @@ export function namespaceConditions(
     claim('NamespaceDeletionContentFailure', contents.deletionFailures.length > 0, {
       bad: [
         'ContentDeletionFailed',
-        `Failed to delete all resource types: ${contents.deletionFailures.join('; ')}`,
+        `Failed to delete all resource types, ${contents.deletionFailures.length} remaining: ${contents.deletionFailures.toSorted().join(', ')}`,
       ],
       good: ['ContentDeleted', 'All content successfully deleted, may be waiting on finalization'],
     }),
@@ -79,7 +93,8 @@ function claim(
 
 function renderRemaining({ remaining }: NamespaceContents): string {
   return [...remaining]
-    .map(([resource, objects]) => `${resource}. has ${objects.length} resource instances`)
+    .map(([resource, objects]) => `${resource} has ${objects.length} resource instances`)
+    .toSorted()
     .join(', ');
 }
 
@@ -96,5 +111,6 @@ function finalizersOf({ remaining }: NamespaceContents): ReadonlyMap<string, num
 function renderFinalizers(contents: NamespaceContents): string {
   return [...finalizersOf(contents)]
     .map(([finalizer, count]) => `${finalizer} in ${count} resource instances`)
+    .toSorted()
     .join(', ');
 }

@@ -1,9 +1,8 @@
-import { describeError } from '#base/errors.ts';
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { namespaces, pods } from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import type { Namespace } from '#api/generated/objects.ts';
-import { isConflict, isMethodNotSupported, isNotFound } from '#client/api-error.ts';
+import { describeRefusal, isConflict, isMethodNotSupported, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
 import type { DiscoveredKind, Discovery } from '#client/discover-kinds.ts';
@@ -11,7 +10,13 @@ import { listAll } from '#client/list-all.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { slowStart } from '#control-plane/controllers/pods/slow-start.ts';
 import { createRecentDiscovery, type RecentDiscovery } from './recent-discovery.ts';
-import { isEmptied, kubernetesFinalizer, namespaceConditions, type NamespaceContents } from './plan.ts';
+import {
+  isEmptied,
+  isOverdue,
+  kubernetesFinalizer,
+  namespaceConditions,
+  type NamespaceContents,
+} from './plan.ts';
 
 /** How soon a namespace that still holds something is looked at again; pods that go are seen at once. */
 const retryMs = 1000;
@@ -91,7 +96,7 @@ async function reconcile(
 
 /** Asks for the deletion of all that is in the namespace; what is there afterwards. */
 async function deleteContents(
-  { client, mayHold = async () => true }: Pick<ControllerContext, 'client' | 'mayHold'>,
+  { client, clock, mayHold = async () => true }: Pick<ControllerContext, 'client' | 'clock' | 'mayHold'>,
   namespace: string,
   { kinds, failed }: Discovery,
 ): Promise<NamespaceContents> {
@@ -104,15 +109,21 @@ async function deleteContents(
     try {
       if (!(await mayHold(kind, namespace))) return;
       const left = await deleteAll(client, kind, namespace);
-      if (left.length > 0) remaining.set(`${kind.resource}.${kind.group}`.replace(/\.$/, ''), left);
+      if (left.length > 0) remaining.set(`${kind.resource}.${kind.group}`, left);
+      if (isOverdue(left, clock.now())) failures.push(unexpected(kind, namespace));
     } catch (error) {
-      if (!isMethodNotSupported(error)) failures.push(`${kind.resource}: ${describeError(error)}`);
+      if (!isMethodNotSupported(error)) failures.push(describeRefusal(error));
     }
   };
   // Pods first, and the rest only when they are gone: they may need their secrets, volumes and accounts to stop well.
   for (const kind of deletable.filter(isPods)) await visit(kind);
   if (remaining.size === 0) await Promise.all(deletable.filter((kind) => !isPods(kind)).map(visit));
   return { remaining, discoveryFailures: failed, deletionFailures: failures };
+}
+
+/** In the words of Kubernetes, with Go's text of a kind. */
+function unexpected({ group, version, resource }: DiscoveredKind, namespace: string): string {
+  return `unexpected items still remain in namespace: ${namespace} for gvr: ${group}/${version}, Resource=${resource}`;
 }
 
 function isPods({ group, resource }: DiscoveredKind): boolean {

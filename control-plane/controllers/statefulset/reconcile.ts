@@ -1,6 +1,6 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { isTerminal } from '#api/pod/state.ts';
-import { controllerRevisions, persistentVolumeClaims, statefulSets } from '#api/schema/kind-ref.ts';
+import { controllerRevisions, persistentVolumeClaims, pods, statefulSets } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
 import type { ControllerRevision, PersistentVolumeClaim, Pod, StatefulSet } from '#api/generated/objects.ts';
 import { labelSelectorFromObject } from '#api/meta/selector.ts';
@@ -15,7 +15,7 @@ import { PodOwner, type PodDeed } from '#control-plane/controllers/pods/pod-owne
 import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
 import { claimsForNewPod, planClaims, type ClaimAction } from './claims.ts';
 import { computeStatefulStatus, isPodOf, planStateful, revisionOfPod, type StatefulAction } from './plan.ts';
-import { isClaimOf, statefulPod, templateOf } from './stateful-pod.ts';
+import { isClaimOf, planIdentities, statefulPod, templateOf } from './stateful-pod.ts';
 
 /** Pods with names and claims of their own, made and removed in order. */
 export function runStatefulSets(context: ControllerContext): Controller {
@@ -49,12 +49,14 @@ async function reconcile(loop: Loop, statefulSet: StatefulSet, key: string): Pro
   if (statefulSet.metadata?.deletionTimestamp !== undefined) return;
   const selector = labelSelectorFromObject(statefulSet.spec?.selector);
   if (selector.requirements.length === 0) return;
-  const pods = await replicas.claim(statefulSet);
-  const owned = pods.list();
+  const claimed = await replicas.claim(statefulSet);
+  const owned = claimed.list();
   const more = { ...(await revisionsOf(loop, statefulSet, owned)), nowMs: context.clock.now() };
-  const deletedUids = new Set(replicas.deletedAmong(key, pods).keys());
+  const deletedUids = new Set(replicas.deletedAmong(key, claimed).keys());
   for (const action of planClaims(statefulSet, owned, findClaim(claims, statefulSet)))
     await applyClaim(context, action);
+  for (const { pod, labels } of planIdentities(statefulSet, owned))
+    await relabel(loop, statefulSet, pod, labels);
   const refusal = await runAll(loop, {
     ...{ statefulSet, key },
     actions: planStateful({ statefulSet, pods: owned, deletedUids, ...more }),
@@ -87,6 +89,28 @@ async function runAll(
     return { error };
   }
   return undefined;
+}
+
+/** Gives a pod its labels back. */
+async function relabel(
+  { context, replicas }: Loop,
+  object: StatefulSet,
+  pod: Pod,
+  labels: Readonly<Record<string, string>>,
+): Promise<void> {
+  const { namespace, name = '', uid } = pod.metadata ?? {};
+  const tell = (type: 'Normal' | 'Warning', reason: string, result: string): void => {
+    const message = `Update Pod ${name} in StatefulSet ${object.metadata?.name ?? ''} ${result}`;
+    replicas.recorder.record({ kind: statefulSets, object }, type, reason, message);
+  };
+  try {
+    const body = { metadata: { uid, labels } };
+    replicas.pods.observe(await context.client.patch(pods, { namespace, name }, { kind: 'merge', body }));
+    tell('Normal', 'SuccessfulUpdate', 'successful');
+  } catch (error) {
+    tell('Warning', 'FailedUpdate', `failed error: ${describeRefusal(error)}`);
+    throw error;
+  }
 }
 
 /** A pod that ended comes again. */

@@ -1,4 +1,5 @@
 import { persistentVolumeClaims, statefulSets } from '#api/schema/kind-ref.ts';
+import { isActive } from '#api/pod/state.ts';
 import { objectOf } from '#api/wire/json.ts';
 import type {
   ControllerRevision,
@@ -8,7 +9,7 @@ import type {
   StatefulSet,
 } from '#api/generated/objects.ts';
 import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
-import { revisionLabel } from './plan.ts';
+import { ordinalOf, ordinalsOf, revisionLabel } from './plan.ts';
 
 /** The pod of an ordinal: its name, host name and claims stay the same over its lives. */
 export function statefulPod(
@@ -16,8 +17,7 @@ export function statefulPod(
   template: PodTemplateSpec,
   { ordinal, revision }: { readonly ordinal: number; readonly revision: string },
 ): Pod {
-  const { generateName: _none, ...metadata } =
-    podFromTemplate(statefulSets, statefulSet, template).metadata ?? {};
+  const { metadata } = podFromTemplate(statefulSets, statefulSet, template);
   const name = `${statefulSet.metadata?.name ?? ''}-${ordinal}`;
   const spec = template.spec ?? { containers: [] };
   const claims = claimsOf(statefulSet, ordinal).map(({ template: claim, name: claimName }) => ({
@@ -32,9 +32,8 @@ export function statefulPod(
       ...metadata,
       name,
       labels: {
-        ...metadata.labels,
-        'statefulset.kubernetes.io/pod-name': name,
-        'apps.kubernetes.io/pod-index': String(ordinal),
+        ...metadata?.labels,
+        ...identityLabels(name, ordinal),
         [revisionLabel]: revision,
       },
     },
@@ -45,6 +44,24 @@ export function statefulPod(
       ...(volumes.length === 0 ? {} : { volumes }),
     },
   };
+}
+
+/** By these labels Services lead to one pod. */
+function identityLabels(name: string, ordinal: number): Readonly<Record<string, string>> {
+  return { 'statefulset.kubernetes.io/pod-name': name, 'apps.kubernetes.io/pod-index': String(ordinal) };
+}
+
+/** The pods that stay and have lost a label of their identity, with those that each is to have again. */
+export function planIdentities(
+  statefulSet: StatefulSet,
+  pods: readonly Pod[],
+): readonly { readonly pod: Pod; readonly labels: Readonly<Record<string, string>> }[] {
+  const wanted = new Set(ordinalsOf(statefulSet));
+  return pods.filter(isActive).flatMap((pod) => {
+    const labels = identityLabels(pod.metadata?.name ?? '', ordinalOf(pod));
+    const isSame = Object.entries(labels).every(([key, value]) => pod.metadata?.labels?.[key] === value);
+    return isSame || !wanted.has(ordinalOf(pod)) ? [] : [{ pod, labels }];
+  });
 }
 
 /** The claims that the pod of an ordinal needs; they outlive it. */
