@@ -44,12 +44,7 @@ export function answer(question: DnsQuestion, view: DnsView, options: DnsOptions
   if (labels.slice(-zone.length).join('.') !== zone.join('.')) return { kind: 'forward' };
   const found = look(labels.slice(0, -zone.length), view, options);
   if (found === undefined) return { kind: 'no such name', soa: soaOf(options.zone, options) };
-  return withoutTwins(toAnswer(question, found, { view, options, depth: 0 }));
-}
-
-/** A record is there once (RFC 2181, section 5): ExternalNames that lead in a circle would say theirs again and again. */
-function withoutTwins(found: DnsAnswer): DnsAnswer {
-  return 'answers' in found ? { ...found, answers: uniqueRecords(found.answers) } : found;
+  return toAnswer(question, found, { view, options, depth: 0 });
 }
 
 /** What a name of the zone has, by type; a CNAME stands alone. */
@@ -176,13 +171,18 @@ function toAnswer(
   const answers: Answer[] = [];
   const additionals: Answer[] = [];
   if (type === 'A' || type === 'AAAA' || isAny) {
-    answers.push(...addressRecords(name, found.ips, ttl).filter((record) => isAny || record.type === type));
+    answers.push(
+      ...addressRecords(name, unique(found.ips), ttl).filter((record) => isAny || record.type === type),
+    );
   }
   if (type === 'SRV' || isAny) {
     const weight = Math.max(1, Math.floor(100 / Math.max(1, found.targets.length)));
+    const known = new Set<string>(); // A target may have several ports; its addresses are said once.
     for (const { target, port, ips } of found.targets) {
       answers.push({ type: 'SRV', name, ttl, data: { priority: 0, weight, port, target } });
-      additionals.push(...addressRecords(target, ips, ttl));
+      const fresh = unique(ips).filter((ip) => !known.has(`${target} ${ip}`));
+      for (const ip of fresh) known.add(`${target} ${ip}`);
+      additionals.push(...addressRecords(target, fresh, ttl));
     }
   }
   if (found.text !== undefined && (type === 'TXT' || isAny))
@@ -192,7 +192,7 @@ function toAnswer(
     answers.push({ type: 'NS', name, ttl, data: `ns.dns.${options.zone}` });
   }
   if (answers.length === 0) return { kind: 'no data', soa: soaOf(options.zone, options) };
-  return { kind: 'records', answers, additionals: uniqueRecords(additionals) };
+  return { kind: 'records', answers, additionals };
 }
 
 /** ExternalName. The target may be a name of ours; otherwise whoever forwards looks it up. */
@@ -214,12 +214,11 @@ function answerCname(
     found === undefined
       ? undefined
       : toAnswer({ ...question, name: target }, found, { ...context, depth: depth + 1 });
-  if (next?.kind === 'chase') return { ...next, answers: [cname, ...next.answers] };
-  return {
-    kind: 'records',
-    answers: [cname, ...(next?.kind === 'records' ? next.answers : [])],
-    additionals: [],
-  };
+  // A record is there once (RFC 2181, section 5): ExternalNames that lead in a circle would say theirs again and again.
+  const further = next !== undefined && 'answers' in next ? next.answers : [];
+  const isOther = (record: Answer): boolean => !(record.type === 'CNAME' && record.name === cname.name);
+  const answers = [cname, ...further.filter(isOther)];
+  return next?.kind === 'chase' ? { ...next, answers } : { kind: 'records', answers, additionals: [] };
 }
 
 function answerReverse(question: DnsQuestion, ip: Ip, { view, options }: Context): DnsAnswer {
@@ -278,8 +277,4 @@ export function splitName(name: string): readonly string[] {
 
 function unique(items: readonly string[]): readonly string[] {
   return [...new Set(items)];
-}
-
-function uniqueRecords(records: readonly Answer[]): readonly Answer[] {
-  return [...new Map(records.map((record) => [JSON.stringify(record), record])).values()];
 }

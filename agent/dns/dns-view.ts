@@ -46,9 +46,11 @@ export function createDnsView(
   const namesByIp = new Map<string, Map<string, ReverseName>>();
   const ipsByKey = new Map<string, readonly string[]>();
   const namespaces = new Map<string, Set<string>>();
+  const known = new Map<string, DnsService>(); // What was asked for since it changed: of 1,000 endpoints it takes a while to make.
   let index: (ServiceIndex & Disposable) | undefined;
 
   function update(key: string): void {
+    known.delete(key);
     for (const ip of ipsByKey.get(key) ?? []) {
       const names = namesByIp.get(ip);
       names?.delete(key);
@@ -65,8 +67,12 @@ export function createDnsView(
     noteNamespace(namespaces, key, services.get(key) !== undefined);
   }
   const find = (key: string): DnsService | undefined => {
+    const kept = known.get(key);
+    if (kept !== undefined) return kept;
     const service = services.get(key);
-    return service === undefined ? undefined : toDnsService(service, index?.slices(key) ?? []);
+    const made = service === undefined ? undefined : toDnsService(service, index?.slices(key) ?? []);
+    if (made !== undefined) known.set(key, made);
+    return made;
   };
   // While it is being made the index tells of all that is present; that is taken in once it can be asked.
   index = createServiceIndex(services, endpointSlices, (key) => {
