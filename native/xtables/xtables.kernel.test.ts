@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
+import { ownNetns } from '#native/netlink/netlink.ts';
 import { createSyncNft } from '#native/nft/nft.linux.ts';
 import { CLONE_NEWNET } from '#native/sys/constants.ts';
 import { unshare } from '#native/sys/libc.ts';
@@ -18,6 +19,18 @@ describe.skipIf(!canRun)('on the kernel (needs root and iptables)', () => {
   describeXtables('iptables of the host', async () => {
     expect(unshare(CLONE_NEWNET)).toBe(0);
     return { xtables: createXtables(process.env, nft) };
+  });
+
+  test('each table that is written is one transaction of the newer packet filter', async () => {
+    expect(unshare(CLONE_NEWNET)).toBe(0);
+    const xtables = createXtables(process.env, nft);
+    const tables = ['nat', 'filter'].map((name) => `*${name}\n:ONE - [0:0]\n-A ONE -j RETURN\nCOMMIT\n`);
+    for (const written of [tables, tables, tables.slice(0, 1)]) {
+      const before = await nft.generation(ownNetns);
+      await xtables.restore(4, written.join(''));
+      const isNewer = await nft.hasTable(ownNetns, { family: 'ip', name: 'nat' });
+      expect(await nft.generation(ownNetns)).toBe(before + (isNewer ? written.length : 0));
+    }
   });
 });
 

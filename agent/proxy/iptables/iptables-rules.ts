@@ -30,6 +30,13 @@ const lookIntervalMs = 1_000;
 /** Where nobody says whether anything changed (legacy tables), everything is read each so many looks. */
 const looksUnasked = 30;
 
+/** What is known of the kernel's rules without reading them. */
+interface Seen {
+  commits: number;
+  /** Of the newer packet filter, when all chains were as they should be. */
+  soundGeneration: number | undefined;
+}
+
 interface FamilyRules {
   readonly family: IpFamily;
   readonly options: TableOptions;
@@ -42,7 +49,7 @@ interface FamilyRules {
  * @throws E_BUSY when another Service proxy has its rules there; E_UNSUPPORTED without the programs
  */
 export async function createIptablesRules(options: IptablesRulesOptions): Promise<ServiceRules> {
-  const { networks, xtables, log, netlink } = options;
+  const { networks, xtables, nft, netlink } = options;
   const hasLocalhostNodePorts = options.hasLocalhostNodePorts === true && netlink !== undefined;
   const tableOf = (network: ClusterNetwork): TableOptions =>
     tableOptionsOf(network, { ...options, hasLocalhostNodePorts });
@@ -61,27 +68,8 @@ export async function createIptablesRules(options: IptablesRulesOptions): Promis
     await probe(xtables, family);
   }
   const flows = new ServedFlows(options);
-  const commits = { count: 0 };
-  const tryRestore = async (family: IpFamily, text: string): Promise<boolean> => {
-    try {
-      await xtables.restore(family, text);
-      return true;
-    } catch (error) {
-      log.warn({ error }, 'Service rules refused; all of them follow');
-      return false;
-    }
-  };
-  const commit = async (own: FamilyRules): Promise<void> => {
-    if (!own.needsWhole) {
-      const changes = own.ruleset.takeChanges();
-      own.needsWhole = true; // Until the program has said yes.
-      if (await tryRestore(own.family, changes)) own.needsWhole = false;
-    }
-    if (own.needsWhole) {
-      await xtables.restore(own.family, own.ruleset.takeWhole(await xtables.save(own.family)));
-      own.needsWhole = false;
-    }
-  };
+  const seen: Seen = { commits: 0, soundGeneration: undefined };
+  const writer = createWriter(options);
   return {
     set: (service) => {
       const { key, family, ports } = service;
@@ -90,11 +78,16 @@ export async function createIptablesRules(options: IptablesRulesOptions): Promis
       flows.note(service);
     },
     commit: async () => {
-      commits.count += 1;
-      for (const own of families) await commit(own);
+      seen.commits += 1;
+      const generation = (): Promise<number | undefined> => nft.generation(ownNetns).catch(() => undefined);
+      const before = await generation();
+      const writtenBefore = writer.tables;
+      for (const own of families) await writer.commit(own);
       // After the rules that keep such packets from coming in by the wire (kube-proxy's localhostNodePorts, CVE-2020-8558).
-      if (hasLocalhostNodePorts && commits.count === 1) await netlink?.apply(ownNetns, [routeLoopback]);
+      if (hasLocalhostNodePorts && seen.commits === 1) await netlink?.apply(ownNetns, [routeLoopback]);
       await flows.flush();
+      const written = { before, after: await generation(), tablesWritten: writer.tables - writtenBefore };
+      seen.soundGeneration = soundAfter(seen.soundGeneration, written);
     },
     relayout: (changed) => {
       for (const network of changed)
@@ -103,9 +96,68 @@ export async function createIptablesRules(options: IptablesRulesOptions): Promis
     isWhole: () => families.every((own) => !own.needsWhole),
     isStaleLeft: () => flows.isLeft,
     tables: () => readTables(xtables, families),
-    watch: (onLost) => watchChains(options, { families, commits }, onLost),
+    watch: (onLost) => watchChains(options, { families, seen }, onLost),
     [Symbol.asyncDispose]: async () => undefined, // Rules outlive the agent: pods go on.
   };
+}
+
+interface Writer {
+  /** That were written so far. */
+  readonly tables: number;
+  commit(own: FamilyRules): Promise<void>;
+}
+
+/** Changes go out by themselves; after a refusal all chains do. */
+function createWriter({ xtables, log }: Pick<IptablesRulesOptions, 'xtables' | 'log'>): Writer {
+  let tables = 0;
+  const restore = async (family: IpFamily, text: string): Promise<void> => {
+    await xtables.restore(family, text);
+    tables += text.split('\n').filter((line) => line === 'COMMIT').length; // iptables-restore(8)
+  };
+  const tryRestore = async (family: IpFamily, text: string): Promise<boolean> => {
+    try {
+      await restore(family, text);
+      return true;
+    } catch (error) {
+      log.warn({ error }, 'Service rules refused; all of them follow');
+      return false;
+    }
+  };
+  return {
+    get tables() {
+      return tables;
+    },
+    commit: async (own) => {
+      if (!own.needsWhole) {
+        const changes = own.ruleset.takeChanges();
+        own.needsWhole = true; // Until the program has said yes.
+        if (await tryRestore(own.family, changes)) own.needsWhole = false;
+      }
+      if (own.needsWhole) {
+        await restore(own.family, own.ruleset.takeWhole(await xtables.save(own.family)));
+        own.needsWhole = false;
+      }
+    },
+  };
+}
+
+/**
+ * Reading all rules costs a program of each family, more than a change does, so what we wrote ourselves is not read again: each table of a
+ * restore is one transaction, and where there was no other, what was sound is sound. Pure.
+ */
+export function soundAfter(
+  sound: number | undefined,
+  {
+    before,
+    after,
+    tablesWritten,
+  }: {
+    readonly before: number | undefined;
+    readonly after: number | undefined;
+    readonly tablesWritten: number;
+  },
+): number | undefined {
+  return sound !== undefined && sound === before && after === before + tablesWritten ? after : sound;
 }
 
 async function readTables(xtables: Xtables, families: readonly FamilyRules[]): Promise<readonly TableFact[]> {
@@ -132,33 +184,29 @@ async function probe(xtables: Xtables, family: IpFamily): Promise<void> {
 
 function watchChains(
   { nft, xtables, clock, log }: IptablesRulesOptions,
-  {
-    families,
-    commits,
-  }: { readonly families: readonly FamilyRules[]; readonly commits: { readonly count: number } },
+  { families, seen }: { readonly families: readonly FamilyRules[]; readonly seen: Seen },
   onLost: () => void,
 ): Disposable {
   let isOpen = true;
   let timer = clock.after(lookIntervalMs, tick);
-  let soundGeneration: number | undefined;
   let unread = 0;
 
   const look = async (): Promise<void> => {
     const generation = await nft.generation(ownNetns);
     unread += 1;
-    if (generation === soundGeneration && unread < looksUnasked) return;
+    if (generation === seen.soundGeneration && unread < looksUnasked) return;
     unread = 0;
-    const before = commits.count;
+    const before = seen.commits;
     for (const own of families) {
       const saved = await xtables.save(own.family);
       // Of a commit in between, what was read is not what was taken.
-      if (commits.count !== before || !isOpen) return;
+      if (seen.commits !== before || !isOpen) return;
       if (own.needsWhole || own.ruleset.isIn(saved)) continue;
       log.warn({ family: own.family }, 'rules were removed by somebody; made again');
       own.needsWhole = true;
       onLost();
     }
-    soundGeneration = families.some((own) => own.needsWhole) ? undefined : generation;
+    seen.soundGeneration = families.some((own) => own.needsWhole) ? undefined : generation;
   };
   function tick(): void {
     void look()

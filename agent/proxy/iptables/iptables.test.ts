@@ -16,6 +16,7 @@ import type { ProxyPort } from '#agent/proxy/service-map.ts';
 import { createFakeXtables } from '#native/xtables/xtables.fake.ts';
 import { backendChainName, portChainName } from './chain-names.ts';
 import { renderIptables, type IptablesContribution } from './contribution.ts';
+import { soundAfter } from './iptables-rules.ts';
 import { createIptablesRuleset, planIptablesRemoval, type IptablesRuleset } from './ruleset.ts';
 
 const served = (
@@ -31,6 +32,17 @@ test('names of chains are those of kube-proxy', () => {
   expect(backendChainName(known, { ip: '10.180.0.1', port: 80, isLocal: true })).toBe(
     'KUBE-SEP-SXIVWICOYRO3J4NJ',
   );
+});
+
+test.each([
+  { name: 'our own transactions alone', sound: 7, before: 7, after: 9, want: 9 },
+  { name: "somebody else's among them", sound: 7, before: 7, after: 10, want: 7 },
+  { name: "somebody else's before them", sound: 7, before: 8, after: 10, want: 7 },
+  { name: 'legacy tables, which count nothing', sound: 7, before: 7, after: 7, want: 7 },
+  { name: 'rules that were not read yet', sound: undefined, before: 7, after: 9, want: undefined },
+  { name: 'a kernel that did not say', sound: 7, before: undefined, after: undefined, want: 7 },
+])('what is known to be sound after a commit: $name', ({ sound, before, after, want }) => {
+  expect(soundAfter(sound, { before, after, tablesWritten: 2 })).toBe(want);
 });
 
 test('the rules of a Service of each kind', async () => {
