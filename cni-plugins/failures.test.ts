@@ -157,7 +157,7 @@ const rows: readonly (readonly [
   ['dummy', { ipam }, made],
   ['tap', { mtu: 1400, ipam }, made],
   ['host-device', { device: 'spare', ipam }, made],
-  ['tuning', { sysctl: { 'net.ipv4.conf.IFNAME.log_martians': '1' }, mtu: 1300 }, chained],
+  ['tuning', { sysctl: { 'net.ipv4.conf.IFNAME.log_martians': '1' }, mtu: 1300, dataDir }, chained],
   ['sbr', {}, chained],
   ['vrf', { vrfname: 'blue' }, chained],
   [

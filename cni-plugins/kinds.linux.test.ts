@@ -1,6 +1,6 @@
 /** Each plugin on the kernel: what it makes, CHECK, DEL twice, GC, STATUS, and what Debian's of the same name makes of the same. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
@@ -193,6 +193,7 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
         promisc: true,
         mac: '0a:00:00:00:00:07',
         txQLen: 9,
+        dataDir: dir,
         prevResult: made,
       };
       const result = await ours('tuning', call('ADD', 'tuning', config), signal);
@@ -209,6 +210,34 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
       const broken = ours('tuning', call('CHECK', 'tuning', previous), signal);
       await expect(broken).rejects.toThrow('mtu is 1400, not 1280');
       await ours('tuning', call('DEL', 'tuning', previous), signal);
+    });
+
+    test("tuning gives a link that goes back to the host its settings back, as Debian's does", async () => {
+      await netlink.removeNetns(netns);
+      await netlink.createNetns(netns);
+      const device = { device: 'spare' };
+      const settings = async () => {
+        const link = (await netlink.state(ownNetns)).links.find(({ name }) => name === 'spare');
+        return [link?.mac, link?.mtu, link?.isPromiscuous, link?.isAllMulticast, link?.txQueueLength];
+      };
+      const before = await settings();
+      const shared = { mac: '0a:00:00:00:00:07', mtu: 1280, promisc: true, allmulti: true, dataDir: dir };
+      const invokers = existsSync(join(debianDir, 'tuning')) ? [ours, invokeProgram] : [ours];
+      for (const add of invokers)
+        for (const del of invokers) {
+          // Debian's 1.1.1 has no txQLen.
+          const set = { ...shared, ...(add === ours && del === ours ? { txQLen: 9 } : {}) };
+          const moved = await ours('host-device', call('ADD', 'host-device', device), signal);
+          const config = { ...set, prevResult: moved };
+          const result = await add('tuning', call('ADD', 'tuning', config), signal);
+          if (add === ours) await ours('tuning', call('ADD', 'tuning', config), signal);
+          const previous = { ...set, prevResult: result };
+          await del('tuning', call('DEL', 'tuning', previous), signal);
+          await del('tuning', call('DEL', 'tuning', previous), signal);
+          await ours('host-device', call('DEL', 'host-device', { ...device, prevResult: result }), signal);
+          expect(await settings()).toEqual(before);
+          expect(readdirSync(dir)).toEqual([]);
+        }
     });
 
     test('sbr routes by source, and DEL takes the rule away', async () => {

@@ -1,6 +1,7 @@
 /** What each plugin would do, as text: one file for all, so that what they share shows. `vitest -u` writes it; read the diff. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import type { CniResult } from '#api/cni/result.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { NetChange, NetOp, NetworkState, RoutingPolicy } from '#native/netlink/netlink.ts';
@@ -22,6 +23,7 @@ const ipam = {
   routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
 };
 const netns = '/run/netns/c1';
+const dataDir = scratchDirectory('podwright-plans-');
 
 const previous: CniResult = {
   interfaces: [{ name: 'veth0' }, { name: 'eth0', sandbox: netns }],
@@ -70,7 +72,10 @@ const rows: readonly (readonly [type: string, config: JsonObject])[] = [
   ['tap', { multiQueue: true, owner: 1000, group: 1000, mtu: 1400, ipam }],
   ['host-device', { device: 'ens4', ipam }],
   ['host-device', { hwaddr: '02:00:00:00:00:04' }],
-  ['tuning', { sysctl: { 'net.ipv4.conf.IFNAME.log_martians': '1' }, mtu: 1300, promisc: true, txQLen: 5 }],
+  [
+    'tuning',
+    { sysctl: { 'net.ipv4.conf.IFNAME.log_martians': '1' }, mtu: 1300, promisc: true, txQLen: 5, dataDir },
+  ],
   ['sbr', {}],
   ['vrf', { vrfname: 'blue' }],
   ['bandwidth', { ingressRate: 8000000, ingressBurst: 80000, egressRate: 16000000, egressBurst: 80000 }],
@@ -149,5 +154,7 @@ test('plans of all plugins', async () => {
     const del = await record(type, 'DEL', config);
     parts.push([`# ${type} ${JSON.stringify(config)}`, ...add, ...del, ''].join('\n'));
   }
-  await expect(parts.join('\n')).toMatchFileSnapshot(join(import.meta.dirname, 'golden/plans.txt'));
+  await expect(parts.join('\n').replaceAll(dataDir, 'DIR')).toMatchFileSnapshot(
+    join(import.meta.dirname, 'golden/plans.txt'),
+  );
 });

@@ -1,5 +1,10 @@
 /** The frame of plugins that come after one which made the interface: a plan of what there is, applied, compared, undone. */
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeDurablySync } from '#base/durable-file.ts';
 import { isPodwrightError } from '#base/errors.ts';
+import { parseJsonObject } from '#api/cni/json-field.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
 import type { CniResult } from '#api/cni/result.ts';
@@ -25,7 +30,12 @@ export interface ChainedPlugin<C> {
     readonly result?: CniResult;
   };
   /** Of what is there yet; without a namespace the container is empty. */
-  planDel(input: ChainedInput<C>): readonly NetChange[];
+  planDel(input: ChainedInput<C>, kept: JsonObject | undefined): readonly NetChange[];
+  /** How things were, for DEL: taken before the changes of ADD, and kept in a directory of one file for each attachment. */
+  readonly keeps?: {
+    directory(config: C): string;
+    take(input: ChainedInput<C>): JsonObject | undefined;
+  };
   compare(input: ChainedInput<C>): readonly string[];
   /** Whether the configuration asks for nothing of this container: then the kernel is not looked at. */
   isIdle?(config: C): boolean;
@@ -45,7 +55,11 @@ export function createChainedPlugin<C>(chained: ChainedPlugin<C>): CniPlugin {
         );
       }
       if (chained.isIdle?.(config) === true) return call.prevResult;
-      const plan = chained.plan(await look(config, call, call.prevResult, host));
+      const found = await look(config, call, call.prevResult, host);
+      const plan = chained.plan(found);
+      const kept = chained.keeps?.take(found);
+      if (chained.keeps !== undefined && kept !== undefined)
+        keep(chained.keeps.directory(config), call, kept);
       await using undo = new AsyncDisposableStack();
 
       undo.defer(() => undoAll(chained, config, call, host));
@@ -107,7 +121,34 @@ async function undoAll<C>(
     policy: { rules: [], routes: [] },
   };
   const found = call.netns === '' ? empty : await orElse(() => look(config, call, previous, host), empty);
-  for (const change of chained.planDel(found)) await orElse(() => host.netlink.applyAll([change]), undefined);
+  const directory = chained.keeps?.directory(config);
+  const kept = directory === undefined ? undefined : readKept(directory, call);
+  for (const change of chained.planDel(found, kept))
+    await orElse(() => host.netlink.applyAll([change]), undefined);
+  if (directory !== undefined) rmSync(keptPath(directory, call), { force: true });
+}
+
+/** Names as upstream's plugins have them: those of either take down what the other made. */
+const keptPath = (directory: string, { containerId, ifname }: LinkRequest): string =>
+  join(directory, `${containerId}_${ifname}.json`);
+
+/** What a first ADD found is how things were, whatever a second one finds. */
+function keep(directory: string, request: LinkRequest, kept: JsonObject): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const path = keptPath(directory, request);
+  if (readKept(directory, request) === undefined)
+    writeDurablySync(path, JSON.stringify(kept), { mode: 0o600 });
+}
+
+/** Undefined where there is none, or none that can be read: DEL goes on without. */
+function readKept(directory: string, request: LinkRequest): JsonObject | undefined {
+  const path = keptPath(directory, request);
+  try {
+    return existsSync(path) ? parseJsonObject(readFileSync(path, 'utf8'), path) : undefined;
+  } catch (error) {
+    if (isPodwrightError(error)) return undefined;
+    throw error;
+  }
 }
 
 async function orElse<T>(work: () => Promise<T>, gone: T): Promise<T> {

@@ -1,6 +1,8 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import type { NetOp } from '#native/netlink/netlink.ts';
 import { createChainedPlugin, type ChainedInput } from '#cni-plugins/skel/chained-plugin.ts';
 import { parseLinkConfig } from '#cni-plugins/skel/link-config.ts';
@@ -8,6 +10,8 @@ import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
 
 export interface TuningConfig {
   readonly sysctls: readonly (readonly [key: string, value: string])[];
+  /** Where it is kept how links were. */
+  readonly dataDir: string;
   readonly link: {
     readonly mac?: string;
     readonly mtu?: number;
@@ -17,14 +21,86 @@ export interface TuningConfig {
   };
 }
 
-/** Settings of the container's interface and of its namespace's network. They end with both, so DEL has nothing to do. */
-export const tuning: CniPlugin = createChainedPlugin<TuningConfig>({
+const dataDirDefault = '/run/cni/tuning';
+/** Regular expressions, one a line: where the file is there, no other sysctls are set. */
+const allowlistPath = '/etc/cni/tuning/allowlist.conf';
+
+/**
+ * Settings of the container's interface and of its namespace's network. They end with both, but for those of a link that goes back to
+ * the host (host-device): DEL, which comes before that plugin's, sets it as it was.
+ */
+const settings: CniPlugin = createChainedPlugin<TuningConfig>({
   name: 'tuning',
   parse: parseTuning,
   plan: planTuning,
-  planDel: () => [],
+  keeps: { directory: ({ dataDir }) => dataDir, take: takeLink },
+  planDel: ({ request, container }, kept) => {
+    const link = kept === undefined ? {} : readLink(kept);
+    const isThere = container.links.some(({ name }) => name === request.ifname);
+    if (!isThere || Object.keys(link).length === 0) return [];
+    const op: NetOp = { op: 'setLink', name: request.ifname, ...link };
+    return [{ netns: { kind: 'path', path: request.netns }, ops: [op] }];
+  },
   compare: compareTuning,
 });
+
+export const tuning: CniPlugin = {
+  ...settings,
+  add: async (call, host, signal) => {
+    const list = existsSync(allowlistPath) ? readFileSync(allowlistPath, 'utf8') : undefined;
+    const refused = refusedSysctl(Object.keys(field.object(call.config, 'sysctl') ?? {}), list);
+    if (refused === undefined) return settings.add(call, host, signal);
+    const message = `tuning: sysctl ${refused} is none of those that ${allowlistPath} allows`;
+    throw cniError(cniErrorCode.invalidNetworkConfig, message);
+  },
+};
+
+/** The first name that no line of the list matches; without a list all may be set. Pure. @throws code 7 for a line that is no expression */
+export function refusedSysctl(names: readonly string[], list: string | undefined): string | undefined {
+  if (list === undefined) return undefined;
+  const lines = list.split('\n').flatMap((line) => (line.trim() === '' ? [] : [line.trim()]));
+  const allowed = lines.map((line) => {
+    try {
+      return new RegExp(line);
+    } catch (cause) {
+      throw cniError(cniErrorCode.invalidNetworkConfig, `tuning: ${allowlistPath}: ${line}`, { cause });
+    }
+  });
+  return names.find((name) => !allowed.some((expression) => expression.test(name)));
+}
+
+/** Of the link what will be changed, in the words of the configuration. Pure. */
+function takeLink({ config, request, container }: ChainedInput<TuningConfig>): JsonObject | undefined {
+  const found = container.links.find(({ name }) => name === request.ifname);
+  if (found === undefined || Object.keys(config.link).length === 0) return undefined;
+  const { mac, mtu, promiscuous, allMulticast, txQueueLength } = config.link;
+  return {
+    ...(mac === undefined || found.mac === undefined ? {} : { mac: found.mac }),
+    ...(mtu === undefined ? {} : { mtu: found.mtu }),
+    ...(promiscuous === undefined ? {} : { promisc: found.isPromiscuous === true }),
+    ...(allMulticast === undefined ? {} : { allmulti: found.isAllMulticast === true }),
+    ...(txQueueLength === undefined || found.txQueueLength === undefined
+      ? {}
+      : { txQLen: found.txQueueLength }),
+  };
+}
+
+/** The settings of a link, as configurations and what is kept say them. */
+function readLink(from: JsonObject): TuningConfig['link'] {
+  const [mac, mtu, txQueueLength] = [
+    field.string(from, 'mac'),
+    field.number(from, 'mtu'),
+    field.number(from, 'txQLen'),
+  ];
+  const [promiscuous, allMulticast] = [field.boolean(from, 'promisc'), field.boolean(from, 'allmulti')];
+  return {
+    ...(mac === undefined ? {} : { mac }),
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(promiscuous === undefined ? {} : { promiscuous }),
+    ...(allMulticast === undefined ? {} : { allMulticast }),
+    ...(txQueueLength === undefined ? {} : { txQueueLength }),
+  };
+}
 
 /** Pure. The link is down while its hardware address changes: some drivers refuse it else, and routes are then made anew. */
 export function planTuning({
@@ -81,10 +157,10 @@ function parseTuning(config: PluginConfig, args?: Readonly<Record<string, string
       throw cniError(cniErrorCode.decodingFailure, `tuning: sysctl ${name}: not a string`);
     return [key, value] as const;
   });
-  const [promiscuous, allMulticast] = [field.boolean(config, 'promisc'), field.boolean(config, 'allmulti')];
-  const txQueueLength = field.number(config, 'txQLen');
+  const { promiscuous, allMulticast, txQueueLength } = readLink(config);
   return {
     sysctls,
+    dataDir: field.string(config, 'dataDir') || dataDirDefault,
     link: {
       ...(mac === undefined ? {} : { mac }),
       ...(mtu === undefined ? {} : { mtu }),
