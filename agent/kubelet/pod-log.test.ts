@@ -62,7 +62,10 @@ const cases: readonly Case[] = [
   {
     name: 'a volume that cannot be made',
     spec: { volumes: [{ name: 'v', secret: { secretName: 'none' } }], containers: [main()] },
-    want: { reason: 'FailedMount', error: expect.stringContaining('none') },
+    want: {
+      reason: 'FailedMount',
+      error: 'MountVolume.SetUp failed for volume "v" : secret "none" not found',
+    },
   },
   {
     name: 'a sandbox that the network refuses',

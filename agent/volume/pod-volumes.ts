@@ -1,8 +1,8 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { Pod } from '#api/generated/objects.ts';
+import type { Pod, Volume } from '#api/generated/objects.ts';
 import { isPodUid } from '#agent/runtime/plan/plan-sandbox.ts';
-import { PodwrightError } from '#base/errors.ts';
+import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { namesIn } from '#base/names-in.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import { createContentRoom, podContentBytesMax, sharedContentBytesMax } from './content-room.ts';
@@ -62,7 +62,7 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
         place === 'memory' && !hasRoom ? sharedContentBytesMax : podContentBytesMax;
       const mounted = await inGroups(
         pod.spec?.volumes ?? [],
-        async (volume): Promise<[string, MountedVolume]> => {
+        saying(async (volume): Promise<[string, MountedVolume]> => {
           const bound = bindVolume(volume, kinds);
           const root = bound.place === 'memory' ? memoryDirectory : directory;
           const context = {
@@ -77,7 +77,7 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
             ...request,
           };
           return [volume.name, await bound.mount(context)];
-        },
+        }),
       );
       const times = mounted.flatMap(([, { refreshAtMs }]) => refreshAtMs ?? []);
       return { byName: new Map(mounted), refreshAtMs: times.length === 0 ? undefined : Math.min(...times) };
@@ -95,6 +95,19 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
       );
       return [...new Set(found.flat().filter(isPodUid))];
     },
+  };
+}
+
+/** `detail.volume` of what is thrown is the volume that it is about. */
+function saying<T>(mount: (volume: Volume) => Promise<T>): (volume: Volume) => Promise<T> {
+  return async (volume) => {
+    try {
+      return await mount(volume);
+    } catch (error) {
+      if (!isPodwrightError(error)) throw error;
+      const { code, message: text, detail } = error;
+      throw new PodwrightError(code, text, { cause: error, detail: { ...detail, volume: volume.name } });
+    }
   };
 }
 

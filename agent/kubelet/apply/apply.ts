@@ -1,4 +1,4 @@
-import { describeError } from '#base/errors.ts';
+import { describeError, isPodwrightError } from '#base/errors.ts';
 import { settleAll } from '#base/settle-all.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { pods } from '#api/schema/kind-ref.ts';
@@ -109,9 +109,18 @@ async function mountVolumes(
   } catch (error) {
     signal.throwIfAborted();
     const message = describeError(error);
-    events.warning(pod, 'FailedMount', `MountVolume.SetUp failed: ${message}`);
+    events.warning(pod, 'FailedMount', failedMount(error, message));
     return { kind: 'volumesFailed', message, atMs, atChange };
   }
+}
+
+/** Which volume it is, in the words that the kubelet's events have. */
+function failedMount(error: unknown, message: string): string {
+  const volume = isPodwrightError(error) ? error.detail['volume'] : undefined;
+  if (typeof volume !== 'string') return `MountVolume.SetUp failed: ${message}`;
+  const said = `volume "${volume}": `;
+  const why = message.startsWith(said) ? message.slice(said.length) : message;
+  return `MountVolume.SetUp failed for volume "${volume}" : ${why}`;
 }
 
 async function runSandbox(
