@@ -468,7 +468,7 @@ it('nodes get parts of the cluster range, and a pod that fits nowhere is told wh
   ]);
   const resources = { requests: { cpu: '5' } };
   await client.create(kinds.pods, {
-    metadata: { name: 'big', namespace: 'default' },
+    metadata: { name: 'big', namespace: 'default', generation: 1 },
     spec: { containers: [{ name: 'c', image: 'i', resources }] },
   });
   await cluster.settle();
@@ -476,6 +476,7 @@ it('nodes get parts of the cluster range, and a pod that fits nowhere is told wh
   expect(big.status?.conditions).toMatchObject([
     {
       type: 'PodScheduled',
+      observedGeneration: 1,
       status: 'False',
       reason: 'Unschedulable',
       message:

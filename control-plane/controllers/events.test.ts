@@ -428,6 +428,21 @@ const rows: readonly EventRow[] = [
       }),
     want: ['Normal NoPods (controllermanager) No matching pods found'],
   },
+  {
+    name: 'a budget of a pod that nobody controls',
+    loop: 'disruption-controller',
+    of: ['PodDisruptionBudget', 'bare'],
+    act: async ({ client }) => {
+      client.seed(kinds.pods, { metadata: { ...metadata('bare'), labels: { a: 'bare' } } });
+      await client.create(kinds.podDisruptionBudgets, {
+        metadata: metadata('bare'),
+        spec: { maxUnavailable: 1, selector: { matchLabels: { a: 'bare' } } },
+      });
+    },
+    want: [
+      'Warning UnmanagedPods (controllermanager) Pods selected by this PodDisruptionBudget (selector: &LabelSelector{MatchLabels:map[string]string{a: bare,},MatchExpressions:[]LabelSelectorRequirement{},}) were found to be unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set ".spec.minAvailable" field of the PDB to an integer value.',
+    ],
+  },
 ];
 
 describe('events of', () => {

@@ -2,6 +2,7 @@ import { describeError } from '#base/errors.ts';
 import type { Pod, PodCondition } from '#api/generated/objects.ts';
 import { objectKey } from '#api/meta/object.ts';
 import { formatTime } from '#api/meta/time.ts';
+import { observedCondition } from '#api/pod/observed-condition.ts';
 import { pods } from '#api/schema/kind-ref.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { noteAttempt, schedulerNameOf, type Parts } from './scheduler-parts.ts';
@@ -60,7 +61,9 @@ async function setCondition(
   const isNominated = (pod.status?.nominatedNodeName ?? '') === (nominatedNodeName ?? '');
   if (isSaid && isNominated) return;
   const lastTransitionTime = before?.status === 'False' ? before.lastTransitionTime : formatTime(clock.now());
-  const conditions = [{ type: 'PodScheduled', status: 'False', lastTransitionTime, ...why }];
+  const conditions = [
+    observedCondition(pod, { type: 'PodScheduled', status: 'False', lastTransitionTime, ...why }),
+  ];
   const status = { conditions, ...(isNominated ? {} : { nominatedNodeName: nominatedNodeName ?? null }) };
   try {
     const patched = await client.patch(

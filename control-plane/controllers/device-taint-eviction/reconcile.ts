@@ -3,6 +3,7 @@ import type { DeviceTaintRule, Pod, ResourceSlice } from '#api/generated/objects
 import { deviceTaintRules, pods } from '#api/schema/kind-ref.ts';
 import { equalJson } from '#api/wire/json.ts';
 import { formatTime } from '#api/meta/time.ts';
+import { observedCondition } from '#api/pod/observed-condition.ts';
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller, type Source } from '#client/controller.ts';
@@ -143,13 +144,13 @@ function writeStatus(client: ControllerContext['client'], rule: DeviceTaintRule)
 /** So that its controller counts it as disrupted, then away. Whether it was there. */
 async function evict({ client, clock }: ControllerContext, pod: Pod): Promise<boolean> {
   const { namespace = '', name = '', uid } = pod.metadata ?? {};
-  const condition = {
+  const condition = observedCondition(pod, {
     type: 'DisruptionTarget',
     status: 'True',
     reason: 'DeletionByDeviceTaintManager',
     message: 'Device Taint manager: deleting due to NoExecute taint',
     lastTransitionTime: formatTime(clock.now()),
-  };
+  });
   try {
     const body = { metadata: { uid }, status: { conditions: [condition] } };
     await client.patch(pods, { namespace, name }, { kind: 'strategic', body, subresource: 'status' });

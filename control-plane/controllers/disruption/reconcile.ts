@@ -12,6 +12,8 @@ import { objectKey, type KubeObject } from '#api/meta/object.ts';
 import type { Pod, PodDisruptionBudget } from '#api/generated/objects.ts';
 import { labelSelectorFromObject, matchesLabels } from '#api/meta/selector.ts';
 import { formatTime } from '#api/meta/time.ts';
+import { goSelector } from '#api/meta/go-selector.ts';
+import { observedCondition } from '#api/pod/observed-condition.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import type { Informer } from '#client/client.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
@@ -103,7 +105,8 @@ function tellOf(
     const message = `Failed to calculate the number of expected pods: ${plan.failure}`;
     recorder.record(regarding, 'Warning', 'CalculateExpectedPodCountFailed', message);
   }
-  if (plan.unmanaged.length > 0) recorder.record(regarding, 'Warning', 'UnmanagedPods', unmanagedText);
+  if (plan.unmanaged.length > 0)
+    recorder.record(regarding, 'Warning', 'UnmanagedPods', unmanagedText(budget));
   for (const pod of plan.notDeleted) {
     const message = `Pod was expected by PDB ${objectKey(budget)} to be deleted but it wasn't`;
     recorder.record({ kind: pods, object: pod }, 'Warning', 'NotDeleted', message);
@@ -129,13 +132,13 @@ export function runStaleDisruptions({ informers, client, clock, logger }: Contro
       if (leftMs > 0) return { kind: 'again', afterMs: leftMs };
       const { namespace, name = '', uid } = pod.metadata ?? {};
       const lastTransitionTime = formatTime(clock.now());
-      const condition = {
+      const condition = observedCondition(pod, {
         type: 'DisruptionTarget',
         status: 'False',
         reason: null,
         message: null,
         lastTransitionTime,
-      };
+      });
       const body = { metadata: { uid }, status: { conditions: [condition] } };
       try {
         await client.patch(pods, { namespace, name }, { kind: 'strategic', body, subresource: 'status' });
@@ -147,9 +150,13 @@ export function runStaleDisruptions({ informers, client, clock, logger }: Contro
   });
 }
 
-const unmanagedText =
-  'Pods selected by this PodDisruptionBudget have no controller, so how many there should be is not known. ' +
-  'To account for them set ".spec.minAvailable" to an integer value.';
+function unmanagedText({ spec }: PodDisruptionBudget): string {
+  return (
+    `Pods selected by this PodDisruptionBudget (selector: ${goSelector(spec?.selector)}) were found to be unmanaged. ` +
+    'As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. ' +
+    'To account for these pods please set ".spec.minAvailable" field of the PDB to an integer value.'
+  );
+}
 
 /** policy/v1: an empty selector covers every pod of the namespace, none covers no pod. */
 function covers({ spec }: PodDisruptionBudget, pod: Pod): boolean {

@@ -1,10 +1,5 @@
-import type {
-  LabelSelector,
-  MetricSpec,
-  MetricStatus,
-  MetricTarget,
-  MetricValueStatus,
-} from '#api/generated/objects.ts';
+import type { MetricSpec, MetricStatus, MetricTarget, MetricValueStatus } from '#api/generated/objects.ts';
+import { goSelector } from '#api/meta/go-selector.ts';
 import { formatQuantity, quantityToMilli, tryParseQuantity } from '#api/meta/quantity.ts';
 import type { PodSample } from './pod-groups.ts';
 import {
@@ -215,20 +210,4 @@ function milliText(milli: number): string {
 function milliOf(text: string | undefined): number {
   const amount = tryParseQuantity(text);
   return amount === undefined ? 0 : quantityToMilli(amount);
-}
-
-/** As Go prints a selector, which is how the events of Kubernetes name it. */
-function goSelector(selector: LabelSelector | undefined): string {
-  if (selector === undefined) return 'nil';
-  const labels = Object.entries(selector.matchLabels ?? {})
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, value]) => `${key}: ${value},`)
-    .join('');
-  const expressions = (selector.matchExpressions ?? [])
-    .map(
-      ({ key, operator, values = [] }) =>
-        `LabelSelectorRequirement{Key:${key},Operator:${operator},Values:[${values.join(' ')}],},`,
-    )
-    .join('');
-  return `&LabelSelector{MatchLabels:map[string]string{${labels}},MatchExpressions:[]LabelSelectorRequirement{${expressions}},}`;
 }

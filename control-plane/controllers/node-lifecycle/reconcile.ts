@@ -5,6 +5,7 @@ import { leases, nodes, pods } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
 import type { Lease, Node, NodeCondition, Pod, Taint } from '#api/generated/objects.ts';
 import { isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
+import { observedCondition } from '#api/pod/observed-condition.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import type { Informer } from '#client/client.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
@@ -318,7 +319,8 @@ async function patchConditions(
   },
 ): Promise<void> {
   const { namespace, name = '', uid } = pod.metadata ?? {};
-  const set = findCondition(withCondition(pod.status?.conditions, condition, clock.now()), condition.type);
+  const said = observedCondition(pod, condition);
+  const set = findCondition(withCondition(pod.status?.conditions, said, clock.now()), condition.type);
   try {
     const body = { metadata: { uid }, status: { conditions: [set] } };
     const patched = await client.patch(

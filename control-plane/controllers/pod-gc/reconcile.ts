@@ -4,6 +4,7 @@ import { findCondition } from '#api/meta/condition.ts';
 import { outOfServiceTaint } from '#api/volume/attachment.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import { formatTime } from '#api/meta/time.ts';
+import { observedCondition } from '#api/pod/observed-condition.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { onlySynced, runController, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
@@ -95,7 +96,8 @@ async function markFailed(
   if (isTerminal(pod)) return;
   const { namespace, name = '', uid } = pod.metadata ?? {};
   const lastTransitionTime = formatTime(clock.now());
-  const conditions = condition === undefined ? [] : [{ ...condition, lastTransitionTime }];
+  const conditions =
+    condition === undefined ? [] : [observedCondition(pod, { ...condition, lastTransitionTime })];
   const body = { metadata: { uid }, status: { phase: 'Failed', conditions } };
   try {
     await client.patch(pods, { namespace, name }, { kind: 'strategic', body, subresource: 'status' });

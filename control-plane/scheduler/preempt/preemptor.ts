@@ -1,6 +1,7 @@
 import type { Pod, PodCondition, PodDisruptionBudget, PodGroup } from '#api/generated/objects.ts';
 import { objectKey } from '#api/meta/object.ts';
 import { formatTime } from '#api/meta/time.ts';
+import { observedCondition } from '#api/pod/observed-condition.ts';
 import { podGroupKeyOf } from '#api/pod/scheduling-group.ts';
 import { podDisruptionBudgets, pods } from '#api/schema/kind-ref.ts';
 import type { Clock } from '#base/clock.ts';
@@ -264,11 +265,11 @@ export class Preemptor {
   async #remove(victim: Pod, message: string): Promise<boolean> {
     const { client, logger, clock } = this.#parts;
     const { namespace = '', name = '', uid = '' } = victim.metadata ?? {};
-    const condition: PodCondition = {
+    const condition: PodCondition = observedCondition(victim, {
       ...{ type: 'DisruptionTarget', status: 'True', reason: preemptionReason },
       message,
       lastTransitionTime: formatTime(clock.now()),
-    };
+    });
     if (!(await this.#patchStatus(victim, { conditions: [condition] }))) return false;
     try {
       await client.delete(pods, { namespace, name }, { preconditions: { uid } });
