@@ -18,7 +18,7 @@ import { ensure, serverUser } from './ensure.ts';
 import { ensureMetricsApi } from './metrics-api/metrics-api.ts';
 import { repairClaims } from './services/claims.ts';
 import type { ServerContext } from './server-context.ts';
-import { updateObject } from './verbs/update.ts';
+import { updateObject, type UpdateInput } from './verbs/update.ts';
 
 const namespaces = builtIn('', 'v1', 'namespaces');
 const services = builtIn('', 'v1', 'services');
@@ -124,27 +124,18 @@ async function ensureServiceCidr(context: ServerContext): Promise<void> {
     reason: '',
     message: 'Kubernetes Service CIDR is ready',
   };
-  const object = { kind: serviceCidrs, namespace: '', name, dryRun: false };
+  const where = { kind: serviceCidrs, namespace: '', name };
   // A cluster that got its second family: the network of the first stays.
-  await updateObject(context, {
-    ...object,
-    admittedAs: { user: serverUser, verb: 'update', subresource: '' },
-    change: (current) => {
-      const old = listOf(at(current, 'spec.cidrs'));
-      const isGrown = old.length < cidrs.length && old.every((cidr, index) => cidr === cidrs[index]);
-      return isGrown ? { ...current, spec: { cidrs } } : current;
-    },
+  await changeUnlessSo(context, where, (current) => {
+    const old = listOf(at(current, 'spec.cidrs'));
+    const isGrown = old.length < cidrs.length && old.every((cidr, index) => cidr === cidrs[index]);
+    return isGrown ? { ...current, spec: { cidrs } } : current;
   });
-  await updateObject(context, {
-    ...object,
-    subresource: 'status',
-    admittedAs: { user: serverUser, verb: 'update', subresource: 'status' },
-    change: (current) =>
-      findCondition(typed<ServiceCIDRStatus>(objectOf(current['status'])).conditions, ready.type) ===
-      undefined
-        ? { ...current, status: { conditions: [ready] } }
-        : current,
-  });
+  await changeUnlessSo(context, { ...where, subresource: 'status' }, (current) =>
+    findCondition(typed<ServiceCIDRStatus>(objectOf(current['status'])).conditions, ready.type) === undefined
+      ? { ...current, status: { conditions: [ready] } }
+      : current,
+  );
 }
 
 /** The Service by which pods find the servers, with the endpoints that they reach them at; all have the same port. */
@@ -180,15 +171,22 @@ async function ensureCurrent(context: ServerContext, kind: Kind, object: JsonObj
   await ensure(context, kind, object);
   const { metadata: wantedMetadata, ...wanted } = object;
   const { name, namespace } = objectOf(wantedMetadata);
-  await updateObject(context, {
-    kind,
-    namespace: stringOf(namespace),
-    name: stringOf(name),
-    dryRun: false,
-    admittedAs: { user: serverUser, verb: 'update', subresource: '' },
-    change: (current) => {
-      const isCurrent = Object.entries(wanted).every(([field, value]) => equalJson(current[field], value));
-      return isCurrent ? current : { ...current, ...wanted };
-    },
+  const where = { kind, namespace: stringOf(namespace), name: stringOf(name) };
+  await changeUnlessSo(context, where, (current) => {
+    const isCurrent = Object.entries(wanted).every(([field, value]) => equalJson(current[field], value));
+    return isCurrent ? current : { ...current, ...wanted };
   });
+}
+
+/** An object that is as it is to be is read, and goes through no admission: it is looked at every few seconds. */
+async function changeUnlessSo(
+  context: ServerContext,
+  where: Pick<UpdateInput, 'kind' | 'namespace' | 'name' | 'subresource'>,
+  change: (current: JsonObject) => JsonObject,
+): Promise<void> {
+  const present = await context.registry.read(where.kind, where.namespace, where.name);
+  const isSo = present !== undefined && change(present.object) === present.object;
+  if (isSo && present.value.isStale !== true) return;
+  const admittedAs = { user: serverUser, verb: 'update', subresource: where.subresource ?? '' } as const;
+  await updateObject(context, { ...where, dryRun: false, admittedAs, change });
 }
