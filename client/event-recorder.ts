@@ -190,7 +190,7 @@ function newEntry(
   const { nowMs, ...what } = said;
   const namespace = involved.namespace ?? 'default'; // Of cluster-scoped objects, by convention.
   // As client-go names events: the object's name and the time in hexadecimal nanoseconds; the fraction tells two of a millisecond apart.
-  const end = `.${(BigInt(nowMs) * 1_000_000n + BigInt(nextFraction())).toString(16)}`;
+  const end = `.${(BigInt(nowMs) * 1_000_000n + BigInt(nextFraction(options.clock))).toString(16)}`;
   const name = `${(involved.name ?? '').slice(0, nameLengthMax - end.length).replace(/[^a-z0-9]+$/, '')}${end}`;
   const firstTimestamp = seconds(new Date(nowMs).toISOString());
   const event: Event = {
@@ -205,9 +205,12 @@ function newEntry(
   return { name, namespace, event, count: 0, writtenCount: 0, lastMs: nowMs };
 }
 
-let fraction = 0;
-function nextFraction(): number {
-  fraction = (fraction + 1) % 1_000_000;
+/** Of each clock, as recorders that share one write of the same moments. */
+const fractions = new WeakMap<Clock, number>();
+
+function nextFraction(clock: Clock): number {
+  const fraction = ((fractions.get(clock) ?? 0) + 1) % 1_000_000;
+  fractions.set(clock, fraction);
   return fraction;
 }
 

@@ -120,11 +120,11 @@ export async function prepare(door: Door, directory: string): Promise<MemoryDisc
   }).finally(() => (start.isOver = true));
   started.catch(() => undefined);
   for (let tries = 0; tries < startTries && !start.isOver; tries++)
-    await time.run(time.nowMs + 100, door.settle);
+    await time.run(time.nowMs + 100, door.settleOutside);
   const api = await started;
   await Promise.all(['jose', 'prom-client', 'reflect-metadata'].map((name) => import(name)));
   const closed = api.close(); // Nothing of what it wrote last is lost.
-  for (let tries = 0; tries < closeTries; tries++) await time.run(time.nowMs + 100, door.settle);
+  for (let tries = 0; tries < closeTries; tries++) await time.run(time.nowMs + 100, door.settleOutside);
   await closed;
   program.crash();
   return disc;

@@ -189,7 +189,11 @@ export function planSteps(
     const atMs = isEarly ? between(startMs + 1000, startMs + 61_000) : between(startMs, endMs);
     times.push(chance(0.5) ? atMs - (atMs % 20_000) + between(0, 300) : atMs);
   }
-  for (const { atMs, step } of planScenes(createDice(seed ^ 0x05ce_059b), { startMs, endMs })) {
+  const tight = planTightGang(createDice(seed ^ 0x0009_a265), { startMs, nodes });
+  for (const { atMs, step } of [
+    ...planScenes(createDice(seed ^ 0x05ce_059b), { startMs, endMs }),
+    ...tight,
+  ]) {
     steps.push(step);
     times.push(atMs);
   }
@@ -239,6 +243,21 @@ function planScenes(
   ];
   const all = [held(place('two1')), kept(place('kept1')), joined(place('many1'))].filter(() => chance(0.8));
   return chance(0.5) ? all.flat() : [];
+}
+
+/** Of pods of one and a half cores so many have room on a node of four. */
+const gangPodsOfNode = 2;
+
+/** In every fourth world, a gang of one pod more than has room: none of them may be on a node at rest. Pure. */
+function planTightGang(
+  { between, chance }: Dice,
+  { startMs, nodes }: { readonly startMs: number; readonly nodes: number },
+): readonly Moment[] {
+  if (!chance(0.25)) return [];
+  const pods = nodes * gangPodsOfNode + 1;
+  const at = { namespace: `n${between(1, 3)}`, name: 'tight1' };
+  const atMs = between(startMs + 1000, startMs + 21_000);
+  return [{ atMs, step: { kind: 'gang', at, pods, minCount: pods } }];
 }
 
 export function stepText({ id, atMs, step }: PlannedStep): string {

@@ -20,6 +20,8 @@ export interface Door {
   enter(seed: number, startMs?: number): VirtualTime;
   /** Promises have gone as far as they go without time. */
   settle(): Promise<void>;
+  /** As `settle`, and what is loaded when it is first needed comes nearer. */
+  settleOutside(): Promise<void>;
 }
 
 interface World {
@@ -29,6 +31,7 @@ interface World {
 
 const world: World = { time: new VirtualTime(worldStartMs), random: createRandom(0) };
 const realTurn = setImmediate;
+const nextTick = process.nextTick.bind(process);
 /** Calls that another thread works on; one after another, so that they end in the order in which they began. */
 const outside = { pending: 0, last: Promise.resolve() };
 
@@ -42,16 +45,33 @@ export function openDoor(): Door {
   syncBuiltinESMExports();
   return {
     enter: (seed, startMs = worldStartMs) => {
-      world.time = new VirtualTime(startMs);
+      world.time = new VirtualTime(startMs, { firstTurn: world.time.turn + 1 });
       world.random = createRandom(seed);
       return world.time;
     },
     settle: async () => {
+      await new Promise<void>(whenSettled);
+      while (outside.pending > 0) await new Promise<void>((resolve) => void realTurn(resolve));
+    },
+    settleOutside: async () => {
       do {
         await new Promise<void>((resolve) => void realTurn(resolve));
       } while (outside.pending > 0);
     },
   };
+}
+
+/** Ticks are looked at when no promise has anything to do, and those of one another after that: nobody makes more of them in a row. */
+const ticksInRowMax = 4;
+
+/** Without a turn of the event loop, which is a call of the system or two. */
+function whenSettled(resolve: () => void): void {
+  let ticks = 0;
+  const tick = (): void => {
+    if (++ticks >= ticksInRowMax) resolve();
+    else nextTick(tick);
+  };
+  nextTick(tick);
 }
 
 function replaceTimers(): void {

@@ -112,9 +112,12 @@ export class SimulatedNode {
     const { directory, logger } = this.#options;
     const { clock } = program;
     const number = this.#options.number;
-    const agent = startNodeAgent({ client, clock, logger, name: this.name, read: async () => this.#read() });
-    // Its range comes with the Node object, as of a kubelet's network.
     const own = informers.for(nodes, { fieldSelector: `metadata.name=${this.name}` });
+    const agent = startNodeAgent({
+      ...{ client, clock, logger, name: this.name, watched: own },
+      read: async () => this.#read(),
+    });
+    // Its range comes with the Node object, as of a kubelet's network.
     own.onChange(({ current }) => {
       const cidr = current?.spec?.podCIDR;
       if (cidr === undefined || this.network.prefix !== undefined) return;

@@ -16,9 +16,11 @@ export class VirtualTime {
   readonly #timers: Timer[] = [];
   #turns: (() => void)[] = [];
   /** Which turn of the event loop this is, as the simulated programs see it. */
-  turn = 0;
+  turn: number;
 
-  constructor(startMs: number) {
+  /** @param firstTurn other than any of an earlier world: what this process remembers of a turn is then of none of this one */
+  constructor(startMs: number, { firstTurn = 0 }: { readonly firstTurn?: number } = {}) {
+    this.turn = firstTurn;
     this.#startMs = startMs;
     this.#nowMs = startMs;
   }
