@@ -55,6 +55,14 @@ it('what was planted is found, each by its seed', async () => {
     expect(text).toMatch(new RegExp(`^${plant}: seed ${seed}: .*${found}`, 'm'));
 });
 
+it('a world that is wrong is shrunk to the few steps that matter', async () => {
+  const args = ['--plant', 'delete-without-precondition', '--seed', '2', '--each', '0.1', '--hours', '0.1'];
+  const { code, text } = await run('run.ts', ...args, '--tries', '25');
+  expect(code, text).toBe(1);
+  expect(text).toContain('least of 25 tries: 0 faults, 3 steps of users');
+  expect(text).toMatch(/it ends: .* is gone, and still runs on node/);
+});
+
 describe('shrink()', () => {
   const whole = scriptOf(7, 1);
   const ids = ({ faults, steps }: Script): readonly (readonly number[])[] =>

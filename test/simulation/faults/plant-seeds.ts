@@ -16,4 +16,5 @@ export const plantSeeds: readonly {
   { plant: 'finalizer-ignored', seed: 5, found: 'went with the finalizers' },
   { plant: 'budget-not-read-again', seed: 5, found: 'that its budget keeps' },
   { plant: 'address-given-twice', seed: 7, found: 'is that of pods' },
+  { plant: 'gang-by-ones', seed: 19, found: 'or none' },
 ];

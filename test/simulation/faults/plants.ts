@@ -41,7 +41,7 @@ export const plants: Readonly<Record<string, Plant>> = {
   /** A status that was refused with a conflict is taken for that of a pod which is gone. */
   'conflict-forgotten': { bend: (target) => (target.startsWith('node-') ? forgetConflicts() : undefined) },
   /** Pods of a gang are bound one by one. */
-  'gang-by-ones': { scheduler: { hasPodGroups: false } },
+  'gang-by-ones': { bend: (target) => (target === 'loops' ? hideGangs() : undefined) },
   /** A namespace goes before what is in it. */
   'namespace-first': { bend: (target, cluster) => (target === 'users' ? goAtOnce(cluster) : undefined) },
 };
@@ -200,6 +200,21 @@ function ignoreFinalizers(cluster: SimulatedCluster): Bend {
       'finalizers' in objectOf(object['metadata']) ? undefined : object,
     );
     return response;
+  };
+}
+
+/** Whose pods are seen, they are seen to be of no gang. */
+function hideGangs(): Bend {
+  const hidden = (bytes: Uint8Array): Uint8Array =>
+    Buffer.from(Buffer.from(bytes).toString().replaceAll('"schedulingGroup":', '"formerGroup":'));
+  async function* hiddenOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+    for await (const bytes of body) yield hidden(bytes);
+  }
+  return async (request, send) => {
+    const response = await send(request);
+    if (request.method !== 'GET' || !request.path.startsWith('/api/v1/pods')) return response;
+    const { body } = response;
+    return { ...response, body: body instanceof Uint8Array ? hidden(body) : hiddenOf(body) };
   };
 }
 
