@@ -35,7 +35,8 @@ const write = (text: string): void => {
 const sum = jobs > 1 ? await runBeside() : await runHere();
 if (process.send === undefined) {
   write(sumText(sum));
-  process.exit(sum.isWell ? 0 : 1);
+  // Worlds leave the event loop no turn to write in: what waits for the reader of a pipe goes first.
+  process.stdout.write('', () => process.exit(sum.isWell ? 0 : 1));
 } else process.send({ kind: 'sum', sum } satisfies Told, () => process.exit(sum.isWell ? 0 : 1));
 
 /** Each process has its share of the seeds. */
