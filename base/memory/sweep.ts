@@ -38,6 +38,17 @@ export async function sweepInSteps(
   bytesMax: number = grownQuietBytesMax,
 ): Promise<boolean> {
   if (signal.aborted || !isGrown(bytesMax)) return false;
+  letGoBytes = 0; // What is let go of from here on may have been marked.
+  // The first may have begun before, and keeps what was made since.
+  for (let round = 1; round <= 2 && !signal.aborted; round++) {
+    if ((await nextSweep(clock, signal)) === 'late') sweep();
+  }
+  leftBytes = heapBytes();
+  return !signal.aborted;
+}
+
+/** Has V8 begin, where it has not, and waits for its end. */
+async function nextSweep(clock: Clock, signal: AbortSignal): Promise<'swept' | 'late' | 'aborted'> {
   const { promise, resolve } = Promise.withResolvers<'swept' | 'late' | 'aborted'>();
   const startedAt = performance.now();
   const observer = new PerformanceObserver((list) => {
@@ -49,14 +60,11 @@ export async function sweepInSteps(
   using _late = clock.after(stepsMsMax, () => resolve('late'));
   const onAbort = (): void => resolve('aborted');
   signal.addEventListener('abort', onAbort, { once: true });
-  letGoBytes = 0; // What is let go of from here on may have been marked.
   new ArrayBuffer(promptBytes).transfer(0); // Given back in this very turn.
   const outcome = await promise;
   observer.disconnect();
   signal.removeEventListener('abort', onAbort);
-  if (outcome === 'late') sweep();
-  leftBytes = heapBytes();
-  return outcome !== 'aborted';
+  return outcome;
 }
 
 /**

@@ -5,7 +5,7 @@ export const plantSeeds: readonly {
   readonly found: string;
 }[] = [
   { plant: 'stale-cache', seed: 2, found: 'a cache of nodes lacks' },
-  { plant: 'watch-from-now', seed: 1, found: 'a cache of jobs lacks' },
+  { plant: 'watch-from-now', seed: 1, found: 'no rest' },
   { plant: 'expectation-lost', seed: 1, found: 'which wants' },
   { plant: 'delete-without-precondition', seed: 2, found: 'still runs on' },
   { plant: 'bind-without-precondition', seed: 1, found: 'moved from' },
