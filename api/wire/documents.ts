@@ -3,8 +3,12 @@ import { PodwrightError } from '#base/errors.ts';
 import { decodeBody, type DecodedBody } from './body.ts';
 import { at, isObject, listOf, stringOf } from './json.ts';
 
-/** The documents of a file, without empty ones. YAML documents end at a line that begins with `---`; JSON values follow one another. */
-export function splitDocuments(text: string): readonly string[] {
+/**
+ * The documents of a file, without empty ones, and without the byte order mark that an editor may have begun it with. YAML documents end at
+ * a line that begins with `---`; JSON values follow one another.
+ */
+export function splitDocuments(file: string): readonly string[] {
+  const text = file.replace(/^\uFEFF/, '');
   const documents = /^\s*\{/.test(text) ? splitJson(text) : text.split(/^---(?:[ \t].*)?\r?$/m);
   return documents.filter((document) => document.replace(/^\s*#.*$/gm, '').trim() !== '');
 }
