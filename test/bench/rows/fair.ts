@@ -76,9 +76,15 @@ function tell(child: ChildProcess, order: LoadOrder): void {
   child.send(order);
 }
 
+interface RenewingNode {
+  readonly client: H2Client;
+  /** Of its Lease. */
+  revision: string;
+}
+
 interface Cluster {
   readonly admin: H2Client;
-  readonly nodes: readonly H2Client[];
+  readonly nodes: readonly RenewingNode[];
   readonly scheduler: H2Client;
   readonly objects: number;
   /** Pods made, so that each has a name of its own. */
@@ -105,11 +111,11 @@ async function openCluster(stack: AsyncDisposableStack, access: Access, objects:
     await Promise.all(batch);
   }
   await post('/api/v1/nodes', { metadata: { name: 'n0' } });
-  const nodes: H2Client[] = [];
+  const nodes: RenewingNode[] = [];
   for (let i = 0; i < nodeCount; i++) {
     const node = stack.use(await openClient(asUser(access, `system:node:n${i}`, 'system:nodes')));
-    await node.request('POST', leases, JSON.stringify(leaseOf(i)));
-    nodes.push(node);
+    const made = await node.request('POST', leases, JSON.stringify(leaseOf(i)));
+    nodes.push({ client: node, revision: revisionOf(made) });
   }
   // Not the scheduler's own group: none is needed.
   const scheduler = stack.use(
@@ -118,12 +124,17 @@ async function openCluster(stack: AsyncDisposableStack, access: Access, objects:
   return { admin, nodes, scheduler, objects, made: 0 };
 }
 
-function leaseOf(node: number): object {
+/** `resourceVersion`: of the one that is renewed, as kubelets name it. */
+function leaseOf(node: number, resourceVersion?: string): object {
   const renewTime = `${new Date().toISOString().slice(0, -1)}000Z`;
   return {
-    metadata: { name: `n${node}` },
+    metadata: { name: `n${node}`, resourceVersion },
     spec: { holderIdentity: `n${node}`, leaseDurationSeconds: 40, renewTime },
   };
+}
+
+function revisionOf(answer: Buffer): string {
+  return JSON.parse(answer.toString()).metadata.resourceVersion;
 }
 
 /** For so long, all nodes renew their leases and the scheduler binds pods. @returns milliseconds of each */
@@ -144,9 +155,10 @@ async function work(
   const endMs = performance.now() + seconds * 1000;
   await Promise.all([
     ...cluster.nodes.map((node, i) =>
-      repeat(leasePauseMs, taken.leases, () =>
-        node.request('PUT', `${leases}/n${i}`, JSON.stringify(leaseOf(i))),
-      ),
+      repeat(leasePauseMs, taken.leases, async () => {
+        const lease = JSON.stringify(leaseOf(i, node.revision));
+        node.revision = revisionOf(await node.client.request('PUT', `${leases}/n${i}`, lease));
+      }),
     ),
     repeat(bindPauseMs, taken.binds, async () => {
       const name = names.shift();
