@@ -4,7 +4,8 @@ const remedies: Readonly<Record<string, string>> = {
   FailedCreatePodSandBox: 'see the cause; `podwright doctor` says what this host lacks',
   Unhealthy: 'see the container with kubectl logs, and its probe with kubectl describe pod',
   Killing: 'see the container with kubectl logs --previous; correct its probe, or give it more time',
-  Evicted: 'raise the limit of ephemeral storage, or write less',
+  Evicted:
+    'free what the message names on the node, or raise the limit that it names; a controller makes the pod again',
   FailedPostStartHook: 'see the event with kubectl describe pod',
   FailedPreStopHook: 'see the event with kubectl describe pod',
   InspectFailed: 'correct the image of the container',
