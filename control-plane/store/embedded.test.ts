@@ -330,6 +330,22 @@ describe('openEmbeddedStore()', () => {
     await store[Symbol.asyncDispose]();
   });
 
+  it('keeps much history for as long only as upstream keeps that of a busy kind', async () => {
+    const clock = createFakeClock();
+    const store = await open({ clock, freshMs: 30_000, quietBytesMax: 2000 });
+    const write = async (text: string): Promise<unknown> =>
+      store.commit({ expect: [], ops: [put('/a', text)] });
+    for (const text of ['1', '2', '3']) await write(text);
+    clock.advance(40_000);
+    expect(store.compactRevision).toBe(0);
+    for (const text of ['4', '5', '6']) await write(text.repeat(1000));
+    clock.advance(10_000);
+    await expect.poll(() => store.compactRevision).toBe(3);
+    clock.advance(40_000);
+    await expect.poll(() => store.compactRevision).toBe(6);
+    await store[Symbol.asyncDispose]();
+  });
+
   it.each([
     ['events', { historyEventsMax: 30 }],
     ['bytes', { historyBytesMax: 100 }],

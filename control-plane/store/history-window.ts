@@ -3,6 +3,9 @@ import type { Mvcc } from './mvcc.ts';
 export interface HistoryBounds {
   /** How long history is kept for watchers that resume. Default 5 minutes. */
   readonly historyMs?: number;
+  /** How long, where it is of more than so many bytes. Defaults 75 s, which is what upstream's watch cache keeps of a busy kind (eventFreshDuration), and 8 MiB. */
+  readonly freshMs?: number;
+  readonly quietBytesMax?: number;
   /** Bounds of that history whatever its age. Defaults 100,000 events, 32 MiB. */
   readonly historyEventsMax?: number;
   readonly historyBytesMax?: number;
@@ -24,9 +27,10 @@ export class HistoryWindow {
 
   /** The revision to compact at; 0, or one that is compacted already, when nothing is due. */
   cut(nowMs: number, mvcc: Mvcc): number {
-    const { historyMs = 300_000 } = this.#bounds;
+    const { historyMs = 300_000, freshMs = 75_000, quietBytesMax = 8_388_608 } = this.#bounds;
+    const keptMs = mvcc.historyBytes > quietBytesMax ? Math.min(freshMs, historyMs) : historyMs;
     // Over the bound, the older half of what is kept goes, whatever its age.
-    const oldEnough = this.#marks.filter((mark) => mark.atMs <= nowMs - historyMs);
+    const oldEnough = this.#marks.filter((mark) => mark.atMs <= nowMs - keptMs);
     const point = Math.max(oldEnough.at(-1)?.revision ?? 0, this.#isOver(mvcc, 1) ? middle(mvcc) : 0);
     this.#marks = this.#marks.slice(Math.max(0, oldEnough.length - 1));
     return point;
