@@ -1,6 +1,9 @@
 import { dirname, join, relative } from 'node:path';
 import { rolldown, type Plugin } from 'rolldown';
 
+import { planGroups } from './plan-groups.ts';
+import { programs } from './programs.ts';
+
 export interface BundleInput {
   /** Absolute. */
   readonly root: string;
@@ -25,21 +28,49 @@ const bundlers = /^(bin\/bundle|cni-plugins\/program)\/bundle(-sources)?\.[jt]s$
 /** All that the entries may load, by imports and by threads, in a few files, which are quick to load (decision 0166). */
 export async function bundleSources(input: BundleInput): Promise<readonly BundledFile[]> {
   const { root, entries, isLeftOut } = input;
+  const groups = groupsIn(root);
   await using build = await rolldown({
     cwd: root,
     input: Object.fromEntries(Object.entries(entries).map(([name, file]) => [name, join(root, file)])),
     platform: 'node',
     external: (name) => isLeftOut(name),
-    plugins: [placesIn(input)],
+    plugins: [placesIn(input), groups.plugin],
     treeshake: false,
+    preserveEntrySignatures: 'allow-extension',
   });
-  const { output } = await build.generate({ format: 'esm', entryFileNames: '[name].js', comments: false });
+  const { output } = await build.generate({
+    format: 'esm',
+    entryFileNames: '[name].js',
+    comments: false,
+    // Modules that each other group takes along would be loaded by programs that do not need them.
+    codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: groups.nameOf }] },
+  });
   const chunks = output.filter((chunk) => chunk.type === 'chunk');
   return chunks.map(({ fileName, code, moduleIds }) => ({
     name: fileName,
     text: quickToLoad(code),
     sources: moduleIds,
   }));
+}
+
+/** The file that each module goes into, which is known once all are: `planGroups` of them. */
+function groupsIn(root: string): { readonly plugin: Plugin; readonly nameOf: (id: string) => string | null } {
+  let groups: ReadonlyMap<string, string> = new Map();
+  const isEntered = (module: string, entry: string): boolean =>
+    [`${entry}.ts`, `${entry}.js`].includes(relative(root, module));
+  const plugin: Plugin = {
+    name: 'groups',
+    buildEnd() {
+      const modules = [...this.getModuleIds()];
+      const imports = new Map(modules.map((id) => [id, this.getModuleInfo(id)?.importedIds ?? []]));
+      const entered = Object.entries(programs).map(
+        ([name, entries]) =>
+          [name, entries.flatMap((entry) => modules.filter((id) => isEntered(id, entry)))] as const,
+      );
+      groups = planGroups(imports, Object.fromEntries(entered));
+    },
+  };
+  return { plugin, nameOf: (id) => groups.get(id) ?? null };
 }
 
 const threadAddress = /\bnew URL\('(\.\/[\w.-]+\.[jt]s)', import\.meta\.url\)/g;

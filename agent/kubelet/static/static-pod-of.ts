@@ -1,6 +1,6 @@
 /**
  * A static pod: what a node makes of a manifest, without any server (Kubernetes, "Create static Pods"). Pure. It takes the rules of
- * kinds, which an agent without static pods does not load.
+ * kinds, which an agent whose directory has no manifest does not load.
  */
 import { createHash } from 'node:crypto';
 import { applyDefaults } from '#api/defaults/defaults.ts';

@@ -46,8 +46,7 @@ interface KnownFile {
 }
 
 export async function startStaticPods(options: StaticPodsOptions): Promise<StaticPods> {
-  const { staticPodOf: read } = await import('./static-pod-of.ts');
-  const pods = new FollowedPods(options, read);
+  const pods = new FollowedPods(options);
   await pods.look();
   pods.follow();
   return pods;
@@ -55,7 +54,6 @@ export async function startStaticPods(options: StaticPodsOptions): Promise<Stati
 
 class FollowedPods implements StaticPods {
   readonly #options: StaticPodsOptions;
-  readonly #read: typeof staticPodOf;
   readonly #files = new Map<string, KnownFile>();
   /** By full name. */
   readonly #current = new Map<string, Pod>();
@@ -67,9 +65,8 @@ class FollowedPods implements StaticPods {
   #watcher: FSWatcher | undefined;
   #told = '';
 
-  constructor(options: StaticPodsOptions, read: typeof staticPodOf) {
+  constructor(options: StaticPodsOptions) {
     this.#options = options;
-    this.#read = read;
   }
 
   list(): readonly Pod[] {
@@ -109,17 +106,19 @@ class FollowedPods implements StaticPods {
     const manifests = await readManifests(this.#options.path);
     const there = new Set(manifests.map(({ file }) => file));
     for (const file of [...this.#files.keys()]) if (!there.has(file)) this.#files.delete(file);
-    for (const manifest of manifests) this.#readOne(manifest);
+    if (manifests.length === 0) return;
+    const { staticPodOf } = await import('./static-pod-of.ts'); // A node without any does not load the rules of kinds.
+    for (const manifest of manifests) this.#readOne(manifest, staticPodOf);
   }
 
   /** One that is wrong leaves what it said before. */
-  #readOne(manifest: Manifest): void {
+  #readOne(manifest: Manifest, read: typeof staticPodOf): void {
     const { nodeName, clock, logger } = this.#options;
     const { file, text } = manifest;
     const known = this.#files.get(file);
     if (known?.text === text) return;
     try {
-      this.#files.set(file, { text, pod: this.#read(manifest, nodeName, clock.now()) });
+      this.#files.set(file, { text, pod: read(manifest, nodeName, clock.now()) });
     } catch (error) {
       this.#files.set(file, { text, pod: known?.pod });
       logger.error({ file, error: describeError(error) }, 'not a static pod');
