@@ -27,6 +27,7 @@ const byDay: readonly (readonly string[])[] = [
     'test/package/package.test.ts',
     'bin/oci/runtime.kernel.test.ts',
     'agent/runtime/images/quirks/layer-quirks.test.ts',
+    'agent/runtime/cri/validate.kernel.test.ts',
     'test/attack/shared-campaign.test.ts',
     'bin/install/install.test.ts',
   ],

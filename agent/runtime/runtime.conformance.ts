@@ -206,7 +206,7 @@ export function runtimeConformance(name: string, make: () => Promise<RuntimeUnde
       const mount = {
         type: 'image',
         target: '/files',
-        options: ['rbind', 'rprivate', 'ro', 'noexec'],
+        options: ['rbind', 'rprivate', 'ro'],
       } as const;
       const lost = [{ ...mount, source: `sha256:${'0'.repeat(64)}` }];
       await expect(start(uid, { mounts: lost })).rejects.toSatisfy((error) =>

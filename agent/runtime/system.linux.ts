@@ -61,7 +61,7 @@ export function createLinuxSystem({ cgroups, mounts, devices }: LinuxSystemPorts
       // overlayfs takes two layers at least, where none is written to.
       const below = `${path}.below`;
       await mkdir(below, { recursive: true, mode: 0o755 });
-      mounts.mount(path, { kind: 'overlay', lower: [...lower, below] }, ['ro', 'nosuid', 'nodev', 'noexec']);
+      mounts.mount(path, { kind: 'overlay', lower: [...lower, below] }, ['ro', 'nosuid', 'nodev']);
     },
     unmount: async (path) => void mounts.unmount(path),
     unsharedMount: async (path) => unsharedMountOf(mounts.list(), await realpath(path)),

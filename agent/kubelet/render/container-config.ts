@@ -162,8 +162,8 @@ function renderMount(
 ): ContainerMount {
   const readOnly = mount.readOnly === true || isReadOnly;
   const target = absolute(mount.mountPath);
-  // Never written to, and nothing of it is executed (KEP-4639).
-  const options = ['rbind', 'rprivate', 'ro', 'noexec'];
+  // Never written to; its programs run (KEP-4639, since 1.36).
+  const options = ['rbind', 'rprivate', 'ro'];
   if (image !== undefined) return { type: 'image', source, target, options, ...image };
   return {
     type: 'bind',

@@ -1,7 +1,7 @@
 /** RuntimeService of containers. */
 import { randomBytes } from 'node:crypto';
 import { describeError, isPodwrightError } from '#base/errors.ts';
-import type { ContainerConfig, ContainerFilter, PodSandboxConfig } from '#proto/cri/api.ts';
+import type { ContainerConfig, ContainerFilter, Mount, PodSandboxConfig } from '#proto/cri/api.ts';
 import { refusal } from '#proto/status.ts';
 import {
   containerOf,
@@ -132,10 +132,10 @@ async function createContainer(
   const id = randomBytes(32).toString('hex');
   const security = config.linux?.security_context ?? null;
   const made = sandboxNamespaces(record.config.linux?.security_context?.namespace_options);
+  const images = findImages(config.mounts, runtime.images);
   const launch = containerConfigOf(config, {
-    ...{ id, made, sandbox: record.config, imageId: image.id, isSelinuxEnabled },
+    ...{ id, made, sandbox: record.config, imageId: image.id, isSelinuxEnabled, images },
     files: await findFiles(config.mounts),
-    images: findImages(config.mounts, runtime.images),
     devices: await findDevices(config.devices),
     profile: await readProfile(seccompFileOf(security)),
     appArmor: await context.appArmor?.profiles(wantsDefaultProfile(security)),
@@ -149,13 +149,20 @@ async function createContainer(
     image: config.image ?? noImage,
     labels: config.labels,
     annotations: config.annotations,
-    mounts: config.mounts,
+    mounts: config.mounts.map((mount) => withImageRef(mount, images)),
     resources: config.linux?.resources ?? null,
     stopSignal: config.stop_signal,
     createdAtMs: clock.now(),
     launch: target === undefined ? launch : { ...launch, pidTarget: target.id },
   });
   return id;
+}
+
+/** Of a volume that is an image, which one it was when the container was made (KEP-5365). */
+function withImageRef(mount: Mount, images: ReadonlyMap<string, string>): Mount {
+  const { image } = mount;
+  const id = images.get(image?.image ?? '');
+  return image === null || id === undefined ? mount : { ...mount, image: { ...image, image_ref: id } };
 }
 
 const noImage = { image: '', annotations: {}, user_specified_image: '', runtime_handler: '', image_ref: '' };

@@ -159,8 +159,7 @@ export function criConformance(name: string, make: () => Promise<CriUnderTest>):
       expect(containers.map((each) => [each.id, each.pod_sandbox_id])).toEqual([[id, sandbox.id]]);
       await expect(client.call(runtime.StartContainer, { container_id: id })).rejects.toThrow();
 
-      for (const _again of [1, 2])
-        await client.call(runtime.StopContainer, { container_id: id, timeout: 60 });
+      for (const _again of [1, 2]) await client.call(runtime.StopContainer, { container_id: id, timeout: 1 });
       const ended = await statusOf(id);
       expect(ended).toMatchObject({ state: 'CONTAINER_EXITED' });
       expect(ended.finished_at).toBeGreaterThanOrEqual(ended.started_at);
@@ -327,7 +326,8 @@ export function criConformance(name: string, make: () => Promise<CriUnderTest>):
         .toBeGreaterThan(0);
       const sandbox = await run();
       const id = await start(sandbox);
-      await client.call(runtime.StopContainer, { container_id: id, timeout: 60 });
+      // It may not have its trap yet.
+      await client.call(runtime.StopContainer, { container_id: id, timeout: 1 });
       await client.call(runtime.RemoveContainer, { container_id: id });
       await end(sandbox.id);
       const typesOf = (of: string): readonly string[] =>

@@ -151,20 +151,22 @@ function mountOf(mount: Mount, { files, made, images }: ContainerPlace): Contain
   };
 }
 
-/** CRI's image mounts are never written to; that nothing of them is executed is what kubelets count on (KEP-4639). */
+/** CRI's image mounts are never written to; their programs run (KEP-4639, since 1.36). */
 function imageMountOf(mount: Mount, images: ContainerPlace['images']): ContainerMount {
-  const { container_path: target, host_path: path, image, image_sub_path: subPath } = mount;
+  const { container_path: target, host_path: path, image, image_sub_path: subPath, readonly } = mount;
   const reference = image?.image ?? '';
   const what = `mounts: image ${reference} on ${target}`;
   if (target === '') throw refusal('INVALID_ARGUMENT', `${what}: container_path is empty`);
   if (path !== '') throw refusal('INVALID_ARGUMENT', `${what}: host_path ${path} is given, too`);
   const source = images.get(reference);
   if (source === undefined) throw refusal('NOT_FOUND', `${what}: no such image`);
+  if (!readonly)
+    throw refusal('INVALID_ARGUMENT', `${what}: readonly is not set, and nothing of it is written to`);
   return {
     type: 'image',
     source,
     target: target.startsWith('/') ? target : `/${target}`,
-    options: ['rbind', 'rprivate', 'ro', 'noexec'],
+    options: ['rbind', 'rprivate', 'ro'],
     ...(subPath === '' ? {} : { subPath }),
   };
 }
@@ -246,7 +248,15 @@ export function seccompFileOf(security: LinuxContainerSecurityContext | null): s
   return older.startsWith('localhost/') ? older.slice('localhost/'.length) : undefined;
 }
 
-/** seccomp_profile_path is what clients before 1.22 say instead. */
+/** What clients before 1.22 say in seccomp_profile_path, and whether it is the runtime's own profile. */
+const olderProfiles: ReadonlyMap<string, boolean> = new Map([
+  ['', false],
+  ['unconfined', false],
+  ['runtime/default', true],
+  ['docker/default', true],
+]);
+
+/** @throws INVALID_ARGUMENT */
 function seccompOf(
   security: LinuxContainerSecurityContext,
   capabilities: readonly string[],
@@ -256,10 +266,13 @@ function seccompOf(
   if (profile !== undefined) {
     return compileLocalProfile(profile.path, profile.text, { ...profile, capabilities });
   }
+  if (seccomp === null && !olderProfiles.has(path) && !path.startsWith('localhost/'))
+    throw refusal(
+      'INVALID_ARGUMENT',
+      `security_context.seccomp_profile_path ${JSON.stringify(path)}: unconfined, runtime/default and localhost/PATH are known`,
+    );
   const isDefault =
-    seccomp === null
-      ? path === 'runtime/default' || path === 'docker/default'
-      : seccomp.profile_type === 'RuntimeDefault';
+    seccomp === null ? olderProfiles.get(path) === true : seccomp.profile_type === 'RuntimeDefault';
   return isDefault && !privileged ? 'runtime-default' : 'unconfined';
 }
 

@@ -144,8 +144,8 @@ describe('containerConfigOf()', () => {
   });
 
   it('mounts the files of an image, never to be written to', () => {
-    const asked = { host_path: '', image: { image: 'app' }, image_sub_path: 'etc' };
-    const options = ['rbind', 'rprivate', 'ro', 'noexec'];
+    const asked = { host_path: '', image: { image: 'app' }, image_sub_path: 'etc', readonly: true };
+    const options = ['rbind', 'rprivate', 'ro'];
     expect(render(mount(asked)).mounts).toEqual([
       { type: 'image', source: 'sha256:2', target: '/b', subPath: 'etc', options },
     ]);
@@ -275,6 +275,8 @@ describe('containerConfigOf()', () => {
       { linux: { resources: { hugepage_limits: [{ page_size: '../x', limit: 1 }] } } },
     ],
     ['INVALID_ARGUMENT', 'host_path /a is given', mount({ image: { image: 'app' } })],
+    ['INVALID_ARGUMENT', 'readonly', mount({ host_path: '', image: { image: 'app' } })],
+    ['INVALID_ARGUMENT', 'seccomp_profile_path "/p"', security({ seccomp_profile_path: '/p' })],
     ['NOT_FOUND', 'image other on /b', mount({ host_path: '', image: { image: 'other' } })],
     ['UNIMPLEMENTED', 'uidMappings', mount({ uidMappings: [{ length: 1 }] })],
     ['INVALID_ARGUMENT', 'userns_options', namespaces({ pid: 'CONTAINER', userns_options: { mode: 'POD' } })],
