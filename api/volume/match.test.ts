@@ -91,6 +91,22 @@ describe('findVolume()', () => {
       undefined,
     ],
     [
+      'not the one that names it, where it has not the modes',
+      [volumeOf('z', { ...ref(), accessModes: ['ReadOnlyMany'] })],
+      undefined,
+    ],
+    [
+      'not the one that names it, where it has other attributes',
+      [volumeOf('z', { ...ref(), volumeAttributesClassName: 'k' })],
+      undefined,
+    ],
+    [
+      'the one that names it, whatever its class and labels',
+      [volumeOf('z', { ...ref(), storageClassName: 'k' })],
+      'z',
+      claimOf({ selector: { matchLabels: { k: 'v' } } }),
+    ],
+    [
       'only the one that names it, where it waits',
       [volumeOf('a')],
       undefined,

@@ -28,7 +28,7 @@ export function findVolume(
   for (const volume of volumes) {
     if (isGoing(volume) || modeOf(volume) !== modeOf(claim)) continue;
     if (isBoundTo(volume, claim)) {
-      if (volumeSize(volume) < requestedSize(claim)) continue;
+      if (!suffices(volume, claim)) continue;
       return isHere(volume) ? volume : undefined;
     }
     if (onlyNamed || isTaken(volume) || !isFree(volume) || !fits(volume, claim) || !isHere(volume)) continue;
@@ -69,12 +69,19 @@ function isFree({ spec, status }: PersistentVolume): boolean {
 function fits(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean {
   const { selector } = claim.spec ?? {};
   return (
+    suffices(volume, claim) &&
     volumeClass(volume) === (claimClass(claim) ?? '') &&
-    attributesOf(volume) === attributesOf(claim) &&
-    hasModes(volume, claim) &&
     (selector === undefined ||
-      matchesLabels(labelSelectorFromObject(selector), volume.metadata?.labels ?? {})) &&
-    volumeSize(volume) >= requestedSize(claim)
+      matchesLabels(labelSelectorFromObject(selector), volume.metadata?.labels ?? {}))
+  );
+}
+
+/** What is asked of a volume that names the claim, too: its class and labels are not, as somebody meant it for the claim. */
+function suffices(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean {
+  return (
+    volumeSize(volume) >= requestedSize(claim) &&
+    attributesOf(volume) === attributesOf(claim) &&
+    hasModes(volume, claim)
   );
 }
 

@@ -212,6 +212,8 @@ it('a Service gets slices and Endpoints of its ready pods', async () => {
   expect(slice?.ports).toEqual([{ name: '', port: 8080, protocol: 'TCP' }]);
   const [mirror] = client.all(kinds.endpoints);
   expect(mirror?.subsets?.[0]?.addresses?.length).toBe(4);
+  const since = { 'endpoints.kubernetes.io/last-change-trigger-time': '2026-01-01T00:00:00Z' };
+  expect([slice, mirror].map((one) => one?.metadata?.annotations)).toEqual([since, since]);
   await client.delete(kinds.services, where);
   await cluster.settle();
   expect([...client.all(kinds.endpointSlices), ...client.all(kinds.endpoints)]).toEqual([]);

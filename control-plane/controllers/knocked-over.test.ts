@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import * as kinds from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import type { KindRef } from '#api/schema/kind-ref.ts';
+import { withTriggerTime } from './endpointslice/trigger-times.ts';
 import { startCluster, type Cluster } from './cluster.fixture.ts';
 import { chooseControllers } from './controller-names.ts';
 
@@ -115,6 +116,11 @@ describe('what is changed by hand is as it was', () => {
     ['Endpoints', kinds.endpoints, { subsets: [{ addresses: [{ ip: '192.0.2.1' }], ports: [{ port: 1 }] }] }],
     ['a slice', kinds.endpointSlices, { endpoints: [{ addresses: ['192.0.2.1'] }] }],
     ['a root certificate', kinds.configMaps, { data: { 'ca.crt': 'other' } }],
+    [
+      'what a root certificate is for',
+      kinds.configMaps,
+      { metadata: { annotations: { 'kubernetes.io/description': null } } },
+    ],
     ['a ReplicaSet', kinds.replicaSets, { spec: { replicas: 7 } }],
   ] as const)('%s', async (_name, kind, change) => {
     await using cluster = await startCluster();
@@ -123,7 +129,10 @@ describe('what is changed by hand is as it was', () => {
     const ref: KindRef<KubeObject> = kind;
     const [object] = client.all(ref);
     const contents = (one: KubeObject | undefined): unknown => ({
-      ...{ ...one, metadata: one?.metadata?.labels },
+      ...{
+        ...one,
+        metadata: [one?.metadata?.labels, withTriggerTime(one?.metadata?.annotations, undefined)],
+      },
       status: undefined, // It counts generations.
     });
     const { name = '', namespace } = object?.metadata ?? {};

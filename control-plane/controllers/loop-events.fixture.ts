@@ -309,6 +309,29 @@ const otherRows: readonly EventRow[] = [
     ],
   },
   {
+    name: 'a CronJob whose old Jobs cannot be removed',
+    loop: 'cronjob-controller',
+    of: ['CronJob', 'cj'],
+    act: async (cluster) => {
+      refuse(cluster, 'delete', kinds.jobs);
+      const metadata = { ...named('cj'), uid: 'uid-cj' };
+      const owner = { apiVersion: 'batch/v1', kind: 'CronJob', name: 'cj', uid: 'uid-cj', controller: true };
+      cluster.client.seed(kinds.jobs, {
+        metadata: { ...named('cj-1'), ownerReferences: [owner] },
+        status: { conditions: [{ type: 'Complete', status: 'True' }] },
+      });
+      cluster.client.seed(kinds.cronJobs, {
+        metadata,
+        spec: {
+          ...{ schedule: '0 0 1 1 *', suspend: true, successfulJobsHistoryLimit: 0 },
+          jobTemplate: { spec: { template: { spec: { containers } } } },
+        },
+      });
+      await cluster.settle(2_000);
+    },
+    want: ['Warning FailedDelete (cronjob-controller) Deleted job: jobs.batch "cj-…" is forbidden: no'],
+  },
+  {
     name: 'a range of Services that nobody can be told of',
     loop: 'service-cidr-controller',
     of: ['ServiceCIDR', 'more'],

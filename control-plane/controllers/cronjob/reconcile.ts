@@ -113,7 +113,10 @@ async function remove(
     await context.client.delete(jobs, { namespace, name }, options);
     record(cronJob, { type: 'Normal', reason: 'SuccessfulDelete', message: `Deleted job ${name}` });
   } catch (error) {
-    if (!isNotFound(error) && !isConflict(error)) throw error;
+    if (isNotFound(error) || isConflict(error)) return;
+    const message = `Deleted job: ${describeRefusal(error)}`;
+    record(cronJob, { type: 'Warning', reason: 'FailedDelete', message });
+    throw error;
   }
 }
 

@@ -174,3 +174,23 @@ it.each(['127.0.0.1', '169.254.169.254', 'evil.example', '0.0.0.0'])(
     ]);
   },
 );
+
+it.each([
+  { name: 'those that are not ready', ready: 900, notReady: 300, want: [900, 100] },
+  { name: 'all that are not ready, and some', ready: 1200, notReady: 300, want: [1000, 0] },
+  { name: 'none', ready: 700, notReady: 300, want: [700, 300] },
+])('computeEndpoints() of many pods leaves out $name', ({ ready, notReady, want }) => {
+  const pods = Array.from({ length: ready + notReady }, (_, number) =>
+    pod(number, { isReady: number >= notReady, port: number % 2 === 0 ? 8080 : 9090 }),
+  );
+  const { subsets = [], metadata } = computeEndpoints({ service, pods }, undefined);
+  const count = (field: 'addresses' | 'notReadyAddresses') =>
+    subsets.reduce((sum, subset) => sum + (subset[field]?.length ?? 0), 0);
+  expect([count('addresses'), count('notReadyAddresses')]).toEqual(want);
+  const [first, second] = subsets.map(({ addresses = [] }) => addresses.length);
+  expect(first).toBe(second);
+  const isOver = ready + notReady > 1000;
+  expect(metadata?.annotations?.['endpoints.kubernetes.io/over-capacity']).toBe(
+    isOver ? 'truncated' : undefined,
+  );
+});

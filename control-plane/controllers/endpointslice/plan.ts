@@ -27,6 +27,7 @@ import {
   type SliceGroup,
   type SlicePlan,
 } from './slices.ts';
+import { truncateSubsets } from './truncate-endpoints.ts';
 import { planZoneHints, wantsZoneHints } from './zone-hints.ts';
 import type { ZoneShares } from './zone-shares.ts';
 
@@ -273,9 +274,8 @@ export function computeEndpoints(
       belongsInEndpoints(pod) &&
       (service.spec?.publishNotReadyAddresses === true || pod.metadata?.deletionTimestamp === undefined),
   );
-  const isOver = backends.length > endpointsPerObjectMax;
-  const subsets = subsetsOf(service, backends.slice(0, endpointsPerObjectMax));
-  const noted = isOver
+  const { subsets, isTruncated } = truncateSubsets(subsetsOf(service, backends), endpointsPerObjectMax);
+  const noted = isTruncated
     ? { ...annotations, 'endpoints.kubernetes.io/over-capacity': 'truncated' }
     : annotations;
   return {

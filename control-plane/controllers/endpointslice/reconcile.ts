@@ -1,7 +1,7 @@
 import { equalJson } from '#api/wire/json.ts';
 import { nodes, pods, services } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
-import type { Node, Pod, Service } from '#api/generated/objects.ts';
+import type { EndpointSlice, Node, Pod, Service } from '#api/generated/objects.ts';
 import { labelSelectorFromMap, matchesLabels } from '#api/meta/selector.ts';
 import { zoneOf } from '#api/meta/zone.ts';
 import { describeRefusal, isConflict, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
@@ -13,7 +13,8 @@ import { byLabel, selectedIn } from '#control-plane/controllers/pods/by-label.ts
 import { managedByUs, planSlices, type Backends, type MadeOfPod } from './plan.ts';
 import { createHintTeller } from './hint-teller.ts';
 import { createEndpointsWriter } from './write-endpoints.ts';
-import { hasSelector } from './slices.ts';
+import { hasSelector, type SlicePlan } from './slices.ts';
+import { TriggerTimes, withTriggerTime } from './trigger-times.ts';
 import { informerOfSlices, slicesOf, sourceOfSlices, writeSlices } from './write-slices.ts';
 import { wantsZoneHints } from './zone-hints.ts';
 import { ZoneProcessors } from './zone-shares.ts';
@@ -46,6 +47,7 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
   const nodeInformer = informers.for(nodes);
   const sliceInformer = informerOfSlices(informers);
   const own = writers.endpoints === undefined ? undefined : createEndpointsWriter(writers.endpoints);
+  const triggers = new TriggerTimes();
   const madeFor = new WeakMap<Service, WeakMap<Pod, MadeOfPod>>();
   const processors = new ZoneProcessors();
   const hints = writers.slices === undefined ? undefined : createHintTeller(writers.slices);
@@ -58,6 +60,7 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
       if (writers.slices !== undefined) await writeSlices(writers.slices, sliceInformer, none);
       await own?.remove(key);
       hints?.forget(key);
+      triggers.forget(key);
       return;
     }
     if (!hasSelector(service) || service.spec?.type === 'ExternalName') return;
@@ -66,6 +69,7 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
     const selected = podInformer
       .byIndex('label', selectedIn(service.metadata?.namespace, matcher))
       .filter(({ metadata }) => matchesLabels(matcher, metadata?.labels));
+    const triggerMs = triggers.take(key, service, selected);
     const made = madeFor.get(service) ?? new WeakMap<Pod, MadeOfPod>();
     madeFor.set(service, made);
     const nodeOf = (name: string): Node | undefined => nodeInformer.get(name);
@@ -73,7 +77,7 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
     const backends: Backends = { service, pods: selected, nodeOf, made, shares };
     if (writers.slices !== undefined) {
       const plan = planSlices(backends, slices);
-      await writeSlices(writers.slices, sliceInformer, plan).catch(
+      await writeSlices(writers.slices, sliceInformer, stamped(plan, triggerMs)).catch(
         tellFailure(writers.slices.recorder('endpoint-slice-controller'), service, {
           reason: 'FailedToUpdateEndpointSlices',
           message: `Error updating Endpoint Slices for Service ${key}`,
@@ -83,7 +87,7 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
     }
     if (writers.endpoints !== undefined && own !== undefined)
       await own
-        .write(key, backends)
+        .write(key, backends, triggerMs)
         .catch(tellEndpointsFailure(writers.endpoints, { service, key, isThere: own.has(key) }));
   };
   return runController({
@@ -105,6 +109,15 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
     ],
     reconcile,
   });
+}
+
+/** What is written says since when it is due. */
+function stamped({ create, update, delete: gone }: SlicePlan, triggerMs: number | undefined): SlicePlan {
+  const withTime = (slice: EndpointSlice): EndpointSlice => {
+    const annotations = withTriggerTime(slice.metadata?.annotations, triggerMs);
+    return { ...slice, metadata: { ...slice.metadata, annotations } };
+  };
+  return { create: create.map(withTime), update: update.map(withTime), delete: gone };
 }
 
 function tellEndpointsFailure(

@@ -4,6 +4,7 @@ import { isNotFound } from '#client/api-error.ts';
 import { source, type Source } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { computeEndpoints, type Backends } from './plan.ts';
+import { withTriggerTime } from './trigger-times.ts';
 
 /** Writes the Endpoints objects that old clients read. */
 export interface EndpointsWriter {
@@ -11,7 +12,8 @@ export interface EndpointsWriter {
   readonly source: Source;
   /** Whether there is an object to be updated. */
   has(key: string): boolean;
-  write(key: string, backends: Backends): Promise<void>;
+  /** @param triggerMs since when it is due (unix ms) */
+  write(key: string, backends: Backends, triggerMs: number | undefined): Promise<void>;
   remove(key: string): Promise<void>;
 }
 
@@ -27,10 +29,12 @@ export function createEndpointsWriter({ client, informers }: ControllerContext):
       return [key];
     }),
     has: (key) => informer.get(key) !== undefined,
-    write: async (key, backends) => {
+    write: async (key, backends, triggerMs) => {
       const existing = informer.get(key);
-      const wanted = computeEndpoints(backends, existing);
-      if (existing !== undefined && equalJson(existing, wanted)) return;
+      const computed = computeEndpoints(backends, existing);
+      if (existing !== undefined && equalJson(existing, computed)) return;
+      const annotations = withTriggerTime(computed.metadata?.annotations, triggerMs);
+      const wanted = { ...computed, metadata: { ...computed.metadata, annotations } };
       const made = await (existing === undefined
         ? client.create(endpoints, wanted)
         : client.update(endpoints, wanted));

@@ -282,6 +282,29 @@ describe('classes', () => {
   });
 });
 
+describe('a class whose provisioner is one of the first ones', () => {
+  it.each([
+    [
+      'kubernetes.io/no-provisioner',
+      'Warning ProvisioningFailed: no volume plugin matched name: kubernetes.io/no-provisioner',
+    ],
+    ['kubernetes.io/rbd', 'Warning ProvisioningFailed: no volume plugin matched name: kubernetes.io/rbd'],
+    [
+      'kubernetes.io/aws-ebs',
+      "Normal ExternalProvisioning: Waiting for a volume to be created either by the external provisioner 'ebs.csi.aws.com' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.",
+      'ebs.csi.aws.com',
+    ],
+  ])('%s', async (provisioner, want, told?: string) => {
+    await classNamed('old', { provisioner });
+    await claimNamed('c', { storageClassName: 'old' });
+    await settle();
+    expect(eventsOf('c')).toEqual([want]);
+    const { annotations } = (await claim('c')).metadata ?? {};
+    expect(annotations?.['volume.kubernetes.io/storage-provisioner']).toBe(told);
+    expect((await claim('c')).status?.phase).toBe('Pending');
+  });
+});
+
 describe('pods', () => {
   const messageOf = async (name: string): Promise<string | undefined> =>
     (await pod(name)).status?.conditions?.find(({ type }) => type === 'PodScheduled')?.message;

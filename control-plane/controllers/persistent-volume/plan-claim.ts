@@ -11,7 +11,6 @@ import {
   boundByControllerAnnotation,
   claimClass,
   isBoundTo,
-  noProvisioner,
   selectedNodeAnnotation,
   storageProvisionerAnnotations,
   waitsForConsumer,
@@ -128,14 +127,34 @@ function planWaiting({ consumers, nodes, storageClass }: ClaimInput): readonly C
   return [event('Normal', 'WaitForPodScheduled', `waiting for ${pods} to be scheduled`)];
 }
 
+/** Drivers that took the place of what kube-controller-manager once made itself (csi-translation-lib). */
+const successors: ReadonlyMap<string, string> = new Map([
+  ['kubernetes.io/aws-ebs', 'ebs.csi.aws.com'],
+  ['kubernetes.io/azure-disk', 'disk.csi.azure.com'],
+  ['kubernetes.io/azure-file', 'file.csi.azure.com'],
+  ['kubernetes.io/cinder', 'cinder.csi.openstack.org'],
+  ['kubernetes.io/gce-pd', 'pd.csi.storage.gke.io'],
+  ['kubernetes.io/portworx-volume', 'pxd.portworx.com'],
+  ['kubernetes.io/vsphere-volume', 'csi.vsphere.vmware.com'],
+]);
+
+/** Who makes the volumes of a class; undefined: nobody can. */
+function driverOf(provisioner: string): string | undefined {
+  return provisioner.startsWith('kubernetes.io/') ? successors.get(provisioner) : provisioner;
+}
+
 function planProvisioning(input: ClaimInput, name: string): readonly ClaimStep[] {
   const { claim, storageClass } = input;
   if (storageClass === undefined) {
     const message = `storageclass.storage.k8s.io ${JSON.stringify(name)} not found`;
     return [event('Warning', 'ProvisioningFailed', message)];
   }
-  const { provisioner } = storageClass;
-  if (provisioner === noProvisioner) return [];
+  const provisioner = driverOf(storageClass.provisioner);
+  if (provisioner === undefined) {
+    // Nobody makes such volumes: they are made by hand, or were made by a kube-controller-manager of long ago.
+    const message = `no volume plugin matched name: ${storageClass.provisioner}`;
+    return [event('Warning', 'ProvisioningFailed', message)];
+  }
   const isTold = storageProvisionerAnnotations.every(
     (annotation) => claim.metadata?.annotations?.[annotation] === provisioner,
   );

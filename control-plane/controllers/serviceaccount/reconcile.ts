@@ -7,6 +7,7 @@ import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 
 export const rootCaName = 'kube-root-ca.crt';
+const descriptionAnnotation = 'kubernetes.io/description';
 
 /** The service account `default` in each namespace. */
 export function runDefaultServiceAccounts(context: ControllerContext): Controller {
@@ -41,12 +42,16 @@ export function runRootCa(context: ControllerContext, rootCaPem: string): Contro
       name: rootCaName,
       namespace,
       annotations: {
-        'kubernetes.io/description':
+        [descriptionAnnotation]:
           'Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.',
       },
     },
     data: { 'ca.crt': rootCaPem },
   });
+  const isTold = ({ data = {}, metadata }: ConfigMap): boolean =>
+    data['ca.crt'] === rootCaPem &&
+    Object.keys(data).length === 1 &&
+    (metadata?.annotations?.[descriptionAnnotation] ?? '') !== '';
   return runController({
     name: 'root-ca-cert-publisher',
     clock,
@@ -60,8 +65,11 @@ export function runRootCa(context: ControllerContext, rootCaPem: string): Contro
       const existing = mapInformer.get(`${namespace}/${rootCaName}`);
       if (existing === undefined) {
         await createUnlessThere(mapInformer, () => client.create(configMaps, wanted(namespace)));
-      } else if (existing.data?.['ca.crt'] !== rootCaPem || Object.keys(existing.data).length !== 1) {
-        mapInformer.observe(await client.update(configMaps, { ...existing, data: { 'ca.crt': rootCaPem } }));
+      } else if (!isTold(existing)) {
+        const { data, metadata } = wanted(namespace);
+        const annotations = { ...existing.metadata?.annotations, ...metadata?.annotations };
+        const told = { ...existing, metadata: { ...existing.metadata, annotations }, data };
+        mapInformer.observe(await client.update(configMaps, told));
       }
     },
   });
