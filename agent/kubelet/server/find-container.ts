@@ -4,7 +4,7 @@ import { idOf } from '#agent/kubelet/status/container-status.ts';
 
 /** A refusal in the words that kubectl shows. */
 export interface HttpProblem {
-  readonly status: 400 | 403 | 404 | 405 | 500;
+  readonly status: 400 | 403 | 404 | 405 | 422 | 500;
   readonly message: string;
 }
 
@@ -20,12 +20,16 @@ export interface ContainerName {
   readonly container: string;
 }
 
-/** The pod of that name, and of that uid where one is given. */
-export function findPod(search: ContainerSearch, name: Omit<ContainerName, 'container'>): Pod | HttpProblem {
-  const pod = search.podByName(name.namespace, name.pod);
-  const isOther = name.uid !== undefined && pod?.metadata?.uid !== name.uid;
-  if (pod === undefined || isOther) return { status: 404, message: `pod "${name.pod}" does not exist` };
-  return pod;
+/** The pod of that name. `words`: what is said where there is none, which is not the same everywhere (pkg/kubelet/server). */
+export function findPod(
+  search: ContainerSearch,
+  { namespace, pod: name, uid }: Omit<ContainerName, 'container'>,
+  words = `pod "${name}" does not exist`,
+): Pod | HttpProblem {
+  const pod = search.podByName(namespace, name);
+  if (pod === undefined) return { status: 404, message: words };
+  const isOther = uid !== undefined && pod.metadata?.uid !== uid;
+  return isOther ? { status: 404, message: 'pod not found' } : pod;
 }
 
 export function isProblem(value: object): value is HttpProblem {
@@ -38,9 +42,12 @@ export function findRunning(
   name: ContainerName,
   purpose: 'exec' | 'attach',
 ): { readonly podUid: string; readonly containerId: string } | HttpProblem {
-  const pod = findPod(search, name);
+  const pod = findPod(search, { ...name, uid: undefined }, 'pod does not exist');
   if (isProblem(pod)) return pod;
   const podUid = pod.metadata?.uid ?? '';
+  // Of another pod of the name there is no container here.
+  const isOther = name.uid !== undefined && name.uid !== podUid;
+  if (isOther) return { status: 500, message: notRunning[purpose](name) };
   const runs = runsOf(search.runtime, podUid, name.container);
   const running = runs.findLast((run) => run.state.state === 'running');
   if (running !== undefined) return { podUid, containerId: running.id };

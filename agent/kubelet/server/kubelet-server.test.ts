@@ -135,7 +135,7 @@ describe.skipIf(!hasOpenssl())('the kubelet server (needs openssl for its certif
     );
     expect((await get('/exec/default/web/other?command=true&output=1')).status).toBe(500);
     expect((await get('/exec/default/web/main?command=true&output=1')).body).toMatch(
-      'missing upgrade headers',
+      'Upgrade request required',
     );
   });
 

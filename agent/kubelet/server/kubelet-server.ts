@@ -17,16 +17,18 @@ import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import type { Access, Refusal } from './access/access.ts';
 import { isProblem, type HttpProblem } from './find-container.ts';
+import { Health } from './health.ts';
 import { serveFiles } from './serve-files.ts';
 import { parseLogCall, serveLogs, type LogFollowers } from './serve-logs.ts';
+import { refuseCheckpoint, serveRun } from './serve-run.ts';
 import { renderCadvisorMetrics } from '#agent/kubelet/stats/cadvisor-metrics.ts';
 import { renderResourceMetrics } from '#agent/kubelet/stats/resource-metrics.ts';
 import type { StatsInput } from '#agent/kubelet/stats/stats-input.ts';
-import { renderSummary } from '#agent/kubelet/stats/summary.ts';
+import { cpuAndMemoryOf, renderSummary } from '#agent/kubelet/stats/summary.ts';
 import type { HttpCounts } from '#agent/kubelet/stats/http-counts.ts';
 import { badTarget, targetOf } from './target.ts';
 import { parseStreamCall } from './stream-call.ts';
-import { refuse, serveUpgrade } from './upgrade.ts';
+import { refuse, serveUpgrade, tunnelProtocol } from './upgrade.ts';
 
 export interface KubeletServerOptions {
   /** Addresses to listen at, one or more. */
@@ -94,6 +96,7 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
   const { tls, logger, clock } = options;
   const open = new Set<Duplex>();
   const followers: LogFollowers = new Set();
+  const health = new Health();
   const server = https.createServer({
     ...secureContext(tls),
     requestCert: true,
@@ -114,7 +117,7 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
     const end = options.requests.begin(request.method, firstOf(request), clock.monotonic());
     response.once('close', () => end(clock.monotonic()));
     const own = options.nodeOf?.(request) ?? options;
-    serveRequest(request, response, { ...own, followers }).catch((error: unknown) => {
+    serveRequest(request, response, { ...own, followers, health }).catch((error: unknown) => {
       logger.debug({ url: request.url, error: describeError(error) }, 'request ended early');
       response.destroy();
     });
@@ -186,10 +189,16 @@ async function serveStream(
     return;
   }
   const call =
-    (target === undefined ? badTarget : parseStreamCall(target.url, options)) ??
+    (target === undefined ? badTarget : parseStreamCall(target.url, options, namesPorts(request))) ??
     ({ status: 404, message: '404 page not found' } as const);
   if (isProblem(call)) refuse(socket, call.status, reasons[call.status], call.message);
   else await serveUpgrade(call, { request, socket, head }, options);
+}
+
+/** A WebSocket that is no tunnel says in its query which ports it is for. */
+function namesPorts({ headers }: IncomingMessage): boolean {
+  const isTunnel = headers['sec-websocket-protocol']?.includes(tunnelProtocol) === true;
+  return headers.upgrade?.toLowerCase() === 'websocket' && !isTunnel;
 }
 
 const reasons: Readonly<Record<HttpProblem['status'] | Refusal['status'], string>> = {
@@ -198,13 +207,16 @@ const reasons: Readonly<Record<HttpProblem['status'] | Refusal['status'], string
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
+  422: 'Unprocessable Entity',
   500: 'Internal Server Error',
 };
+
+type Served = KubeletServerOptions & { readonly followers: LogFollowers; readonly health: Health };
 
 async function serveRequest(
   request: IncomingMessage,
   response: ServerResponse,
-  options: KubeletServerOptions & { readonly followers: LogFollowers },
+  options: Served,
 ): Promise<void> {
   const target = targetOf(request);
   const refusal = await options.access(request, target?.segments ?? []);
@@ -213,29 +225,80 @@ async function serveRequest(
   if (target === undefined) return sendText(response, badTarget.status, badTarget.message);
   const { url, segments } = target;
   const [first = '', ...rest] = segments;
-  if (first === 'containerLogs') {
+  const methods = methodsOf[first] ?? [];
+  if (methods.length > 0 && !methods.includes(request.method ?? '')) {
+    response.setHeader('allow', methods.join(', '));
+    return send(response, { status: 405, type: plain, body: '405: Method Not Allowed' });
+  }
+  const below = belowOf[first];
+  if (below !== undefined) return below({ url, rest, response, options });
+  if (first === 'debug') {
+    const call = { clock: options.clock, signal: goneOf(response) };
+    const answer = await answerProfile(url.pathname, url.searchParams, call);
+    if (answer !== undefined) return send(response, answer);
+  }
+  const route = routes[`/${segments.join('/')}`];
+  if (route !== undefined) return send(response, { status: 200, ...(await route(options, request)) });
+  return sendText(response, 404, '404 page not found');
+}
+
+/** Of what is answered to no other (pkg/kubelet/server); the rest takes any. */
+const methodsOf: Readonly<Record<string, readonly string[]>> = {
+  ...Object.fromEntries(
+    ['pods', 'runningpods', 'stats', 'containerLogs', 'logs', 'debug'].map((first) => [first, ['GET']]),
+  ),
+  ...Object.fromEntries(['exec', 'attach', 'portForward'].map((first) => [first, ['GET', 'POST']])),
+  ...Object.fromEntries(['run', 'checkpoint'].map((first) => [first, ['POST']])),
+};
+
+interface BelowCall {
+  readonly url: URL;
+  readonly rest: readonly string[];
+  readonly response: ServerResponse;
+  readonly options: Served;
+}
+
+/** What is below a first segment. */
+const belowOf: Readonly<Record<string, (call: BelowCall) => Promise<void> | void>> = {
+  containerLogs: ({ url, rest, response, options }) => {
     const [namespace = '', pod = '', container = ''] = rest;
     const call = parseLogCall({ namespace, pod, uid: undefined, container }, url.searchParams, options);
     return isProblem(call)
       ? send(response, { status: call.status, type: plain, body: renderLogProblem(call) })
       : serveLogs(call, response, options);
-  }
-  if (first === 'logs') return serveFiles(path.dirname(options.directories.logs), rest, response);
-  if (first === 'debug') {
-    const gone = new AbortController();
-    response.once('close', () => gone.abort());
-    const call = { clock: options.clock, signal: gone.signal };
-    const answer = await answerProfile(url.pathname, url.searchParams, call);
-    if (answer !== undefined) return send(response, answer);
-  }
-  const route = routes[`/${[first, ...rest].join('/')}`];
-  if (route !== undefined) return send(response, { status: 200, ...(await route(options, request)) });
-  if (['exec', 'attach', 'portForward'].includes(first)) {
-    const call = parseStreamCall(url, options);
-    if (call !== undefined && isProblem(call)) return sendText(response, call.status, call.message);
-    return sendText(response, 400, 'unable to upgrade: missing upgrade headers in request');
-  }
-  return sendText(response, 404, '404 page not found');
+  },
+  logs: ({ rest, response, options }) => serveFiles(path.dirname(options.directories.logs), rest, response),
+  healthz: ({ url, rest, response, options }) => {
+    const answer = options.health.answer(rest, url.searchParams);
+    if (isProblem(answer)) return sendText(response, answer.status, answer.message);
+    response.setHeader('x-content-type-options', 'nosniff');
+    return send(response, { type: plain, ...answer });
+  },
+  run: async ({ url, rest, response, options }) => {
+    const answer = await serveRun(rest, url.searchParams, { ports: options, signal: goneOf(response) });
+    if (!Buffer.isBuffer(answer)) return sendText(response, answer.status, answer.message);
+    return send(response, { status: 200, type: 'application/json', body: answer });
+  },
+  checkpoint: ({ rest, response, options }) => {
+    const { status, message } = refuseCheckpoint(rest, options);
+    return sendText(response, status, message);
+  },
+  exec: refusePlain,
+  attach: refusePlain,
+  portForward: refusePlain,
+};
+
+/** A stream that asks for no upgrade. */
+function refusePlain({ url, response, options }: BelowCall): void {
+  const call = parseStreamCall(url, options);
+  if (call !== undefined && isProblem(call)) sendText(response, call.status, call.message);
+  else sendText(response, 500, 'Upgrade request required');
+}
+
+function goneOf(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.once('close', () => gone.abort(new DOMException('client gone', 'AbortError')));
+  return gone.signal;
 }
 
 interface Answer {
@@ -244,25 +307,28 @@ interface Answer {
   readonly body: string | Uint8Array;
 }
 
-type Route = (options: KubeletServerOptions, request: IncomingMessage) => Answer | Promise<Answer>;
+type Route = (options: Served, request: IncomingMessage) => Answer | Promise<Answer>;
 
 const json = (value: unknown): Answer => ({ type: 'application/json', body: JSON.stringify(value) });
 const plain = 'text/plain; charset=utf-8';
-const ok = (): Answer => ({ type: plain, body: 'ok' });
 const prometheus = 'text/plain; version=0.0.4; charset=utf-8';
 
 const routes: Readonly<Record<string, Route>> = {
-  '/healthz': ok,
-  '/healthz/ping': ok,
-  '/healthz/log': ok,
-  '/healthz/syncloop': ok,
   '/pods': ({ pods }) => json(podList(pods())),
   '/runningpods': ({ pods, runtime }) =>
     json(
-      podList(pods().filter((pod) => runtime.observe(pod.metadata?.uid ?? '')?.sandbox?.state === 'ready')),
+      podList(
+        pods()
+          .filter((pod) => runtime.observe(pod.metadata?.uid ?? '')?.sandbox?.state === 'ready')
+          .map((pod) => runningPod(pod, runtime)),
+      ),
     ),
   '/configz': ({ config }) => json({ kubeletconfig: config }),
-  '/stats/summary': async ({ readStats }) => json(renderSummary(await readStats())),
+  '/stats/summary': async ({ readStats }, { url = '' }) => {
+    const only = new URLSearchParams(url.split('?', 2)[1]).getAll('only_cpu_and_memory');
+    const summary = renderSummary(await readStats());
+    return json(only.length === 1 && only[0] === 'true' ? cpuAndMemoryOf(summary) : summary);
+  },
   '/metrics/resource': async ({ readStats }) => ({
     type: prometheus,
     body: renderResourceMetrics(await readStats()),
@@ -272,6 +338,7 @@ const routes: Readonly<Record<string, Route>> = {
     body: renderCadvisorMetrics(await readStats()),
   }),
   '/metrics/probes': ({ probeMetrics }) => ({ type: prometheus, body: probeMetrics() }),
+  '/metrics/slis': ({ health }) => ({ type: prometheus, body: health.renderSlis() }),
   '/metrics': async ({ metrics }) => ({ type: prometheus, body: await metrics() }),
   '/endpointslices/applied': answerApplied,
   '/networkfacts': answerNetworkFacts,
@@ -324,10 +391,18 @@ function page(kind: PageKind, accept: string | undefined, render: (form: PageFor
 
 /** All that there are, but for what is below the first segment. */
 function paths(): readonly string[] {
-  return [
-    ...Object.keys(routes),
-    ...['exec', 'attach', 'portForward', 'containerLogs', 'logs', 'debug'].map((one) => `/${one}`),
-  ];
+  return [...Object.keys(routes), ...[...Object.keys(belowOf), 'debug'].map((one) => `/${one}`)];
+}
+
+/** What the runtime knows of a pod (ToAPIPod of pkg/kubelet/container). */
+function runningPod({ metadata = {} }: Pod, runtime: Runtime): Pod {
+  const { name, namespace, uid = '' } = metadata;
+  const containers = (runtime.observe(uid)?.containers ?? []).map((each) => ({
+    name: each.name,
+    image: each.image,
+    resources: {},
+  }));
+  return { metadata: { ...{ name, namespace, uid } }, spec: { containers }, status: {} };
 }
 
 function podList(items: readonly Pod[]): unknown {

@@ -3,7 +3,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Clock } from '#base/clock.ts';
 import type { ContainerStatus, Pod } from '#api/generated/objects.ts';
-import { queryBoolean } from '#api/wire/query.ts';
+import { parseTime } from '#api/meta/time.ts';
+import { queryBoolean, queryInteger } from '#api/wire/query.ts';
 import { readLogs } from '#agent/runtime/logs/read-logs.ts';
 import { containersOf } from '#agent/kubelet/sync/pod-input.ts';
 import { podPaths, type KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
@@ -49,6 +50,8 @@ export function parseLogCall(
   query: URLSearchParams,
   ports: LogPorts,
 ): LogCall | HttpProblem {
+  const numbers = parseNumbers(query, ports.clock.now());
+  if (isProblem(numbers)) return numbers;
   const pod = findPod(ports, name);
   if (isProblem(pod)) return pod;
   const { container } = name;
@@ -64,10 +67,7 @@ export function parseLogCall(
       ? { status: 400, message: `${kind} "${container}" in pod "${name.pod}" not found` }
       : { status: 400, message: waitingMessage(pod, container, name.pod) };
   }
-  const numbers = parseNumbers(query, ports.clock.now());
-  if (isProblem(numbers)) return numbers;
   const path = run.logPath ?? podPaths(pod, ports.directories).log(container, run.attempt);
-  const stream = query.get('stream')?.toLowerCase();
   return {
     pod,
     container,
@@ -76,7 +76,6 @@ export function parseLogCall(
     follow: isSet('follow'),
     timestamps: isSet('timestamps'),
     ...numbers,
-    stream: stream === 'stdout' || stream === 'stderr' ? stream : undefined,
   };
 }
 
@@ -97,25 +96,41 @@ function waitingMessage(pod: Pod, container: string, podName: string): string {
   return `container "${container}" in pod "${podName}" is waiting to start: ${detail[reason] ?? reason}`;
 }
 
-type LogNumbers = Pick<LogCall, 'tailLines' | 'limitBytes' | 'sinceTimeMs'>;
+type LogNumbers = Pick<LogCall, 'tailLines' | 'limitBytes' | 'sinceTimeMs' | 'stream'>;
 
+const streams: Readonly<Record<string, LogCall['stream']>> = {
+  All: undefined,
+  Stdout: 'stdout',
+  Stderr: 'stderr',
+};
+
+/** In the kubelet's words, which are JSON (getContainerLogs of pkg/kubelet/server). */
+const undecodable: HttpProblem = { status: 400, message: '{"message": "Unable to decode query."}' };
+const invalid: HttpProblem = { status: 422, message: '{"message": "Invalid request."}' };
+
+/** `tail` is what older clients say instead of `tailLines`; `all` of them is none. */
 function parseNumbers(query: URLSearchParams, now: number): LogNumbers | HttpProblem {
-  const number = (key: string): number | undefined => (query.has(key) ? Number(query.get(key)) : undefined);
-  const tailLines = number('tailLines');
-  const limitBytes = number('limitBytes');
-  const sinceSeconds = number('sinceSeconds');
-  const sinceTime = query.get('sinceTime');
-  const given = [tailLines, limitBytes, sinceSeconds].filter((n) => n !== undefined);
-  if (given.some((n) => !Number.isInteger(n) || n < 0))
-    return { status: 400, message: 'log options must be whole numbers' };
-  const sinceTimeMs =
-    sinceTime === null
-      ? sinceSeconds === undefined
-        ? undefined
-        : now - sinceSeconds * 1000
-      : Date.parse(sinceTime);
-  if (Number.isNaN(sinceTimeMs)) return { status: 400, message: `sinceTime ${sinceTime} is not a time` };
-  return { tailLines, limitBytes, sinceTimeMs };
+  const named = new URLSearchParams(query);
+  const tail = query.get('tail') ?? '';
+  if (tail === 'all') named.delete('tailLines');
+  else if (tail !== '') named.set('tailLines', tail);
+  try {
+    const [tailLines, limitBytes, sinceSeconds] = ['tailLines', 'limitBytes', 'sinceSeconds'].map((key) =>
+      queryInteger(named, key),
+    );
+    const sinceTime = query.get('sinceTime') ?? '';
+    const at = ['', 'null'].includes(sinceTime) ? undefined : parseTime(sinceTime);
+    const isTwice = sinceSeconds !== undefined && at !== undefined;
+    const isLess = (value: number | undefined, least: number): boolean =>
+      value !== undefined && value < least;
+    if (isTwice || isLess(tailLines, 0) || isLess(limitBytes, 1) || isLess(sinceSeconds, 1)) return invalid;
+    const asked = query.get('stream') ?? 'All';
+    if (!Object.hasOwn(streams, asked) || (asked !== 'All' && tailLines !== undefined)) return invalid;
+    const sinceTimeMs = sinceSeconds === undefined ? at : now - sinceSeconds * 1000;
+    return { tailLines, limitBytes, sinceTimeMs, stream: streams[asked] };
+  } catch {
+    return undecodable;
+  }
 }
 
 /** Sends the log; with `follow` until the container has ended or the client goes. */

@@ -36,7 +36,7 @@ const spdyCommandProtocols = [
   'channel.k8s.io',
 ];
 const spdyPortForward = 'portforward.k8s.io';
-const tunnelProtocol = 'SPDY/3.1+portforward.k8s.io';
+export const tunnelProtocol = 'SPDY/3.1+portforward.k8s.io';
 const messageLengthMax = 8_388_608;
 
 /** Answers an upgrade and serves its streams to their end. */

@@ -4,8 +4,19 @@ import { histogramLines } from './kubelet-metrics.ts';
 
 /** Of others the label is `other`: clients make up paths and methods. */
 const paths: ReadonlySet<string> = new Set([
-  ...['attach', 'configz', 'containerLogs', 'debug', 'exec', 'flagz', 'healthz', 'logs', 'metrics'],
-  ...['metrics/cadvisor', 'metrics/probes', 'metrics/resource', 'pods', 'portForward', 'runningpods'],
+  ...[
+    'attach',
+    'checkpoint',
+    'configz',
+    'containerLogs',
+    'debug',
+    'exec',
+    'flagz',
+    'healthz',
+    'logs',
+    'metrics',
+  ],
+  ...['metrics/cadvisor', 'metrics/probes', 'metrics/resource', 'pods', 'portForward', 'run', 'runningpods'],
   ...['stats', 'statusz'],
 ]);
 const longRunning: ReadonlySet<string> = new Set(['attach', 'exec', 'portForward', 'debug']);

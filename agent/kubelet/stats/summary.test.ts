@@ -6,7 +6,7 @@ import { parseInterfaceCounters } from './interface-counters.ts';
 import { renderCadvisorMetrics } from './cadvisor-metrics.ts';
 import { renderResourceMetrics } from './resource-metrics.ts';
 import type { StatsInput } from './stats-input.ts';
-import { renderSummary } from './summary.ts';
+import { cpuAndMemoryOf, renderSummary } from './summary.ts';
 
 const usage = {
   ...{ cpuUsageNanoseconds: 5_000_000_000, memoryBytes: 400, workingSetBytes: 300, rssBytes: 200 },
@@ -110,6 +110,19 @@ const files = (path: string): readonly string[] =>
   ['time', 'availableBytes', 'capacityBytes', 'usedBytes', 'inodesFree', 'inodes', 'inodesUsed'].map(
     (field) => `${path}.${field}`,
   );
+
+describe('cpuAndMemoryOf()', () => {
+  it('leaves out what is neither, but whose it is', () => {
+    const paths = [...pathsOf(cpuAndMemoryOf(renderSummary(input)))];
+    const others = paths.filter(
+      (path) => !/(^|\.)(cpu|memory|startTime|name|nodeName|podRef)(\.|$)/.test(path),
+    );
+    expect(others).toEqual([]);
+    for (const path of ['node.cpu.usageNanoCores', 'node.memory.workingSetBytes'])
+      expect(paths).toContain(path);
+    expect(paths.some((path) => /containers.*cpu\.usageNanoCores$/.test(path))).toBe(true);
+  });
+});
 
 describe('renderSummary()', () => {
   it('has all that clients look for', () => {

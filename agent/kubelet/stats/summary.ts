@@ -4,11 +4,35 @@ import type { CgroupStats, Pressure, StallTimes } from '#native/cgroup/cgroup.ts
 import type { InterfaceCounters } from './interface-counters.ts';
 import type { PodFacts, StatsInput, VolumeFacts } from './stats-input.ts';
 
+type Told = Readonly<Record<string, unknown>>;
+
+export interface Summary {
+  readonly node: Told;
+  readonly pods: readonly (Told & { readonly containers: readonly Told[] })[];
+}
+
+/** `only_cpu_and_memory=true`: what those are of node, pods and containers, and who they are (GetCPUAndMemoryStats of pkg/kubelet/server/stats). */
+export function cpuAndMemoryOf({ node, pods }: Summary): unknown {
+  const pick = (of: Told, ...names: readonly string[]): Told =>
+    Object.fromEntries(
+      [...names, 'startTime', 'cpu', 'memory'].flatMap((name) =>
+        of[name] === undefined ? [] : [[name, of[name]]],
+      ),
+    );
+  return {
+    node: pick(node, 'nodeName', 'systemContainers'),
+    pods: pods.map((pod) => ({
+      ...pick(pod, 'podRef'),
+      containers: pod.containers.map((container) => pick(container, 'name')),
+    })),
+  };
+}
+
 /**
  * /stats/summary (kubelet/pkg/apis/stats/v1alpha1 Summary). Clients take most of its fields for granted, and fail without one: what is
  * not known of a container is left out, what is counted nowhere is 0. Pure.
  */
-export function renderSummary(input: StatsInput): unknown {
+export function renderSummary(input: StatsInput): Summary {
   const { machine, nodeMemory, disk, startedAtMs, bootedAtMs } = input;
   const time = timeOf(input.nowMs);
   const used = machine.memoryBytes - machine.memoryAvailableBytes;
@@ -70,7 +94,10 @@ function systemContainers(input: StatsInput): readonly unknown[] {
   ];
 }
 
-function podSummary(input: StatsInput, { pod, stats, interfaces, rootfs, logs, volumes }: PodFacts): unknown {
+function podSummary(
+  input: StatsInput,
+  { pod, stats, interfaces, rootfs, logs, volumes }: PodFacts,
+): Summary['pods'][number] {
   const { name, namespace, uid = '' } = pod.metadata ?? {};
   const { startTime } = pod.status ?? {};
   const time = timeOf(input.nowMs);
