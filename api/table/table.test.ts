@@ -184,6 +184,18 @@ describe('tableRow() of a ComponentStatus', () => {
   });
 });
 
+it.each([
+  ['networking.k8s.io', 'ingressclasses', 'ingressclass.kubernetes.io/is-default-class'],
+  ['storage.k8s.io', 'storageclasses', 'storageclass.kubernetes.io/is-default-class'],
+  ['storage.k8s.io', 'storageclasses', 'storageclass.beta.kubernetes.io/is-default-class'],
+])('tableRow() of %s/%s that %s marks as the default says so', (group, resource, mark) => {
+  const kind = findKind(group, 'v1', resource) as Kind;
+  const names = ['true', 'false'].map(
+    (value) => tableRow(kind, { metadata: { name: 'x', annotations: { [mark]: value } } }, now).cells[0],
+  );
+  expect(names).toEqual(['x (default)', 'x']);
+});
+
 describe('tableRow() of pods', () => {
   it.each(podCases)('$name', ({ spec, status, metadata, want }) => {
     const pod = {

@@ -276,12 +276,15 @@ function addNormalized(
   const isFromLowest = normalization === 'range' || normalization === 'spread';
   let lowest = isFromLowest ? Infinity : 0; // Preferences may be against a node.
   let highest = -Infinity;
+  let hasNone = false;
   for (let index = 0; index < raw.length; index++) {
     const score = raw[index] ?? 0;
     if (score < lowest) lowest = score; // NaN is neither.
     if (score > highest) highest = score;
+    if (Number.isNaN(score)) hasNone = true;
   }
-  if (highest === lowest || highest === -Infinity) return;
+  // Where all are alike nobody is better, but for those of which nothing is known.
+  if ((highest === lowest && !hasNone) || highest === -Infinity) return;
   for (let index = 0; index < raw.length; index++) {
     const score = raw[index] ?? 0;
     totals[index] = (totals[index] ?? 0) + normalized(normalization, score, { lowest, highest }) * weight;
@@ -300,7 +303,8 @@ function normalized(
     case 'reversed':
       return ((highest - score) * scoreMax) / (highest - lowest);
     case 'spread':
-      return Number.isNaN(score) ? 0 : ((highest + lowest - score) * scoreMax) / highest;
+      if (Number.isNaN(score)) return 0;
+      return highest === 0 ? scoreMax : ((highest + lowest - score) * scoreMax) / highest;
   }
 }
 

@@ -206,3 +206,24 @@ it('a pod that others go for is told where it waits, and one with gates for what
     'False SchedulingGated: Scheduling is blocked due to non-empty scheduling gates',
   );
 });
+
+it('a pod whose victim has not gone looks elsewhere once its node would not do without it either', async () => {
+  await using cluster = await startGangCluster({ a: '1', b: '1' });
+
+  const { client } = cluster;
+  const low = podOf('low', undefined, { priority: 1, nodeSelector: { 'kubernetes.io/hostname': 'a' } });
+  await client.create(kinds.pods, { ...low, metadata: { ...low.metadata, finalizers: ['x.io/stay'] } });
+  await client.create(kinds.pods, podOf('other', undefined, { priority: 2 }));
+  await cluster.settle();
+  await client.create(kinds.pods, podOf('high', undefined, { priority: 9 }));
+  await cluster.settle(2000);
+  expect(cluster.pod('high')?.status?.nominatedNodeName).toBe('a');
+
+  const body = { spec: { unschedulable: true } };
+  await client.patch(kinds.nodes, { name: 'a' }, { kind: 'merge', body });
+  client.seed(kinds.nodes, tainted('c', 'k')); // It wakes whom resources keep waiting.
+  await cluster.settle(15_000);
+  expect(cluster.pod('high')?.spec?.nodeName).toBe('b');
+  expect(cluster.pod('other')).toBeUndefined();
+  expect(cluster.pod('low')?.metadata?.deletionTimestamp).toBeDefined();
+});

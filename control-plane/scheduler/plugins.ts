@@ -1,6 +1,5 @@
 import type { PluginArgs } from './config/plugin-args.ts';
 import type { FilterPlugin, ScorePlugin } from './plugin.ts';
-import { defaultSpreadScore } from './plugins/default-spread.ts';
 import { dynamicResourcesFilter, dynamicResourcesScore } from './plugins/dynamic-resources.ts';
 import { imageLocalityScore } from './plugins/image-locality.ts';
 import { interPodAffinityFilter } from './plugins/inter-pod-affinity.ts';
@@ -42,13 +41,12 @@ export function filterPlugins(
   ];
 }
 
-/** With the weights of kube-scheduler's default profile. Several of one name are one plugin there. */
+/** With the weights of kube-scheduler's default profile. */
 export function scorePlugins(args: PluginArgs): readonly ScorePlugin[] {
   return [
     taintTolerationScore,
     nodeAffinityScore(args.addedAffinity),
     topologySpreadScore(args.defaultConstraints),
-    ...(args.defaultConstraints === undefined ? [defaultSpreadScore] : []),
     interPodAffinityScore(args.interPodAffinity),
     dynamicResourcesScore,
     resourcesScore(args.fit),

@@ -14,12 +14,19 @@ export const ingressClassRules: KindRules = {
   validate: validateIngressClass,
   validateUpdate: immutable('spec.controller'),
   cells: (ingressClass, now) => [
-    nameOf(ingressClass),
+    isDefault(ingressClass) ? `${nameOf(ingressClass)} (default)` : nameOf(ingressClass),
     text(ingressClass, 'spec.controller', ''),
     parameters(objectOf(at(ingressClass, 'spec.parameters'))),
     ageOfObject(ingressClass, now),
   ],
 };
+
+/** Said since 1.36. */
+function isDefault(ingressClass: JsonObject): boolean {
+  return (
+    at(ingressClass, ['metadata', 'annotations', 'ingressclass.kubernetes.io/is-default-class']) === 'true'
+  );
+}
 
 function parameters(reference: JsonObject): string {
   const { apiGroup, kind, name } = stringMapOf(reference);

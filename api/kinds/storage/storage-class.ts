@@ -20,7 +20,7 @@ export const storageClassRules: KindRules = {
     ...immutable('volumeBindingMode')(old, storageClass),
   ],
   cells: (storageClass, now) => [
-    at(storageClass, ['metadata', 'annotations', 'storageclass.kubernetes.io/is-default-class']) === 'true'
+    marks.some((mark) => at(storageClass, ['metadata', 'annotations', mark]) === 'true')
       ? `${nameOf(storageClass)} (default)`
       : nameOf(storageClass),
     text(storageClass, 'provisioner', ''),
@@ -30,3 +30,9 @@ export const storageClassRules: KindRules = {
     ageOfObject(storageClass, now),
   ],
 };
+
+/** Of the default class; the second is of before 1.6. */
+const marks = [
+  'storageclass.kubernetes.io/is-default-class',
+  'storageclass.beta.kubernetes.io/is-default-class',
+];

@@ -11,14 +11,17 @@ function nodesNamedBy({ spec }: Pod): ReadonlySet<string> | undefined {
   const required = spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
   const names = new Set<string>();
   for (const { matchFields = [] } of required?.nodeSelectorTerms ?? []) {
-    const field = matchFields.find(({ key, operator }) => key === 'metadata.name' && operator === 'In');
-    if (field === undefined) return undefined;
-    for (const name of field.values ?? []) names.add(name);
+    const [first, ...more] = matchFields
+      .filter(({ key, operator }) => key === 'metadata.name' && operator === 'In')
+      .map(({ values = [] }) => values);
+    if (first === undefined) return undefined;
+    for (const name of first) if (more.every((others) => others.includes(name))) names.add(name);
   }
   return required === undefined ? undefined : names;
 }
 
 const mismatch = "node(s) didn't match Pod's node affinity/selector";
+const conflict = 'pod affinity terms conflict';
 const addedMismatch = "node(s) didn't match scheduler-enforced node affinity";
 
 /** `added` is what the configuration asks of every pod beside its own (NodeAffinityArgs addedAffinity). */
@@ -32,6 +35,7 @@ export function nodeAffinityFilter(added: NodeAffinity | undefined): FilterPlugi
     isSteady: true,
     mayHelp: (pod, event) =>
       event.kind === 'node' && fits(pod, event.current) && (event.old === undefined || !fits(pod, event.old)),
+    refuseAll: ({ pod }) => (nodesNamedBy(pod)?.size === 0 ? conflict : undefined),
     onlyNodes: nodesNamedBy,
     filter: ({ pod }) => {
       const { nodeSelector, affinity } = pod.spec ?? {};

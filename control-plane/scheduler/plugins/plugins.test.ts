@@ -16,13 +16,17 @@ interface Given {
   readonly pod?: Partial<Spec>;
   readonly labels?: Labels;
   readonly owner?: string;
+  /** Default: ReplicaSet. */
+  readonly ownerKind?: string;
   /** By name; a node is ready, empty and has 4 cpus, 8 Gi of memory and 4 gpus. */
   readonly nodes?: Readonly<Record<string, { readonly labels?: Labels; readonly status?: Node['status'] }>>;
   readonly running?: readonly (Partial<Spec> & {
     readonly on: string;
     readonly labels?: Labels;
     readonly owner?: string;
+    readonly ownerKind?: string;
     readonly namespace?: string;
+    readonly isGoing?: boolean;
   })[];
   readonly claims?: Readonly<Record<string, { readonly mode?: string; readonly volumeLabels?: Labels }>>;
 }
@@ -30,9 +34,22 @@ interface Given {
 const asking = (requests: Labels): Spec['containers'] => [{ name: 'c', image: 'i', resources: { requests } }];
 const room = { cpu: '4', memory: '8Gi', pods: '10', 'x.io/gpu': '4' };
 
-function metadataOf(name: string, labels: Labels = {}, owner?: string, namespace = 'default') {
-  const ref = { apiVersion: 'apps/v1', kind: 'ReplicaSet', name: 'r', uid: owner ?? '', controller: true };
-  return { name, namespace, uid: name, labels, ownerReferences: owner === undefined ? [] : [ref] };
+interface Meta {
+  readonly labels?: Labels | undefined;
+  readonly owner?: string | undefined;
+  readonly ownerKind?: string | undefined;
+  readonly namespace?: string | undefined;
+  readonly isGoing?: boolean | undefined;
+}
+
+function metadataOf(name: string, { labels = {}, owner, ownerKind, namespace, isGoing = false }: Meta) {
+  const [kind, apiVersion] = [ownerKind ?? 'ReplicaSet', ownerKind === 'Job' ? 'batch/v1' : 'apps/v1'];
+  const ref = { apiVersion, kind, name: 'r', uid: owner ?? '', controller: true };
+  return {
+    ...{ name, namespace: namespace ?? 'default', uid: name, labels },
+    ...(isGoing ? { deletionTimestamp: '2026-01-01T00:00:00Z' } : {}),
+    ownerReferences: owner === undefined ? [] : [ref],
+  };
 }
 
 function volumesOf({ running = [], claims = {} }: Given): VolumeLookUp {
@@ -64,18 +81,20 @@ function volumesOf({ running = [], claims = {} }: Given): VolumeLookUp {
 }
 
 function run(given: Given): string {
-  const { nodes = { a: {}, b: {} }, running = [], pod = {}, labels, owner, profile } = given;
+  const { nodes = { a: {}, b: {} }, running = [], pod = {}, labels, owner, ownerKind, profile } = given;
   const snapshot: Snapshot = {
     nodes: Object.entries(nodes).map(([name, { labels: more = {}, status }]) => {
       const node: Node = {
         metadata: { name, labels: { 'kubernetes.io/hostname': name, ...more } },
         status: { allocatable: room, ...status },
       };
-      const here = running.flatMap(({ on, labels: its, owner: of, namespace, ...spec }, index) => {
-        const metadata = metadataOf(`r${index}`, its, of, namespace);
-        const one: Pod = { metadata, spec: { containers: asking({}), ...spec } };
-        return on === name ? [[`default/r${index}`, one] as const] : [];
-      });
+      const here = running.flatMap(
+        ({ on, labels: its, owner, ownerKind, namespace, isGoing, ...spec }, index) => {
+          const metadata = metadataOf(`r${index}`, { labels: its, owner, ownerKind, namespace, isGoing });
+          const one: Pod = { metadata, spec: { containers: asking({}), ...spec } };
+          return on === name ? [[`default/r${index}`, one] as const] : [];
+        },
+      );
       return nodeInfo(node, new Map(here));
     }),
     services: () => [],
@@ -84,7 +103,7 @@ function run(given: Given): string {
   };
   const [settings] = schedulerSettings({ profiles: [profile ?? {}] }).profiles;
   const wanted: Pod = {
-    metadata: metadataOf('p', labels, owner),
+    metadata: metadataOf('p', { labels, owner, ownerKind }),
     spec: { containers: asking({ cpu: '1' }), ...pod },
   };
   const context = {
@@ -107,6 +126,7 @@ const gpus = [{ name: 'x.io/gpu', weight: 1 }];
 const image = (name: string, sizeBytes: number): Node['status'] => ({
   images: [{ names: [name], sizeBytes }],
 });
+const zoneLabel = 'topology.kubernetes.io/zone';
 const app = (name: string) => ({ matchLabels: { app: name } });
 const spread = (change: object): Partial<Spec> => ({
   topologySpreadConstraints: [
@@ -116,11 +136,24 @@ const spread = (change: object): Partial<Spec> => ({
     },
   ],
 });
-const zones = { a: { labels: { zone: '1' } }, b: { labels: { zone: '2' } } };
 const [host, required] = [
   'kubernetes.io/hostname',
   'requiredDuringSchedulingIgnoredDuringExecution',
 ] as const;
+const inZone = (zone: string) => ({ labels: { [zoneLabel]: zone } });
+/** One term for each list, which names all of these. */
+const onNodes = (...terms: readonly (readonly string[])[]): Partial<Spec> => ({
+  affinity: {
+    nodeAffinity: {
+      [required]: {
+        nodeSelectorTerms: terms.map((names) => ({
+          matchFields: names.map((name) => ({ key: 'metadata.name', operator: 'In', values: [name] })),
+        })),
+      },
+    },
+  },
+});
+const zones = { a: { labels: { zone: '1' } }, b: { labels: { zone: '2' } } };
 const preferring = (which: 'podAffinity' | 'podAntiAffinity', name: string): Partial<Spec> => ({
   affinity: {
     [which]: {
@@ -136,7 +169,7 @@ const joining = (...terms: readonly object[]): Partial<Spec> => ({
 const using = (claimName: string): Partial<Spec> => ({
   volumes: [{ name: 'v', persistentVolumeClaim: { claimName } }],
 });
-const zoneLabel = 'topology.kubernetes.io/zone';
+
 const mebibytes = (count: number): number => count * 1_048_576;
 
 const rows: readonly { readonly name: string; readonly given: Given; readonly want: string }[] = [
@@ -220,8 +253,24 @@ const rows: readonly { readonly name: string; readonly given: Given; readonly wa
       profile: scored('NodeResourcesBalancedAllocation', {
         resources: [{ name: 'cpu' }, { name: 'memory' }, ...gpus],
       }),
-      pod: { containers: asking({ cpu: '1', memory: '2Gi', 'x.io/gpu': '1' }) },
-      running: [{ on: 'a', containers: asking({ 'x.io/gpu': '3' }) }],
+      pod: { containers: asking({ cpu: '1', memory: '2Gi', 'x.io/gpu': '2' }) },
+      running: [
+        { on: 'a', containers: asking({ 'x.io/gpu': '2' }) },
+        { on: 'b', containers: asking({ cpu: '2', memory: '4Gi' }) },
+      ],
+    },
+    want: 'b',
+  },
+  {
+    name: 'balance: where the pod makes it better, and not where it is best with it',
+    given: {
+      profile: scored('NodeResourcesBalancedAllocation'),
+      pod: { containers: asking({ cpu: '1', memory: '3Gi' }) },
+      // a: 1/4 and 1/4, then 2/4 and 5/8; b: 3/4 and 1/8, then 4/4 and 4/8.
+      running: [
+        { on: 'a', containers: asking({ cpu: '1', memory: '2Gi' }) },
+        { on: 'b', containers: asking({ cpu: '3', memory: '1Gi' }) },
+      ],
     },
     want: 'b',
   },
@@ -339,6 +388,85 @@ const rows: readonly { readonly name: string; readonly given: Given; readonly wa
       ...{ labels: { app: 'w' }, nodes: { 0: {}, ...zones } },
       running: [{ on: 'a', labels: { app: 'w' } }],
     },
+    want: 'b',
+  },
+  {
+    name: 'an image that is there for a volume',
+    given: {
+      profile: scored('ImageLocality'),
+      pod: { volumes: [{ name: 'i', image: { reference: 'big' } }] },
+      nodes: { a: {}, b: { status: image('big:latest', mebibytes(900)) } },
+    },
+    want: 'b',
+  },
+  {
+    name: 'ScheduleAnyway: zones that are alike, and not the node without one',
+    given: {
+      profile: scored('PodTopologySpread'),
+      pod: spread({ whenUnsatisfiable: 'ScheduleAnyway' }),
+      ...{ labels: { app: 'w' }, nodes: { 0: {}, ...zones } },
+    },
+    want: 'a',
+  },
+  {
+    name: 'without constraints: over zones, too',
+    given: {
+      ...{ profile: scored('PodTopologySpread'), owner: 'u' },
+      nodes: { a: inZone('1'), b: inZone('1'), c: inZone('2') },
+      running: [
+        { on: 'a', owner: 'u' },
+        { on: 'b', owner: 'u' },
+        { on: 'c', owner: 'u' },
+      ],
+    },
+    want: 'c',
+  },
+  {
+    name: 'without constraints: a node counts before a zone, and one without a zone, too',
+    given: {
+      ...{ profile: scored('PodTopologySpread'), owner: 'u' },
+      nodes: { a: inZone('1'), b: inZone('2'), c: {} },
+      running: [
+        { on: 'a', owner: 'u' },
+        { on: 'b', owner: 'u' },
+      ],
+    },
+    want: 'c',
+  },
+  {
+    name: 'without constraints: pods that go do not count',
+    given: {
+      ...{ profile: scored('PodTopologySpread'), owner: 'u' },
+      running: [
+        { on: 'a', owner: 'u' },
+        { on: 'b', owner: 'u', isGoing: true },
+      ],
+    },
+    want: 'b',
+  },
+  {
+    name: 'pods of a Job are not spread by what the configuration says',
+    given: {
+      profile: configured('PodTopologySpread', {
+        defaultingType: 'List',
+        defaultConstraints: [{ maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule' }],
+      }),
+      ...{ owner: 'u', ownerKind: 'Job', nodes: zones },
+      running: [
+        { on: 'a', owner: 'u', ownerKind: 'Job' },
+        { on: 'b', containers: asking({ cpu: '3' }) },
+      ],
+    },
+    want: 'a',
+  },
+  {
+    name: 'a pod that names two nodes at once',
+    given: { pod: onNodes(['a', 'b']) },
+    want: '0/2 nodes are available: pod affinity terms conflict.',
+  },
+  {
+    name: 'a pod that names two nodes at once, or a third',
+    given: { pod: onNodes(['a', 'b'], ['b']) },
     want: 'b',
   },
   {

@@ -43,7 +43,10 @@ export function resourcesScore({ strategy, resources, shape }: FitArgs): ScorePl
   };
 }
 
-/** Prefers the node where the resources are used in like proportion; a pod that asks for none of them does not care. */
+/**
+ * Prefers the node whose resources come to be used in like proportion by the pod: what counts is how much better, or worse, it is with the pod than
+ * without (since 1.36, kubernetes#135573). A pod that asks for none of them does not care.
+ */
 export function balancedAllocationScore(resources: readonly ResourceWeight[]): ScorePlugin {
   return {
     name: 'NodeResourcesBalancedAllocation',
@@ -56,10 +59,14 @@ export function balancedAllocationScore(resources: readonly ResourceWeight[]): S
         .map(({ name }) => ({ name, amount: requests.get(name) ?? 0 }))
         .filter(({ name, amount }) => amount > 0 || !name.includes('/'));
       if (asked.every(({ amount }) => amount <= 0)) return undefined;
-      return (node) => scoreMax * (1 - deviation(node, asked));
+      const none = asked.map(({ name }) => ({ name, amount: 0 }));
+      return (node) => scoreMax * (balancedAlready + (deviation(node, none) - deviation(node, asked)) / 2);
     },
   };
 }
+
+/** What a node has that is as balanced with the pod as without it; a deviation is half at most. */
+const balancedAlready = 0.75;
 
 /** The standard deviation of the shares in use, of the resources that the node has. */
 function deviation(
@@ -67,6 +74,7 @@ function deviation(
   asked: readonly { readonly name: string; readonly amount: number }[],
 ): number {
   let [count, sum, squares] = [0, 0, 0];
+  let [least, most] = [1, 0];
   for (const { name, amount } of asked) {
     const total = allocatable.get(name) ?? 0;
     if (total === 0) continue;
@@ -74,8 +82,12 @@ function deviation(
     count++;
     sum += share;
     squares += share * share;
+    least = Math.min(least, share);
+    most = Math.max(most, share);
   }
-  return count < 2 ? 0 : Math.sqrt(Math.max(0, squares / count - (sum / count) ** 2));
+  // Of two exactly: nodes that are alike must not be told apart by what roots are rounded to.
+  if (count <= 2) return count < 2 ? 0 : (most - least) / 2;
+  return Math.sqrt(Math.max(0, squares / count - (sum / count) ** 2));
 }
 
 function isBasic(name: string): boolean {

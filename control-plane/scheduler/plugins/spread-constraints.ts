@@ -1,3 +1,5 @@
+import { controllerRef } from '#api/meta/owner.ts';
+import { apiVersionOf, replicaSets, replicationControllers, statefulSets } from '#api/schema/kind-ref.ts';
 import { controllerUidOf, serviceSelectorOf } from '#control-plane/scheduler/pod-facts.ts';
 import type { SchedulingContext } from '#control-plane/scheduler/plugin.ts';
 import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';
@@ -58,6 +60,8 @@ export function selectorOf(constraint: TopologySpreadConstraint, pod: Pod): Labe
 /** `isEmpty`: it would select all, and counts none (kube-scheduler countPodsMatchSelector). */
 interface Counted {
   readonly counts: (pod: Pod) => boolean;
+  /** Whether the node may have any, which costs no look at its pods. */
+  readonly mayCount?: (node: NodeInfo) => boolean;
   /** What it depends on beside the pod. */
   readonly by: string;
   readonly isEmpty: boolean;
@@ -71,10 +75,15 @@ function selectedBy(selector: LabelMatcher): Counted {
   };
 }
 
-/** Those of the same controller that the same Services select; undefined: the pod is on its own. */
+/**
+ * Those of the same controller that the same Services select; undefined: the pod is on its own. As upstream has it, pods of Jobs, DaemonSets and
+ * custom kinds have no controller here (helper.DefaultSelector).
+ */
 function siblingsOf({ pod, snapshot }: SchedulingContext): Counted | undefined {
   const labels = pod.metadata?.labels;
-  const controller = controllerUidOf(pod);
+  const owner = controllerRef(pod);
+  const isReplicated = replicating.includes(`${owner?.apiVersion} ${owner?.kind}`);
+  const controller = isReplicated ? owner?.uid : undefined;
   const selectors = snapshot
     .services(pod.metadata?.namespace ?? '')
     .map(serviceSelectorOf)
@@ -83,20 +92,30 @@ function siblingsOf({ pod, snapshot }: SchedulingContext): Counted | undefined {
   const counts = (other: Pod): boolean =>
     (controller === undefined || controllerUidOf(other) === controller) &&
     selectors.every((selector) => matchesLabels(selector, other.metadata?.labels));
-  return { counts, by: JSON.stringify(selectors), isEmpty: false };
+  const mayCount = ({ podCountByController }: NodeInfo): boolean =>
+    controller === undefined || podCountByController.has(controller);
+  return { counts, mayCount, by: JSON.stringify([controller, selectors]), isEmpty: false };
 }
 
-function ready(constraint: TopologySpreadConstraint, pod: Pod, { counts, by, isEmpty }: Counted): Constraint {
+const replicating: readonly string[] = [replicaSets, statefulSets, replicationControllers].map(
+  (kind) => `${apiVersionOf(kind)} ${kind.kind}`,
+);
+
+function ready(
+  constraint: TopologySpreadConstraint,
+  pod: Pod,
+  { counts, mayCount, by, isEmpty }: Counted,
+): Constraint {
   const { topologyKey, maxSkew, minDomains = 1 } = constraint;
   const namespace = pod.metadata?.namespace;
   return {
     ...{ topologyKey, maxSkew, minDomains, isSelfMatch: counts(pod) },
     name: `${JSON.stringify(constraint)} ${by}`,
     considers: ({ node }) => isConsidered(constraint, pod, node),
-    countOn: ({ pods }) => {
-      if (isEmpty) return 0;
+    countOn: (node) => {
+      if (isEmpty || mayCount?.(node) === false) return 0;
       let count = 0;
-      for (const other of pods.values())
+      for (const other of node.pods.values())
         if (
           other.metadata?.namespace === namespace &&
           other.metadata?.deletionTimestamp === undefined &&
@@ -108,7 +127,7 @@ function ready(constraint: TopologySpreadConstraint, pod: Pod, { counts, by, isE
   };
 }
 
-/** The pods that it counts, by the value of its topology label, over the nodes that it considers and that have the labels of all. */
+/** The pods that it counts, by the value of its topology label, over the nodes that it considers and that have the labels of all `constraints`. */
 export function countsOf(
   constraint: Constraint,
   {
@@ -118,11 +137,23 @@ export function countsOf(
 ): ReadonlyMap<string, Sum> {
   const { topologyKey, considers, countOn, name } = constraint;
   const keys = constraints.map((one) => one.topologyKey).join();
-  return sumsOver(context, `spread ${keys} ${name}`, (node) =>
-    hasAllKeys(node, constraints) && considers(node)
-      ? [[memberOf(node.node.metadata?.labels, topologyKey) ?? '', countOn(node)]]
-      : [],
-  );
+  return sumsOver(context, `spread ${keys} ${name}`, (node) => {
+    const value = memberOf(node.node.metadata?.labels, topologyKey);
+    return value !== undefined && hasAllKeys(node, constraints) && considers(node)
+      ? [[value, countOn(node)]]
+      : [];
+  });
+}
+
+/** The pods that it counts on each node where there are any, by the node's name, whatever else is said of nodes. */
+export function countsByNode(
+  { countOn, name }: Constraint,
+  context: SchedulingContext,
+): ReadonlyMap<string, Sum> {
+  return sumsOver(context, `spread nodes ${name}`, (node) => {
+    const count = countOn(node);
+    return count === 0 ? [] : [[node.name, count]];
+  });
 }
 
 /** nodeAffinityPolicy honours by default, nodeTaintsPolicy ignores by default. */

@@ -105,7 +105,10 @@ export class Preemptor {
       plan: undefined,
     });
     if (this.#profileOf(pod).preemption === undefined) return noted(undefined);
-    const ineligible = ineligibility(pod, this.#isAwaited(pod));
+    // A node that would not do without its pods either is nothing to wait for.
+    const nominatedTo = this.nominations.nodeOf(objectKey(pod));
+    const mayStillDo = nodes.some(({ name }) => name === nominatedTo);
+    const ineligible = ineligibility(pod, mayStillDo && this.#isAwaited(pod));
     if (ineligible !== '') return noted(ineligible);
     const told = (reasons: ReadonlyMap<string, number>): Preempted => {
       this.nominations.remove(objectKey(pod)); // It waits for nobody any more.
