@@ -109,6 +109,11 @@ const rows: readonly Row[] = [
   { type: 'ipvlan', config: { master: 'up0', ipam: withRoute }, kind: 'ipvlan' },
   { type: 'vlan', config: { master: 'up0', vlanId: 7, ipam }, kind: 'vlan id 7' },
   { type: 'host-device', config: { device: 'spare', ipam: withRoute } },
+  {
+    type: 'macvlan',
+    config: { master: 'up0', bcqueuelen: 2000, ipam: withRoute },
+    kind: 'macvlan mode bridge',
+  },
   { type: 'dummy', config: { ipam }, kind: 'dummy', differs: 'it has none' },
   { type: 'tap', config: { mtu: 1400, ipam }, differs: 'it has none' },
 ];
@@ -176,6 +181,116 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
       await invokeProgram(type, call('DEL', type, { ...config, prevResult: result }), signal);
       expect((await netlink.state(container)).links.map(({ name }) => name)).toEqual(['lo']);
     });
+  });
+
+  test.skipIf(!existsSync(join(debianDir, 'static')))(
+    "static takes what CNI_ARGS, args.cni and the capability say as Debian's does",
+    async () => {
+      const two = {
+        ipam: {
+          type: 'static',
+          addresses: [{ address: '10.1.0.2/24' }, { address: '10.5.0.2/24', gateway: '10.5.0.9' }],
+        },
+      };
+      const asked = [
+        [{}, { IP: '10.2.0.5/24', GATEWAY: '10.2.0.1' }],
+        [{}, { IP: ' 10.2.0.5/24, fd00::5/64', GATEWAY: 'fd00::1, 10.2.0.1 ,10.1.0.7,192.0.2.1' }],
+        [{}, { GATEWAY: '10.1.0.7' }],
+        [{ args: { cni: { ips: ['10.3.0.5/24'] } } }, { IP: '10.2.0.5/24', GATEWAY: '10.3.0.1' }],
+        [
+          { args: { cni: { ips: ['10.3.0.5/24'] } }, runtimeConfig: { ips: ['10.4.0.5/24'] } },
+          { GATEWAY: '10.4.0.1' },
+        ],
+      ] as const;
+      for (const [config, args] of asked) {
+        const add = call('ADD', 'static', { ...two, ...config }, { args });
+        const [theirs, own] = [await invokeProgram('static', add, signal), await ours('static', add, signal)];
+        expect([args, own]).toEqual([args, theirs]);
+      }
+      const wrong = call('ADD', 'static', two, { args: { GATEWAY: '10.2.0' } });
+      await expect(invokeProgram('static', wrong, signal)).rejects.toThrow('invalid gateway');
+      await expect(ours('static', wrong, signal)).rejects.toThrow('GATEWAY "10.2.0" of CNI_ARGS is not');
+    },
+  );
+
+  const plainLinks = [
+    ['bridge', { bridge: 'br9', isGateway: true }],
+    ['ptp', {}],
+    ['macvlan', { master: 'up0' }],
+  ] as const;
+  test.each(plainLinks)('%s gives an address of IPv6 where the runtime had that off', async (type, link) => {
+    if (type === 'macvlan' && !hasKind('macvlan mode bridge')) return;
+    const off = (name: string) =>
+      ({ op: 'setSysctl', key: `net/ipv6/conf/${name}/disable_ipv6`, value: '1' }) as const;
+    await netlink.apply(container, [off('all'), off('default')]);
+    const config = { ...link, ipam: { type: 'static', addresses: [{ address: 'fd00::2/64' }] } };
+    await ours(type, call('ADD', type, config), signal);
+    expect(await seen()).toMatchObject({ addresses: expect.arrayContaining(['fd00::2/64']) });
+    await ours(type, call('DEL', type, config), signal);
+    if (type === 'bridge') run('ip link del br9');
+  });
+
+  test("bridge's gateway has no other address where forceAddress is set", async () => {
+    const config = (subnet: string, more: JsonObject) => ({
+      bridge: 'br9',
+      isGateway: true,
+      ...more,
+      ipam: { type: 'static', addresses: [{ address: `${subnet}.2/24`, gateway: `${subnet}.1` }] },
+    });
+    for (const [subnet, more, want] of [
+      ['10.1.0', {}, ['10.1.0.1/24']],
+      ['10.2.0', { forceAddress: true }, ['10.2.0.1/24']],
+      ['10.2.0', { forceAddress: true }, ['10.2.0.1/24']],
+    ] as const) {
+      await ours('bridge', call('ADD', 'bridge', config(subnet, more)), signal);
+      const { links, addresses } = await netlink.state(ownNetns);
+      const index = links.find(({ name }) => name === 'br9')?.index;
+      const own = addresses.filter(
+        ({ linkIndex, address }) => linkIndex === index && !address.startsWith('fe'),
+      );
+      expect(own.map(({ address }) => address)).toEqual(want);
+      await ours('bridge', call('DEL', 'bridge', config(subnet, more)), signal);
+    }
+    run('ip link del br9');
+  });
+
+  test('routes have the segment size, scope, metric and table that they are given', async () => {
+    const routes = [
+      { dst: '10.8.0.0/16', mtu: 1300, advmss: 1200, priority: 7 },
+      { dst: '10.9.0.0/16', scope: 253 },
+      { dst: '10.10.0.0/16', scope: 0, table: 9 },
+    ];
+    const config = { cniVersion: '1.1.0', ipam: { ...ipam, routes } };
+    const result = await ours('bridge', call('ADD', 'bridge', { ...config, bridge: 'br9' }), signal);
+    expect(result?.['routes']).toEqual([
+      { ...routes[0], gw: '10.1.0.1' },
+      routes[1],
+      { ...routes[2], gw: '10.1.0.1' },
+    ]);
+    const shown = run(`nsenter --net=${netns} ip route show table all`);
+    expect(shown).toMatch(/10\.8\.0\.0\/16 via 10\.1\.0\.1 dev eth0 .*metric 7 mtu 1300 advmss 1200/);
+    expect(shown).toMatch(/10\.9\.0\.0\/16 dev eth0 .*scope link/);
+    expect(shown).toMatch(/10\.10\.0\.0\/16 via 10\.1\.0\.1 dev eth0 table 9/);
+    await ours('bridge', call('DEL', 'bridge', { ...config, bridge: 'br9' }), signal);
+    run('ip link del br9');
+  });
+
+  test.skipIf(!hasKind('macvlan mode bridge'))('a link of a link of the container', async () => {
+    await ours('ptp', call('ADD', 'ptp', { ipam }, { ifname: 'net0' }), signal);
+    const config = { master: 'net0', linkInContainer: true, bcqueuelen: 2000 };
+    const result = await ours('macvlan', call('ADD', 'macvlan', config), signal);
+    expect(run(`nsenter --net=${netns} ip -d link show eth0`)).toMatch(/eth0@net0.*[^]*bcqueuelen 2000/);
+    await ours('macvlan', call('CHECK', 'macvlan', { ...config, prevResult: result }), signal);
+    await ours('macvlan', call('DEL', 'macvlan', config), signal);
+    expect((await netlink.state(container)).links.map(({ name }) => name).toSorted()).toEqual(['lo', 'net0']);
+    await ours('ptp', call('DEL', 'ptp', { ipam }, { ifname: 'net0' }), signal);
+  });
+
+  test('tap is a port of a bridge of the container', async () => {
+    await netlink.apply(container, [{ op: 'addLink', name: 'br0', link: { kind: 'bridge' } }]);
+    await ours('tap', call('ADD', 'tap', { bridge: 'br0' }), signal);
+    expect(run(`nsenter --net=${netns} ip link show eth0`)).toContain('master br0');
+    await ours('tap', call('DEL', 'tap', { bridge: 'br0' }), signal);
   });
 
   describe('plugins that come after', () => {
@@ -282,6 +397,19 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
       await expect(ours('bandwidth', call('CHECK', 'bandwidth', previous), signal)).rejects.toThrow(
         'is missing',
       );
+    });
+
+    test('bandwidth of more than 32 bits of bytes a second', async () => {
+      const config = {
+        runtimeConfig: { bandwidth: { ingressRate: 80e9, ingressBurst: 8e6 } },
+        prevResult: made,
+      };
+      const result = await ours('bandwidth', call('ADD', 'bandwidth', config), signal);
+      const [{ name: veth = '' } = {}] = (result?.['interfaces'] ?? []) as readonly {
+        readonly name?: string;
+      }[];
+      expect(run(`tc qdisc show dev ${veth}`)).toContain('rate 80Gbit');
+      await ours('bandwidth', call('DEL', 'bandwidth', { ...config, prevResult: result }), signal);
     });
 
     test("firewall makes the rules that Debian's makes, and either removes the other's", async () => {

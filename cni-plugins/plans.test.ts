@@ -55,21 +55,40 @@ const host: NetworkState = {
     { ...link, index: 3, name: 'ens4', kind: undefined, mac: '02:00:00:00:00:04' },
     { ...link, index: 7, name: 'veth0', peerIndex: 2 },
   ],
-  addresses: [],
+  addresses: ['10.1.0.1/24', '10.7.0.1/24', 'fd00::9/64', 'fd07::1/64'].map((address) => ({
+    linkIndex: 2,
+    address,
+  })),
   routes: [{ destination: 'default', gateway: '192.0.2.1', linkIndex: 2, protocol: 3, scope: 0 }],
 };
 const policy: RoutingPolicy = { rules: [{ source: '10.9.0.2/32', table: 100 }], routes: [] };
 
 const rows: readonly (readonly [type: string, config: JsonObject])[] = [
   ['bridge', { isDefaultGateway: true, ipMasq: true, ipam }],
+  ['bridge', { bridge: 'ens3', isGateway: true, forceAddress: true, ipam }],
   ['bridge', { vlan: 7, preserveDefaultVlan: false, macspoofchk: true }],
   ['ptp', { ipMasq: true, mtu: 1400, ipam }],
   ['macvlan', { ipam }],
   ['macvlan', { master: 'ens4', mode: 'private', mac: '02:00:00:00:00:09', mtu: 1400 }],
+  ['macvlan', { master: 'eth0', linkInContainer: true, bcqueuelen: 5000 }],
   ['ipvlan', { mode: 'l3s', ipam }],
   ['vlan', { master: 'ens3', vlanId: 5, mtu: 9000, ipam }],
   ['dummy', { ipam }],
   ['tap', { multiQueue: true, owner: 1000, group: 1000, mtu: 1400, ipam }],
+  ['tap', { bridge: 'br0' }],
+  [
+    'ptp',
+    {
+      ipam: {
+        type: 'static',
+        addresses: [{ address: '10.1.0.2/24', gateway: '10.1.0.1' }],
+        routes: [
+          { dst: '10.8.0.0/16', mtu: 1300, advmss: 1200, priority: 7, table: 9 },
+          { dst: '10.9.0.0/16', scope: 253 },
+        ],
+      },
+    },
+  ],
   ['host-device', { device: 'ens4', ipam }],
   ['host-device', { hwaddr: '02:00:00:00:00:04' }],
   [

@@ -23,6 +23,8 @@ export interface CniRoute {
   readonly dst: string;
   readonly gw?: string | undefined;
   readonly mtu?: number | undefined;
+  /** The largest segment of TCP that is asked for, bytes. */
+  readonly advmss?: number | undefined;
   readonly scope?: number | undefined;
   /** The lowest is taken. */
   readonly priority?: number | undefined;
@@ -91,12 +93,11 @@ export function parseRoute(route: JsonObject): CniRoute {
   if (parseCidr(dst) === undefined) throw invalid(`route to ${JSON.stringify(dst)}: not a CIDR`);
   if (gw !== undefined && parseIp(gw) === undefined)
     throw invalid(`route via ${JSON.stringify(gw)}: not an address`);
-  if (route['advmss'] !== undefined)
-    throw cniError(cniErrorCode.unsupportedField, `route to ${dst}: advmss is not supported`);
   return compact({
     dst,
     gw,
     mtu: field.number(route, 'mtu'),
+    advmss: field.number(route, 'advmss'),
     scope: field.number(route, 'scope'),
     priority: field.number(route, 'priority'),
     table: field.number(route, 'table'),

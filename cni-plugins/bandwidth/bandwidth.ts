@@ -118,8 +118,8 @@ function parseBucket(from: JsonObject, direction: 'ingress' | 'egress'): TokenBu
   const wrong =
     rate <= 0 || burst <= 0
       ? `${direction}Rate and ${direction}Burst are both set or neither`
-      : rate / 8 >= 2 ** 32 || burst / 8 >= 2 ** 32
-        ? `${direction}Rate and ${direction}Burst are less than 32 Gbit`
+      : rate > Number.MAX_SAFE_INTEGER || burst / 8 >= 2 ** 32
+        ? `${direction}Rate is at most ${Number.MAX_SAFE_INTEGER}, and ${direction}Burst less than 32 Gbit`
         : undefined;
   if (wrong !== undefined) throw cniError(cniErrorCode.invalidNetworkConfig, `bandwidth: ${wrong}`);
   const [rateBytes, burstBytes] = [Math.floor(rate / 8), Math.floor(burst / 8)];

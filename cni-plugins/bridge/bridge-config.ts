@@ -1,7 +1,12 @@
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
-import { parseLinkConfig, refuseFields, type LinkConfig } from '#cni-plugins/skel/link-config.ts';
+import {
+  parseIpMasq,
+  parseLinkConfig,
+  refuseFields,
+  type LinkConfig,
+} from '#cni-plugins/skel/link-config.ts';
 
 /** The configuration of the bridge plugin, as the CNI project documents it, and `routed`. */
 export interface BridgeConfig extends LinkConfig {
@@ -24,6 +29,8 @@ export interface BridgeConfig extends LinkConfig {
    * containers of one bridge stays on layer 2 and needs the module br_netfilter.
    */
   readonly routed: boolean;
+  /** Another address of the gateway's family goes where IPv4 has one, or IPv6 one of the same subnet. */
+  readonly forceAddress: boolean;
 }
 
 export interface BridgeVlans {
@@ -41,7 +48,7 @@ const vlanMax = 4094;
 const trunkMax = 128;
 
 /** Options of the CNI project's bridge that change behaviour and that we do not have. */
-const unsupported = ['forceAddress', 'enabledad'] as const;
+const unsupported = ['enabledad'] as const;
 
 /** @throws {E_INVALID, E_UNSUPPORTED} */
 export function parseBridgeConfig(
@@ -49,9 +56,6 @@ export function parseBridgeConfig(
   args: Readonly<Record<string, string>> = {},
 ): BridgeConfig {
   refuseFields(config, unsupported);
-  const backend = field.string(config, 'ipMasqBackend') ?? 'nftables';
-  if (backend !== 'nftables')
-    throw cniError(cniErrorCode.unsupportedField, `bridge: ipMasqBackend ${backend} is not supported`);
   const flag = (name: string): boolean => field.boolean(config, name) ?? false;
   if (flag('hairpinMode') && flag('promiscMode')) {
     throw invalid('hairpinMode and promiscMode exclude each other');
@@ -71,7 +75,7 @@ export function parseBridgeConfig(
     bridge,
     isGateway,
     isDefaultGateway: flag('isDefaultGateway'),
-    ipMasq: flag('ipMasq'),
+    ipMasq: parseIpMasq(config),
     hairpinMode: flag('hairpinMode'),
     promiscMode: flag('promiscMode'),
     portIsolation: flag('portIsolation'),
@@ -79,6 +83,7 @@ export function parseBridgeConfig(
     isLeftDown: flag('disableContainerInterface'),
     vlans,
     routed: flag('routed'),
+    forceAddress: flag('forceAddress'),
   };
 }
 

@@ -12,6 +12,7 @@ export const bridge: CniPlugin = createLinkPlugin<BridgeConfig>({
   name: 'bridge',
   parse: parseBridgeConfig,
   reachesServers: true,
+  looks: ({ forceAddress, isGateway }) => forceAddress && isGateway,
   plan: planBridgeAdd,
   planDel: (_config, request) => planBridgeDel(request),
   masquerades: (config, request, ips) => [

@@ -114,6 +114,8 @@ describe('planBridgeAdd()', () => {
         container
         set sysctl net/ipv6/conf/eth0/accept_ra = 0
         set sysctl net/ipv6/conf/eth0/accept_redirects = 0
+        set sysctl net/ipv6/conf/lo/disable_ipv6 = 0
+        set sysctl net/ipv6/conf/eth0/disable_ipv6 = 0
         set sysctl net/ipv6/conf/eth0/accept_dad = 0
         set link eth0 up
         ensure address 10.1.0.2/24 dev eth0
@@ -186,7 +188,6 @@ describe('parseBridgeConfig() refuses', () => {
     [{ vlanTrunk: Array.from({ length: 129 }, () => ({ id: 2 })) }, 'more than 128'],
     [{ vlan: 4000, isGateway: true, bridge: 'a-long-bridge' }, 'more than 15 characters'],
     [{ disableContainerInterface: true, ipam: { type: 'static' } }, 'leaves the link down'],
-    [{ forceAddress: true }, 'forceAddress is not supported'],
     [{ enabledad: true }, 'enabledad is not supported'],
     [{ ipMasqBackend: 'iptables' }, 'iptables'],
     [{ hairpinMode: true, promiscMode: true }, 'exclude'],

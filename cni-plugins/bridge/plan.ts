@@ -3,6 +3,7 @@ import type { CniIp, CniRoute } from '#api/cni/result.ts';
 import {
   addToIp,
   bitsOf,
+  cidrContains,
   firstOf,
   formatCidr,
   formatIp,
@@ -14,7 +15,7 @@ import {
   type Cidr,
   type IpFamily,
 } from '#base/ip.ts';
-import { ownNetns, type NetOp } from '#native/netlink/netlink.ts';
+import { ownNetns, type NetOp, type NetworkState } from '#native/netlink/netlink.ts';
 import {
   containerMacOf,
   digestOf,
@@ -22,8 +23,10 @@ import {
   hostVethName,
   macOf,
   macOfIp,
+  planIpv6,
   planNoRouters,
   toRouteOp,
+  withGateways,
   type LinkRequest,
 } from '#cni-plugins/skel/link-plan.ts';
 import type { LinkPlan, LinkPlugin, PlanInput } from '#cni-plugins/skel/link-plugin.ts';
@@ -35,7 +38,12 @@ interface PlannedIp extends CniIp {
 }
 
 /** Pure: names, addresses and hardware addresses are all in it. */
-export function planBridgeAdd({ config, request, ipam }: Omit<PlanInput<BridgeConfig>, 'host'>): LinkPlan {
+export function planBridgeAdd({
+  config,
+  request,
+  ipam,
+  host,
+}: Omit<PlanInput<BridgeConfig>, 'host'> & Partial<Pick<PlanInput<BridgeConfig>, 'host'>>): LinkPlan {
   const ips = ipam.ips.map((ip) => planIp(config, ip));
   const routes = planRoutes(config, ips, ipam.routes);
   const veth = hostVethName(request);
@@ -49,6 +57,7 @@ export function planBridgeAdd({ config, request, ipam }: Omit<PlanInput<BridgeCo
         netns: ownNetns,
         ops: [
           ...planBridge(config, ips, bridgeMac),
+          ...(config.forceAddress && host !== undefined ? planOnlyAddress(config, ips, host) : []),
           // What is left of an earlier attachment of this container: the kernel removes it some time after its namespace.
           { op: 'removeLink', name: veth },
           {
@@ -72,6 +81,7 @@ export function planBridgeAdd({ config, request, ipam }: Omit<PlanInput<BridgeCo
         ops: [
           ...(mtu === undefined ? [] : [{ op: 'setLink', name: request.ifname, mtu } as const]),
           ...planNoRouters(request.ifname),
+          ...planIpv6(request.ifname, ips),
           withoutWaiting(request.ifname),
           ...(config.isLeftDown ? [] : [{ op: 'setLink', name: request.ifname, up: true } as const]),
           ...ips.map((ip): NetOp => ({ op: 'ensureAddress', name: request.ifname, address: ip.address })),
@@ -184,6 +194,30 @@ function planGateway(config: BridgeConfig, gateways: readonly PlannedIp[], mac: 
   ];
 }
 
+/** Addresses that an earlier configuration gave the gateway. */
+function planOnlyAddress(
+  config: BridgeConfig,
+  ips: readonly PlannedIp[],
+  { links, addresses }: NetworkState,
+): readonly NetOp[] {
+  const { bridge, vlans } = config;
+  const name = vlans?.native === undefined ? bridge : gatewayLink(bridge, vlans.native);
+  const index = links.find((link) => link.name === name)?.index;
+  const wanted = ips.flatMap(({ gateway, cidr }) => parseCidr(`${gateway}/${cidr.prefix}`) ?? []);
+  const isInTheWay = (text: string): boolean => {
+    const cidr = parseCidr(text);
+    if (cidr === undefined || wanted.some((each) => formatCidr(each) === formatCidr(cidr))) return false;
+    return wanted.some(
+      (each) =>
+        each.ip.family === cidr.ip.family &&
+        (cidr.ip.family === 4 || cidrContains(each, cidr.ip) || cidrContains(cidr, each.ip)),
+    );
+  };
+  return addresses
+    .filter(({ linkIndex, address }) => index !== undefined && linkIndex === index && isInTheWay(address))
+    .map(({ address }): NetOp => ({ op: 'removeAddress', name, address }));
+}
+
 const gatewayPort = (bridge: string, vlan: number): string =>
   `vgw${digestOf(gatewayLink(bridge, vlan)).slice(0, 10)}`;
 
@@ -240,9 +274,7 @@ function planRoutes(
   ips: readonly PlannedIp[],
   given: readonly CniRoute[],
 ): readonly CniRoute[] {
-  const gatewayOf = (dst: string): string | undefined =>
-    ips.find((ip) => ip.cidr.ip.family === parseCidr(dst)?.ip.family)?.gateway;
-  const routes = given.map((route) => ({ ...route, gw: route.gw ?? gatewayOf(route.dst) }));
+  const routes = withGateways(ips, given);
   if (!config.isDefaultGateway) return routes;
   const missing = ips.flatMap(({ cidr, gateway: gw }) => {
     const dst = cidr.ip.family === 4 ? '0.0.0.0/0' : '::/0';

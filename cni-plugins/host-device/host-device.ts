@@ -1,5 +1,5 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, realpathSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { errnoOf } from '#base/errors.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
@@ -15,6 +15,8 @@ export interface HostDeviceConfig extends LinkConfig {
   readonly hwaddr: string | undefined;
   /** A directory of sysfs whose `net` holds the link. */
   readonly path: string | undefined;
+  /** Else it is a program's in the container, and only its addresses are given out. */
+  readonly hasLink: boolean;
 }
 
 /** Gives a link of the host to the container, and takes it back. The link keeps its name as an alias meanwhile. */
@@ -24,6 +26,7 @@ export const hostDevice: CniPlugin = createLinkPlugin<HostDeviceConfig>({
   returnsLink: true,
   reachesServers: true,
   parse: parseHostDeviceConfig,
+  hasLink: (config) => config.hasLink,
   plan: planHostDevice,
   planDel: (_config, { ifname }, container) => {
     const link = container?.links.find(({ name }) => name === ifname);
@@ -41,8 +44,14 @@ export const hostDevice: CniPlugin = createLinkPlugin<HostDeviceConfig>({
 
 /** Pure. */
 export function planHostDevice({ config, request, ipam, host }: PlanInput<HostDeviceConfig>): LinkPlan {
-  const { name } = findDevice(config, host);
   const netns = { kind: 'path', path: request.netns } as const;
+  const result = {
+    ...ipam,
+    interfaces: [{ name: request.ifname, sandbox: request.netns }],
+    ips: ipam.ips.map((ip) => ({ ...ip, interface: 0 })),
+  };
+  if (!config.hasLink) return { changes: [], result };
+  const { name } = findDevice(config, host);
   const settings = {
     ...(config.mtu === undefined ? {} : { mtu: config.mtu }),
     ...(config.mac === undefined ? {} : { mac: config.mac }),
@@ -66,11 +75,7 @@ export function planHostDevice({ config, request, ipam, host }: PlanInput<HostDe
         ],
       },
     ],
-    result: {
-      ...ipam,
-      interfaces: [{ name: request.ifname, sandbox: request.netns }],
-      ips: ipam.ips.map((ip) => ({ ...ip, interface: 0 })),
-    },
+    result,
   };
 }
 
@@ -83,31 +88,78 @@ function findDevice({ device, hwaddr }: HostDeviceConfig, host: NetworkState): N
   return link;
 }
 
-/** One of device, hwaddr, kernelpath, pciBusID; the capability deviceID is the latter, given by a device plugin. */
+/** One of device, hwaddr, kernelpath, pciBusID; the capability deviceID, given by a device plugin, is in place of the last. */
 function parseHostDeviceConfig(
   config: PluginConfig,
   args?: Readonly<Record<string, string>>,
 ): HostDeviceConfig {
   const common = parseLinkConfig(config, args);
   const runtime = field.object(config, 'runtimeConfig') ?? {};
-  const pci = field.string(runtime, 'deviceID') ?? field.string(config, 'pciBusID');
-  const path = pci === undefined ? field.string(config, 'kernelpath') : `/sys/bus/pci/devices/${pci}`;
-  const device = field.string(config, 'device') ?? (path === undefined ? undefined : linkOfPath(path));
-  const hwaddr = field.string(config, 'hwaddr')?.toLowerCase();
-  if (device !== undefined || hwaddr !== undefined) return { ...common, device, hwaddr, path };
+  const said = (name: string): string | undefined => field.string(config, name) || undefined;
+  const id = field.string(runtime, 'deviceID') || undefined;
+  const hwaddr = said('hwaddr')?.toLowerCase();
+  const path = id === undefined ? parsePath(said('kernelpath'), said('pciBusID')) : pathOfDevice(id);
+  const device =
+    said('device') ?? (hwaddr === undefined && path !== undefined ? linkOfPath(path) : undefined);
+  const hasLink = path === undefined || !path.startsWith(sysfs.pci) || !isOfProgram(path);
+  if (device !== undefined || hwaddr !== undefined) return { ...common, device, hwaddr, path, hasLink };
   throw cniError(
     cniErrorCode.invalidNetworkConfig,
     'host-device: one of device, hwaddr, kernelpath, pciBusID and the capability deviceID is needed',
   );
 }
 
+/** The first that is said. */
+function parsePath(kernelPath: string | undefined, pci: string | undefined): string | undefined {
+  if (kernelPath === undefined) return pci === undefined ? undefined : join(sysfs.pci, checkedId(pci));
+  if (kernelPath.startsWith('/sys/devices/') && !kernelPath.includes('..')) return kernelPath;
+  throw cniError(
+    cniErrorCode.invalidNetworkConfig,
+    `host-device: kernelpath ${JSON.stringify(kernelPath)} does not begin with /sys/devices/`,
+  );
+}
+
+/** Of a device plugin: on the PCI bus, or a part of such a device that has a name of its own (`mlx5_core.sf.4`). */
+function pathOfDevice(id: string): string {
+  const paths = [sysfs.pci, sysfs.auxiliary].map((bus) => join(bus, checkedId(id)));
+  return paths.find((path) => existsSync(path)) ?? join(sysfs.pci, id);
+}
+
+const sysfs = { pci: '/sys/bus/pci/devices', auxiliary: '/sys/bus/auxiliary/devices' } as const;
+
+function checkedId(id: string): string {
+  if (/^[\w.:-]+$/.test(id) && !/^\.+$/.test(id)) return id;
+  throw cniError(
+    cniErrorCode.invalidNetworkConfig,
+    `host-device: ${JSON.stringify(id)} is not the name of a device`,
+  );
+}
+
 /** Undefined once the link is the container's: sysfs shows those of the host. */
 function linkOfPath(path: string): string {
-  if (path.includes('..')) throw cniError(cniErrorCode.invalidNetworkConfig, `host-device: path ${path}`);
+  // A device of virtio is one of its own below that of the bus. Of DEL the name in the container is enough.
+  const parents = [
+    path,
+    ...namesIn(path)
+      .filter((name) => name.startsWith('virtio'))
+      .map((name) => join(path, name)),
+  ];
+  return parents.flatMap((parent) => namesIn(join(parent, 'net')))[0] ?? path;
+}
+
+function namesIn(directory: string): readonly string[] {
   try {
-    return readdirSync(join(path, 'net'))[0] ?? path;
+    return readdirSync(directory);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return path; // Of DEL the name in the container is enough.
+    if (errnoOf(error) === 'ENOENT') return [];
     throw error;
   }
+}
+
+/** Drivers that give a device to a program (DPDK): the kernel has no link of it. */
+const drivers: ReadonlySet<string> = new Set(['vfio-pci', 'uio_pci_generic', 'igb_uio']);
+
+function isOfProgram(path: string): boolean {
+  const driver = join(path, 'driver');
+  return existsSync(driver) && drivers.has(basename(realpathSync(driver)));
 }

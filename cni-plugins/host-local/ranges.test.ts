@@ -57,6 +57,7 @@ describe('parseRangeSets() refuses', () => {
   test.each([
     ['nothing', {}, 'no ranges'],
     ['a subnet too small', { subnet: '10.0.0.0/31' }, 'too small'],
+    ['a subnet of IPv6 too small', { subnet: 'fd00::/127' }, 'too small'],
     ['a gateway elsewhere', { subnet: '10.0.0.0/24', gateway: '10.0.1.1' }, 'not an address of'],
     [
       'an end before the start',

@@ -3,6 +3,7 @@ import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import {
   addToIp,
+  bitsOf,
   cidrContains,
   compareIps,
   distanceOf,
@@ -99,7 +100,7 @@ function parseRange(document: JsonObject): Range {
   // The first address names the network; the last one is IPv4's broadcast.
   const first = addToIp(lowest, 1);
   const last = subnet.ip.family === 4 ? addToIp(highest, -1) : highest;
-  if (first === undefined || last === undefined || distanceOf(first, last) < 0)
+  if (first === undefined || last === undefined || subnet.prefix > bitsOf(subnet.ip.family) - 2)
     throw invalid(`subnet ${text}: too small for a gateway and a container`);
   const read = (name: string, otherwise: Ip): Ip => {
     const value = field.string(document, name);

@@ -2,11 +2,16 @@ import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
 import type { IpvlanMode } from '#native/netlink/netlink.ts';
-import { masterOf, parseLinkConfig, refuseFields, type LinkConfig } from '#cni-plugins/skel/link-config.ts';
-import { createMadeLinkPlugin, planNotify, type MadeLink } from '#cni-plugins/skel/made-link.ts';
+import { masterOf, parseLinkConfig } from '#cni-plugins/skel/link-config.ts';
+import {
+  createMadeLinkPlugin,
+  planNotify,
+  type MadeLink,
+  type MadeLinkConfig,
+} from '#cni-plugins/skel/made-link.ts';
 import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
 
-export interface IpvlanConfig extends LinkConfig {
+export interface IpvlanConfig extends MadeLinkConfig {
   readonly master: string | undefined;
   readonly mode: IpvlanMode;
 }
@@ -28,7 +33,6 @@ export const madeIpvlan: MadeLink<IpvlanConfig> = {
 export const ipvlan: CniPlugin = createMadeLinkPlugin(madeIpvlan);
 
 function parseIpvlanConfig(config: PluginConfig, args?: Readonly<Record<string, string>>): IpvlanConfig {
-  refuseFields(config, ['linkInContainer']);
   const text = field.string(config, 'mode') || 'l2';
   const mode = modes.find((known) => known === text);
   if (mode === undefined) {
@@ -39,5 +43,11 @@ function parseIpvlanConfig(config: PluginConfig, args?: Readonly<Record<string, 
   }
   // It has its master's hardware address and no other.
   const { mac: _ignored, ...common } = parseLinkConfig(config, args);
-  return { ...common, mac: undefined, master: field.string(config, 'master'), mode };
+  return {
+    ...common,
+    mac: undefined,
+    isInContainer: field.boolean(config, 'linkInContainer') ?? false,
+    master: field.string(config, 'master'),
+    mode,
+  };
 }

@@ -2,13 +2,20 @@ import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
 import type { MacvlanMode } from '#native/netlink/netlink.ts';
-import { masterOf, parseLinkConfig, refuseFields, type LinkConfig } from '#cni-plugins/skel/link-config.ts';
-import { createMadeLinkPlugin, planNotify, type MadeLink } from '#cni-plugins/skel/made-link.ts';
+import { masterOf, parseLinkConfig } from '#cni-plugins/skel/link-config.ts';
+import {
+  createMadeLinkPlugin,
+  planNotify,
+  type MadeLink,
+  type MadeLinkConfig,
+} from '#cni-plugins/skel/made-link.ts';
 import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
 
-export interface MacvlanConfig extends LinkConfig {
+export interface MacvlanConfig extends MadeLinkConfig {
   readonly master: string | undefined;
   readonly mode: MacvlanMode;
+  /** Undefined: the kernel's own. */
+  readonly broadcastQueueLength: number | undefined;
 }
 
 const modes: readonly MacvlanMode[] = ['bridge', 'private', 'vepa', 'passthru'];
@@ -20,7 +27,9 @@ export const madeMacvlan: MadeLink<MacvlanConfig> = {
   parse: parseMacvlanConfig,
   linkOf: ({ config, host }) => {
     const master = masterOf('macvlan', config.master, host);
-    return { link: { kind: 'macvlan', dev: master.name, mode: config.mode }, master };
+    const { mode, broadcastQueueLength } = config;
+    const queue = broadcastQueueLength === undefined ? {} : { broadcastQueueLength };
+    return { link: { kind: 'macvlan', dev: master.name, mode, ...queue }, master };
   },
   prepare: (_config, ifname) => planNotify(ifname),
 };
@@ -28,7 +37,6 @@ export const madeMacvlan: MadeLink<MacvlanConfig> = {
 export const macvlan: CniPlugin = createMadeLinkPlugin(madeMacvlan);
 
 function parseMacvlanConfig(config: PluginConfig, args?: Readonly<Record<string, string>>): MacvlanConfig {
-  refuseFields(config, ['linkInContainer', 'bcqueuelen']);
   const text = field.string(config, 'mode') || 'bridge';
   const mode = modes.find((known) => known === text);
   if (mode === undefined) {
@@ -37,5 +45,17 @@ function parseMacvlanConfig(config: PluginConfig, args?: Readonly<Record<string,
       `macvlan: mode ${JSON.stringify(text)} is not one of ${modes.join(', ')}`,
     );
   }
-  return { ...parseLinkConfig(config, args), master: field.string(config, 'master'), mode };
+  const queue = field.number(config, 'bcqueuelen') ?? 0;
+  if (!Number.isInteger(queue) || queue < 0 || queue >= 2 ** 32)
+    throw cniError(
+      cniErrorCode.invalidNetworkConfig,
+      `macvlan: bcqueuelen ${queue} is not from 0 to ${2 ** 32 - 1}`,
+    );
+  return {
+    ...parseLinkConfig(config, args),
+    isInContainer: field.boolean(config, 'linkInContainer') ?? false,
+    master: field.string(config, 'master'),
+    mode,
+    broadcastQueueLength: queue === 0 ? undefined : queue,
+  };
 }

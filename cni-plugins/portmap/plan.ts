@@ -129,6 +129,43 @@ export function portmapTable(family: IpFamily): NftTable {
   };
 }
 
+/** Options of upstream's portmap that lead or keep back packets, and that we do not have. */
+const unsupported = ['conditionsV4', 'conditionsV6', 'masqAll'] as const;
+
+/**
+ * `snat`: whether the host's loopback and the container itself get through by a port of the host, for which packets get another source
+ * (default: they do). `markMasqBit` and `externalSetMarkChain` say how rules of iptables tell each other of those; ours need not.
+ * @throws {E_INVALID, E_UNSUPPORTED}
+ */
+export function parseSnat(config: PluginConfig): boolean {
+  const refused = unsupported.find((name) =>
+    name === 'masqAll' ? field.boolean(config, name) === true : field.strings(config, name).length > 0,
+  );
+  if (refused !== undefined)
+    throw cniError(cniErrorCode.unsupportedField, `portmap: ${refused} is not supported`);
+  const backend = field.string(config, 'backend') || 'nftables';
+  if (backend !== 'nftables')
+    throw cniError(cniErrorCode.unsupportedField, `portmap: backend ${backend} is not supported`);
+  const bit = field.number(config, 'markMasqBit');
+  if (bit !== undefined && field.string(config, 'externalSetMarkChain') !== undefined)
+    throw cniError(
+      cniErrorCode.invalidNetworkConfig,
+      'portmap: markMasqBit and externalSetMarkChain exclude each other',
+    );
+  if (bit !== undefined && (!Number.isInteger(bit) || bit < 0 || bit > 31))
+    throw cniError(cniErrorCode.invalidNetworkConfig, `portmap: markMasqBit ${bit} is not from 0 to 31`);
+  return field.boolean(config, 'snat') ?? true;
+}
+
+/** The result with the addresses of one interface of the container: a chain may have given others to others. */
+export function ofInterface(result: CniResult, ifname: string): CniResult {
+  const isOther = (index: number | undefined): boolean => {
+    const link = index === undefined ? undefined : result.interfaces[index];
+    return link !== undefined && (link.name !== ifname || !link.sandbox);
+  };
+  return { ...result, ips: result.ips.filter((ip) => !isOther(ip.interface)) };
+}
+
 /** What ADD makes. One for an address of IPv4 within IPv6 is left out: no packet has it. @throws {E_INVALID} */
 export function parsePortMappings(config: PluginConfig): readonly PortMapping[] {
   return mappingsIn(config).flatMap(parseMapping);
@@ -180,17 +217,21 @@ function parseMapping(item: JsonObject): readonly PortMapping[] {
  * Pure: what a container with these addresses needs in the table of each family that it has. Mappings of the family that it lacks are
  * left out.
  */
-export function planPortmap(mappings: readonly PortMapping[], result: CniResult): readonly PortmapElements[] {
+export function planPortmap(
+  mappings: readonly PortMapping[],
+  result: CniResult,
+  snat = true,
+): readonly PortmapElements[] {
   const addresses = addressesOf(result);
   if (addresses.length === 0 && mappings.length > 0)
     throw cniError(cniErrorCode.unsupportedField, 'portmap: the container has no address');
   return addresses.flatMap((address) => {
     const own = mappings.filter(({ family }) => family === undefined || family === address.family);
-    return own.length === 0 ? [] : [elementsOf(own, address)];
+    return own.length === 0 ? [] : [elementsOf(own, address, snat)];
   });
 }
 
-function elementsOf(mappings: readonly PortMapping[], address: Ip): PortmapElements {
+function elementsOf(mappings: readonly PortMapping[], address: Ip, snat: boolean): PortmapElements {
   const { ports, addressPorts, hairpin } = setsOf(address.family);
   const containerIp = formatIp(address);
   const everywhere: NftElement[] = [];
@@ -205,10 +246,13 @@ function elementsOf(mappings: readonly PortMapping[], address: Ip): PortmapEleme
     { set: ports, elements: everywhere },
     { set: addressPorts, elements: somewhere },
     // Last, so that a removal that was cut off is known to have more to remove.
-    { set: hairpin, elements: [{ key: [containerIp, containerIp] }] },
+    // To no address nothing goes: it says only whose the ports are.
+    { set: hairpin, elements: [{ key: [containerIp, snat ? containerIp : noAddress[address.family]] }] },
   ];
   return { table: portmapTable(address.family), sets: sets.filter(({ elements }) => elements.length > 0) };
 }
+
+const noAddress: Readonly<Record<IpFamily, string>> = { 4: '0.0.0.0', 6: '::' };
 
 /** The first of each family. */
 function addressesOf(result: CniResult): readonly Ip[] {

@@ -9,8 +9,10 @@ import { commitInTable, removeFromTable } from '#cni-plugins/skel/shared-table.t
 import {
   loopbackTable,
   madePortMappings,
+  ofInterface,
   ownedSetName,
   parsePortMappings,
+  parseSnat,
   planLoopback,
   planPortmap,
   type PortmapElements,
@@ -21,10 +23,11 @@ import { planFlowsAtAdd, planFlowsAtDel } from './stale-flows.ts';
 export const portmap: CniPlugin = {
   name: 'portmap',
   async add(call, host) {
-    const previous = previousOf(call);
+    const previous = ofInterface(previousOf(call), call.ifname);
+    const snat = parseSnat(call.config);
     const mappings = parsePortMappings(call.config);
-    const plans = planPortmap(mappings, previous);
-    if (plans.some(({ table }) => table.family === 'ip')) await openLoopback(previous, host);
+    const plans = planPortmap(mappings, previous, snat);
+    if (snat && plans.some(({ table }) => table.family === 'ip')) await openLoopback(previous, host);
     for (const plan of plans) await commitAdd(plan, host);
     // After the rules: before, a packet in between would make the old flow again.
     if (mappings.some(({ protocol }) => protocol === 'udp')) {
@@ -32,19 +35,22 @@ export const portmap: CniPlugin = {
       const own = addresses.map(({ address }) => address);
       await forgetFlows(planFlowsAtAdd(mappings, previous, own), host);
     }
-    return previous;
+    return previousOf(call);
   },
   async del(call, host) {
     // Without the result of ADD there is no address, and nothing that could be told from what is another container's.
     if (call.prevResult === undefined) return;
+    const previous = ofInterface(call.prevResult, call.ifname);
     // Nor anything where ADD refused: the container has no address.
-    if (call.prevResult.ips.length === 0) return;
+    if (previous.ips.length === 0) return;
     const mappings = madePortMappings(call.config);
-    for (const plan of planPortmap(mappings, call.prevResult)) await removeMappings(plan, host);
-    await forgetFlows(planFlowsAtDel(mappings, call.prevResult), host);
+    const snat = call.config['snat'] !== false;
+    for (const plan of planPortmap(mappings, previous, snat)) await removeMappings(plan, host);
+    await forgetFlows(planFlowsAtDel(mappings, previous), host);
   },
   async check(call, host) {
-    for (const plan of planPortmap(parsePortMappings(call.config), previousOf(call))) {
+    const previous = ofInterface(previousOf(call), call.ifname);
+    for (const plan of planPortmap(parsePortMappings(call.config), previous, parseSnat(call.config))) {
       if (await hasMappings(plan, host)) continue;
       const name = `${plan.table.family} ${plan.table.name}`;
       throw cniError(

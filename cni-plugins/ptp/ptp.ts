@@ -1,13 +1,13 @@
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
-import { field } from '#api/cni/json-field.ts';
 import type { CniIp } from '#api/cni/result.ts';
 import { addToIp, bitsOf, firstOf, formatCidr, formatIp, hostCidr, networkOf, parseCidr } from '#base/ip.ts';
 import { ownNetns, type NetOp } from '#native/netlink/netlink.ts';
-import { parseLinkConfig, type LinkConfig } from '#cni-plugins/skel/link-config.ts';
+import { parseIpMasq, parseLinkConfig, type LinkConfig } from '#cni-plugins/skel/link-config.ts';
 import {
   containerMacOf,
   hostMacOf,
   hostVethName,
+  planIpv6,
   planNoRouters,
   requireIps,
   toRouteOp,
@@ -24,10 +24,7 @@ export interface PtpConfig extends LinkConfig {
 /** A pair of links between container and host, which routes: containers share no layer 2. */
 export const ptp: CniPlugin = createLinkPlugin<PtpConfig>({
   name: 'ptp',
-  parse: (config, args) => ({
-    ...parseLinkConfig(config, args),
-    ipMasq: field.boolean(config, 'ipMasq') ?? false,
-  }),
+  parse: (config, args) => ({ ...parseLinkConfig(config, args), ipMasq: parseIpMasq(config) }),
   plan: planPtp,
   planDel: (_config, request) => ({
     host: [{ op: 'removeLink', name: hostVethName(request) }],
@@ -63,6 +60,7 @@ export function planPtp({ config, request, ipam }: Omit<PlanInput<PtpConfig>, 'h
         netns: { kind: 'path', path: request.netns },
         ops: [
           ...planNoRouters(ifname),
+          ...planIpv6(ifname, given),
           { op: 'setLink', name: ifname, up: true },
           ...ips.flatMap((each) => each.container(ifname)),
           // While the subnet is on the link: a gateway of a route may be any address of it.

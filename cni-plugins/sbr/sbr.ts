@@ -56,6 +56,8 @@ export function planSbr({
   const dev = request.ifname;
   const link = container.links.find(({ name }) => name === dev);
   if (link === undefined) throw cniError(cniErrorCode.unknownContainer, `sbr: ${dev} is missing`);
+  if (sourcesOf(previous, dev).length === 0)
+    throw cniError(cniErrorCode.invalidNetworkConfig, `sbr: prevResult has no address of ${dev}`);
   const used = new Set([...policy.rules, ...policy.routes].map(({ table }) => table));
   const routes = container.routes.filter(({ linkIndex }) => linkIndex === link.index);
   const moved: NetOp[] = [];

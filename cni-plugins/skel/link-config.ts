@@ -53,6 +53,13 @@ function parseMac(text: string | undefined): string | undefined {
   throw cniError(cniErrorCode.invalidNetworkConfig, `hardware address ${JSON.stringify(text)} is not one`);
 }
 
+/** `ipMasq`, and `ipMasqBackend`: rules are in nftables. @throws {E_UNSUPPORTED} */
+export function parseIpMasq(config: PluginConfig): boolean {
+  const backend = field.string(config, 'ipMasqBackend') || 'nftables';
+  if (backend === 'nftables') return field.boolean(config, 'ipMasq') ?? false;
+  throw cniError(cniErrorCode.unsupportedField, `${config.type}: ipMasqBackend ${backend} is not supported`);
+}
+
 /** What a runtime may ask for and no plugin of ours can give. */
 function refuseCapabilities(type: string, runtime: Readonly<Record<string, unknown>>): void {
   if (runtime['infinibandGUID'] === undefined) return;

@@ -18,6 +18,7 @@ export function planContainer(
 ): readonly NetOp[] {
   return [
     ...planNoRouters(ifname),
+    ...planIpv6(ifname, ips),
     { op: 'setLink', name: ifname, up: true },
     ...ips.map((ip): NetOp => ({ op: 'ensureAddress', name: ifname, address: ip.address })),
     ...withGateways(ips, routes).map((route): NetOp => toRouteOp(route, ifname)),
@@ -37,22 +38,54 @@ export function planNoRouters(link: string): readonly NetOp[] {
   }));
 }
 
+/** A runtime may have IPv6 turned off in the namespaces that it makes: no address would be taken. */
+export function planIpv6(ifname: string, ips: readonly Pick<CniIp, 'address'>[]): readonly NetOp[] {
+  if (!ips.some(({ address }) => familyOf(address) === 6)) return [];
+  return ['lo', ifname].map((link) => ({
+    op: 'setSysctl',
+    key: `net/ipv6/conf/${link}/disable_ipv6`,
+    value: '0',
+    isOptional: true,
+  }));
+}
+
 export function withGateways(ips: readonly CniIp[], routes: readonly CniRoute[]): readonly CniRoute[] {
   const gatewayOf = (dst: string): string | undefined =>
     ips.find((ip) => familyOf(ip.address) === familyOf(dst))?.gateway;
-  return routes.map((route) => ({ ...route, gw: route.gw ?? gatewayOf(route.dst) }));
+  return routes.map((route) => ({
+    ...route,
+    gw: route.gw ?? (isNear(route) ? undefined : gatewayOf(route.dst)),
+  }));
+}
+
+/** RT_SCOPE_* of linux/rtnetlink.h, as results write them. */
+const scopes = { 0: 'global', 253: 'link', 254: 'host' } as const;
+
+/** What is on the link, or of the host itself, has no gateway: the kernel refuses one (fib_check_nh of net/ipv4/fib_semantics.c). */
+const isNear = ({ scope }: CniRoute): boolean => scope === 253 || scope === 254;
+
+function scopeOf({ dst, scope, gw }: CniRoute): (typeof scopes)[keyof typeof scopes] | undefined {
+  if (scope === undefined) return gw === undefined ? 'link' : undefined;
+  if (scope === 0 || scope === 253 || scope === 254) return scopes[scope];
+  throw cniError(
+    cniErrorCode.invalidNetworkConfig,
+    `route to ${dst}: scope ${scope} is none of 0 (global), 253 (link) and 254 (host)`,
+  );
 }
 
 export function toRouteOp(route: CniRoute, dev: string): NetOp {
-  const { dst, gw: gateway, mtu, table, priority } = route;
+  const { dst, gw: gateway, mtu, advmss, table, priority } = route;
+  const scope = scopeOf(route);
   const isAll = dst === '0.0.0.0/0' || dst === '::/0';
   return {
     op: 'ensureRoute',
     // Without a gateway `default` would be that of IPv4.
     destination: isAll && (gateway !== undefined || dst === '0.0.0.0/0') ? 'default' : dst,
-    ...(gateway === undefined ? { scope: 'link' } : { gateway }),
+    ...(scope === undefined ? {} : { scope }),
+    ...(gateway === undefined ? {} : { gateway }),
     dev,
     ...(mtu === undefined ? {} : { mtu }),
+    ...(advmss === undefined ? {} : { advmss }),
     ...(table === undefined ? {} : { table }),
     ...(priority === undefined ? {} : { priority }),
   };

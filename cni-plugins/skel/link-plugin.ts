@@ -8,7 +8,13 @@ import { isPodwrightError } from '#base/errors.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import type { CniAttachment, PluginConfig } from '#api/cni/network-config.ts';
 import { emptyResult, type CniInterface, type CniIp, type CniResult } from '#api/cni/result.ts';
-import { ownNetns, type NetChange, type NetOp, type NetworkState } from '#native/netlink/netlink.ts';
+import {
+  ownNetns,
+  type NetChange,
+  type NetnsRef,
+  type NetOp,
+  type NetworkState,
+} from '#native/netlink/netlink.ts';
 import { ipamOf } from './ipam.ts';
 import { compareContainer } from './link-check.ts';
 import type { LinkConfig } from './link-config.ts';
@@ -41,7 +47,9 @@ export interface LinkPlugin<C extends LinkConfig> {
    */
   readonly reachesServers?: boolean;
   /** What ADD needs to know: a dump of the host's links costs more than the rest where there are thousands. */
-  readonly looks?: boolean;
+  readonly looks?: boolean | ((config: C) => boolean);
+  /** Where it looks, if not at the host. */
+  looksAt?(config: C, request: LinkRequest): NetnsRef;
   plan(input: PlanInput<C>): LinkPlan;
   /** By names alone; `container` is what is there yet, where `returnsLink`. */
   planDel(
@@ -54,6 +62,8 @@ export interface LinkPlugin<C extends LinkConfig> {
   masquerades?(config: C, request: LinkRequest, ips: readonly CniIp[]): readonly Masquerade[];
   /** Differences of the host's side. */
   compareHost?(config: C, request: LinkRequest, host: NetworkState): readonly string[];
+  /** Whether the container gets a link at all. */
+  hasLink?(config: C): boolean;
   /** Whether it is the container's own to bring the link up. */
   isLeftDown?(config: C): boolean;
   /** What nobody of the list has. */
@@ -88,6 +98,7 @@ export function createLinkPlugin<C extends LinkConfig>(link: LinkPlugin<C>): Cni
       if (call.prevResult === undefined)
         throw cniError(cniErrorCode.invalidNetworkConfig, `${link.name} CHECK: prevResult is missing`);
       await ipamOf(config.ipam).tell('CHECK', call, host, signal);
+      if (link.hasLink?.(config) === false) return;
       const container = await host.netlink.state({ kind: 'path', path: call.netns });
       const compareHost = async (): Promise<readonly string[]> =>
         link.compareHost?.(config, call, await host.netlink.state(ownNetns)) ?? [];
@@ -126,7 +137,8 @@ async function addLink<C extends LinkConfig>(
 
   undo.defer(() => ipam.tell('DEL', call, host, undoSignal()));
   const ask = (): Promise<CniResult> => ipam.add(call, host, signal);
-  const state = link.looks === true ? await host.netlink.state(ownNetns) : empty;
+  const looks = typeof link.looks === 'function' ? link.looks(config) : link.looks === true;
+  const state = looks ? await host.netlink.state(link.looksAt?.(config, call) ?? ownNetns) : empty;
   const adding = { config, call, host, state, undo };
   const { given, planned } = asksByLink.has(config.ipam)
     ? await addressLink(link, adding, ask)

@@ -5,7 +5,13 @@ import { planContainer } from './link-plan.ts';
 import { createLinkPlugin, type LinkPlan, type LinkPlugin, type PlanInput } from './link-plugin.ts';
 import type { CniPlugin } from './plugin.ts';
 
-export interface MadeLink<C extends LinkConfig> {
+/** Where the link is that the new one is part of. */
+export interface MadeLinkConfig extends LinkConfig {
+  /** In the container rather than on the host (`linkInContainer`). */
+  readonly isInContainer?: boolean;
+}
+
+export interface MadeLink<C extends MadeLinkConfig> {
   readonly name: string;
   readonly parse: LinkPlugin<C>['parse'];
   /** Whether `linkOf` asks for what the host has: a link that the new one is part of. */
@@ -20,11 +26,13 @@ export interface MadeLink<C extends LinkConfig> {
   readonly prepare?: (config: C, ifname: string) => readonly NetOp[];
 }
 
-export function createMadeLinkPlugin<C extends LinkConfig>(made: MadeLink<C>): CniPlugin {
+export function createMadeLinkPlugin<C extends MadeLinkConfig>(made: MadeLink<C>): CniPlugin {
   return createLinkPlugin<C>({
     name: made.name,
     parse: made.parse,
     looks: made.looks,
+    looksAt: ({ isInContainer }, { netns: path }) =>
+      isInContainer === true ? { kind: 'path', path } : ownNetns,
     reachesServers: made.looks,
     plan: (input) => planMadeLink(made, input),
     planDel: (_config, { ifname }) => ({ host: [], container: [{ op: 'removeLink', name: ifname }] }),
@@ -32,7 +40,7 @@ export function createMadeLinkPlugin<C extends LinkConfig>(made: MadeLink<C>): C
 }
 
 /** Pure. */
-export function planMadeLink<C extends LinkConfig>(made: MadeLink<C>, input: PlanInput<C>): LinkPlan {
+export function planMadeLink<C extends MadeLinkConfig>(made: MadeLink<C>, input: PlanInput<C>): LinkPlan {
   const { config, request, ipam } = input;
   const { link, master } = made.linkOf(input);
   if (master !== undefined) checkMtu(made.name, config.mtu, master);
@@ -43,7 +51,9 @@ export function planMadeLink<C extends LinkConfig>(made: MadeLink<C>, input: Pla
   };
   return {
     changes: [
-      { netns: ownNetns, ops: [{ op: 'addLink', name: request.ifname, link, ...settings, netns }] },
+      config.isInContainer === true
+        ? { netns, ops: [{ op: 'addLink', name: request.ifname, link, ...settings }] }
+        : { netns: ownNetns, ops: [{ op: 'addLink', name: request.ifname, link, ...settings, netns }] },
       {
         netns,
         ops: [...(made.prepare?.(config, request.ifname) ?? []), ...planContainer(request.ifname, ipam)],

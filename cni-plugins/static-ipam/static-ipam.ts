@@ -2,7 +2,7 @@ import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import { parseDns, parseRoute, type CniIp, type CniResult } from '#api/cni/result.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { parseCidr, parseIp } from '#base/ip.ts';
+import { cidrContains, formatIp, parseCidr, parseIp, type Ip } from '#base/ip.ts';
 import type { CniPlugin, NetworkCall } from '#cni-plugins/skel/plugin.ts';
 
 /** Gives the addresses that the configuration, CNI_ARGS or the capability `ips` say, and keeps nothing. */
@@ -29,21 +29,23 @@ export const staticIpam: CniPlugin = {
   },
 };
 
-/** Of capability, `args.cni`, CNI_ARGS and configuration, the first that says addresses is taken whole. Pure. */
+/**
+ * The addresses of the configuration and of CNI_ARGS (`IP=`, several with commas), in whose stead are those of the capability, else of
+ * `args.cni`. A gateway of CNI_ARGS (`GATEWAY=`) is that of its addresses in whose subnet it is. Pure.
+ */
 export function planStatic(call: NetworkCall, args: Readonly<Record<string, string>>): CniResult {
   const ipam = field.object(call.config, 'ipam') ?? {};
   const runtime = field.object(call.config, 'runtimeConfig') ?? {};
   const cniArgs = field.object(field.object(call.config, 'args') ?? {}, 'cni') ?? {};
-  const asked = [
-    field.strings(runtime, 'ips'),
-    field.strings(cniArgs, 'ips'),
-    (args['IP'] ?? '').split(',').filter((text) => text !== ''),
-  ].find((texts) => texts.length > 0);
-  const gateways = (args['GATEWAY'] ?? '').split(',').filter((text) => text !== '');
-  const ips =
-    asked === undefined
-      ? field.objects(ipam, 'addresses').map(parseAddress)
-      : asked.map((address) => withGateway(parseAddress({ address }), gateways));
+  const asked = [field.strings(runtime, 'ips'), field.strings(cniArgs, 'ips')].find(
+    (texts) => texts.length > 0,
+  );
+  const gateways = listOf(args['GATEWAY']).map(parseGateway);
+  const given = [
+    ...field.objects(ipam, 'addresses').map(parseAddress),
+    ...listOf(args['IP']).map((address) => withGateway(parseAddress({ address }), gateways)),
+  ];
+  const ips = asked?.map((address) => parseAddress({ address })) ?? given;
   if (ips.length === 0) throw invalid('no address; say ipam.addresses');
   return {
     interfaces: [],
@@ -63,10 +65,22 @@ function parseAddress(item: JsonObject): CniIp {
   return gateway === undefined ? { address } : { address, gateway };
 }
 
-function withGateway(ip: CniIp, gateways: readonly string[]): CniIp {
-  const family = parseCidr(ip.address)?.ip.family;
-  const gateway = gateways.find((text) => parseIp(text)?.family === family);
-  return gateway === undefined ? ip : { ...ip, gateway };
+const listOf = (text = ''): readonly string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+
+function parseGateway(text: string): Ip {
+  const ip = parseIp(text);
+  if (ip !== undefined) return ip;
+  throw invalid(`GATEWAY ${JSON.stringify(text)} of CNI_ARGS is not an address`);
+}
+
+function withGateway(ip: CniIp, gateways: readonly Ip[]): CniIp {
+  const cidr = parseCidr(ip.address);
+  const gateway = gateways.findLast((each) => cidr !== undefined && cidrContains(cidr, each));
+  return gateway === undefined ? ip : { ...ip, gateway: formatIp(gateway) };
 }
 
 function invalid(message: string): Error {

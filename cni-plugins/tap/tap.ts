@@ -2,6 +2,7 @@ import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
 import { parseLinkConfig, refuseFields, type LinkConfig } from '#cni-plugins/skel/link-config.ts';
 import { planContainer } from '#cni-plugins/skel/link-plan.ts';
+import { planNotify } from '#cni-plugins/skel/made-link.ts';
 import { createLinkPlugin, type LinkPlan, type PlanInput } from '#cni-plugins/skel/link-plugin.ts';
 import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
 
@@ -9,6 +10,8 @@ export interface TapConfig extends LinkConfig {
   readonly owner: number | undefined;
   readonly group: number | undefined;
   readonly multiQueue: boolean;
+  /** A bridge in the container that it is a port of. */
+  readonly bridge: string | undefined;
 }
 
 /** A link whose packets a program in the container has: a virtual machine's, as a rule. */
@@ -21,10 +24,13 @@ export const tap: CniPlugin = createLinkPlugin<TapConfig>({
 
 /** Pure. */
 export function planTap({ config, request, ipam }: Omit<PlanInput<TapConfig>, 'host'>): LinkPlan {
-  const { owner, group, multiQueue, mtu, mac } = config;
+  const { owner, group, multiQueue, mtu, mac, bridge: master } = config;
   const { ifname: name, netns: path } = request;
-  const hasSettings = mtu !== undefined || mac !== undefined;
-  const settings = { ...(mtu === undefined ? {} : { mtu }), ...(mac === undefined ? {} : { mac }) };
+  const settings = {
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(mac === undefined ? {} : { mac }),
+    ...(master === undefined ? {} : { master }),
+  };
   return {
     changes: [
       {
@@ -37,7 +43,8 @@ export function planTap({ config, request, ipam }: Omit<PlanInput<TapConfig>, 'h
             ...(group === undefined ? {} : { group }),
             ...(multiQueue ? { multiQueue } : {}),
           },
-          ...(hasSettings ? [{ op: 'setLink', name, ...settings } as const] : []),
+          ...(Object.keys(settings).length === 0 ? [] : [{ op: 'setLink', name, ...settings } as const]),
+          ...planNotify(name),
           ...planContainer(name, ipam),
         ],
       },
@@ -51,11 +58,12 @@ export function planTap({ config, request, ipam }: Omit<PlanInput<TapConfig>, 'h
 }
 
 function parseTapConfig(config: PluginConfig, args?: Readonly<Record<string, string>>): TapConfig {
-  refuseFields(config, ['selinuxContext', 'bridge']);
+  refuseFields(config, ['selinuxContext']);
   return {
     ...parseLinkConfig(config, args),
     owner: field.number(config, 'owner'),
     group: field.number(config, 'group'),
     multiQueue: field.boolean(config, 'multiQueue') ?? false,
+    bridge: field.string(config, 'bridge') || undefined,
   };
 }

@@ -1,11 +1,11 @@
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
-import { masterOf, parseLinkConfig, refuseFields, type LinkConfig } from '#cni-plugins/skel/link-config.ts';
-import { createMadeLinkPlugin, type MadeLink } from '#cni-plugins/skel/made-link.ts';
+import { masterOf, parseLinkConfig } from '#cni-plugins/skel/link-config.ts';
+import { createMadeLinkPlugin, type MadeLink, type MadeLinkConfig } from '#cni-plugins/skel/made-link.ts';
 import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
 
-export interface VlanConfig extends LinkConfig {
+export interface VlanConfig extends MadeLinkConfig {
   readonly master: string;
   readonly vlanId: number;
 }
@@ -24,11 +24,15 @@ export const madeVlan: MadeLink<VlanConfig> = {
 export const vlan: CniPlugin = createMadeLinkPlugin(madeVlan);
 
 function parseVlanConfig(config: PluginConfig, args?: Readonly<Record<string, string>>): VlanConfig {
-  refuseFields(config, ['linkInContainer']);
   const master = field.string(config, 'master') ?? '';
   if (master === '') throw cniError(cniErrorCode.invalidNetworkConfig, 'vlan: master is missing');
   const vlanId = field.number(config, 'vlanId') ?? -1;
   if (!Number.isInteger(vlanId) || vlanId < 0 || vlanId > 4094)
     throw cniError(cniErrorCode.invalidNetworkConfig, `vlan: vlanId ${vlanId} is not from 0 to 4094`);
-  return { ...parseLinkConfig(config, args), master, vlanId };
+  return {
+    ...parseLinkConfig(config, args),
+    isInContainer: field.boolean(config, 'linkInContainer') ?? false,
+    master,
+    vlanId,
+  };
 }

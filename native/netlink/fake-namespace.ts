@@ -122,6 +122,7 @@ export class FakeNamespace {
     readonly mac?: string;
     readonly kind?: string;
     readonly vxlan?: LinkInfo['vxlan'];
+    readonly vrfTable?: number;
   }): number {
     const index = ++this.#lastIndex;
     const mac = link.mac?.toLowerCase() ?? `02:00:00:00:00:${index.toString(16).padStart(2, '0')}`;
@@ -138,6 +139,7 @@ export class FakeNamespace {
       isAllMulticast: false,
       txQueueLength: 1000,
       ...(link.vxlan !== undefined && { vxlan: link.vxlan }),
+      ...(link.vrfTable !== undefined && { vrfTable: link.vrfTable }),
     });
     this.tell({ kind: 'link', name: link.name, removed: false });
     return index;

@@ -73,7 +73,12 @@ export function writeKindData(writer: MessageWriter, { link, ...op }: NewLink, n
       });
       return;
     case 'macvlan':
-      return data(() => writer.u32(nl.IFLA_MACVLAN_MODE, macvlanModes[link.mode]));
+      return data(() => {
+        writer.u32(nl.IFLA_MACVLAN_MODE, macvlanModes[link.mode]);
+        const { broadcastQueueLength } = link;
+        if (broadcastQueueLength !== undefined)
+          writer.u32(nl.IFLA_MACVLAN_BC_QUEUE_LEN, broadcastQueueLength);
+      });
     case 'ipvlan':
       return data(() => writer.attribute(nl.IFLA_IPVLAN_MODE, uint16(ipvlanModes[link.mode])));
     case 'vlan':

@@ -197,7 +197,7 @@ class MemoryNetlink implements FakeNetlink {
     };
     if ('dev' in link && link.dev !== undefined) namespace.get(link.dev);
     if (link.kind !== 'veth') {
-      place.addLink({ ...settings, ...vxlanOf(link) });
+      place.addLink({ ...settings, ...vxlanOf(link), ...(link.kind === 'vrf' && { vrfTable: link.table }) });
       return;
     }
     const other = link.peerNetns === undefined ? namespace : this.#find(link.peerNetns);

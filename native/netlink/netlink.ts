@@ -33,7 +33,13 @@ export type LinkKind =
   /** Its keys and peers are another matter: native/wireguard. */
   | { readonly kind: 'wireguard' }
   /** On the link `dev` of the namespace that the op is applied in. */
-  | { readonly kind: 'macvlan'; readonly dev: string; readonly mode: MacvlanMode }
+  | {
+      readonly kind: 'macvlan';
+      readonly dev: string;
+      readonly mode: MacvlanMode;
+      /** How many broadcasts wait for the links of `dev` (IFLA_MACVLAN_BC_QUEUE_LEN, since 5.11). */
+      readonly broadcastQueueLength?: number;
+    }
   | { readonly kind: 'ipvlan'; readonly dev: string; readonly mode: IpvlanMode }
   | { readonly kind: 'vlan'; readonly dev: string; readonly id: number }
   | { readonly kind: 'dummy' | 'ifb' }
@@ -121,6 +127,7 @@ export type NetOp =
       readonly scope?: 'global' | 'link' | 'host';
       readonly source?: string;
       readonly mtu?: number;
+      readonly advmss?: number; // the largest segment of TCP that is asked for, bytes
       readonly type?: 'unicast' | 'blackhole' | 'unreachable' | 'local';
       readonly protocol?: number; // RTPROT_*; ours is 112 ("podwright") so that repair touches only our routes
       readonly table?: number; // the main one without
@@ -195,6 +202,8 @@ export interface LinkInfo {
   readonly txQueueLength?: number | undefined;
   readonly alias?: string | undefined;
   readonly vxlan?: VxlanInfo | undefined;
+  /** Of a vrf, the table that its links are routed by. */
+  readonly vrfTable?: number | undefined;
 }
 
 /** How a vxlan device was made. */

@@ -72,6 +72,7 @@ function renderRoute(op: Extract<NetOp, { readonly op: 'ensureRoute' }>): string
     setting('scope', op.scope),
     setting('src', op.source),
     setting('mtu', op.mtu),
+    setting('advmss', op.advmss),
     setting('proto', op.protocol),
     setting('table', op.table),
     setting('metric', op.priority),
@@ -167,8 +168,12 @@ function renderKind(link: LinkKind): string {
     case 'wireguard':
       return `type ${link.kind}`;
     case 'macvlan':
+      return words(
+        `type macvlan link ${link.dev} mode ${link.mode}`,
+        setting('bcqueuelen', link.broadcastQueueLength),
+      );
     case 'ipvlan':
-      return `type ${link.kind} link ${link.dev} mode ${link.mode}`;
+      return `type ipvlan link ${link.dev} mode ${link.mode}`;
     case 'vlan':
       return `type vlan link ${link.dev} id ${link.id}`;
     case 'vrf':

@@ -38,6 +38,7 @@ export function decodeLink(message: NetlinkMessage): LinkInfo | undefined {
     alias: textOf(attributes.get(nl.IFLA_IFALIAS)),
     txQueueLength: u32Of(attributes.get(nl.IFLA_TXQLEN)),
     ...vxlanOf(info),
+    ...vrfOf(info),
   };
 }
 
@@ -58,6 +59,14 @@ function vxlanOf(info: Buffer | undefined): Pick<LinkInfo, 'vxlan'> {
       isLearning: settings.get(nl.IFLA_VXLAN_LEARNING)?.[0] === 1,
     },
   };
+}
+
+function vrfOf(info: Buffer | undefined): Pick<LinkInfo, 'vrfTable'> {
+  if (info === undefined) return {};
+  const attributes = parseAttributes(info);
+  const data = attributes.get(nl.IFLA_INFO_DATA);
+  if (data === undefined || textOf(attributes.get(nl.IFLA_INFO_KIND)) !== 'vrf') return {};
+  return { vrfTable: u32Of(parseAttributes(data).get(nl.IFLA_VRF_TABLE)) };
 }
 
 /** RTM_NEWADDR or RTM_DELADDR. */

@@ -248,8 +248,12 @@ function writeRoute(
   writeNextHop(writer, { destination, gateway, dev: op.dev }, resolver);
   if (op.source !== undefined) writer.attribute(nl.RTA_PREFSRC, parseAddress(op.source).bytes);
   if (op.priority !== undefined) writer.u32(nl.RTA_PRIORITY, op.priority);
-  const { mtu } = op;
-  if (mtu !== undefined) writer.nested(nl.RTA_METRICS, () => writer.u32(nl.RTAX_MTU, mtu));
+  const { mtu, advmss } = op;
+  if (mtu === undefined && advmss === undefined) return;
+  writer.nested(nl.RTA_METRICS, () => {
+    if (mtu !== undefined) writer.u32(nl.RTAX_MTU, mtu);
+    if (advmss !== undefined) writer.u32(nl.RTAX_ADVMSS, advmss);
+  });
 }
 
 function writeRouteRemoval(

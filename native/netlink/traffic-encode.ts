@@ -13,6 +13,8 @@ interface Context {
 const ethernetAll = 0x0300; // htons(ETH_P_ALL)
 const handleOfIngress = 0xffff_0000;
 const handleOfRoot = 0x0001_0000;
+/** From here on a rate is told in 64 bits, and this stands in the field of 32 (net/sched/sch_tbf.c). */
+const rateMax = 2 ** 32 - 1;
 const acknowledged = nl.NLM_F_REQUEST | nl.NLM_F_ACK | nl.NLM_F_CREATE;
 
 export function writeTraffic(writer: MessageWriter, op: TrafficOp, { resolver, sequence }: Context): void {
@@ -35,6 +37,7 @@ export function writeTraffic(writer: MessageWriter, op: TrafficOp, { resolver, s
   writer.text(nl.TCA_KIND, 'tbf');
   writer.nested(nl.TCA_OPTIONS, () => {
     writer.attribute(nl.TCA_TBF_PARMS, tokenBucket(queue));
+    if (queue.rateBytes >= rateMax) writer.attribute(nl.TCA_TBF_RATE64, uint64(queue.rateBytes));
     writer.u32(nl.TCA_TBF_BURST, queue.burstBytes);
   });
 }
@@ -58,9 +61,15 @@ function tcHeader(tc: {
 function tokenBucket({ rateBytes, limitBytes }: TokenBucket): Buffer {
   const options = Buffer.alloc(36);
   options[1] = nl.TC_LINKLAYER_ETHERNET; // The kernel then counts by itself, without a table of ours.
-  options.writeUInt32LE(rateBytes, 8);
+  options.writeUInt32LE(Math.min(rateBytes, rateMax), 8);
   options.writeUInt32LE(limitBytes, 24);
   return options;
+}
+
+function uint64(value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt(value));
+  return bytes;
 }
 
 /** A u32 filter that every packet matches, and the action mirred: leave by another link. */
