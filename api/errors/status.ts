@@ -102,11 +102,12 @@ export function invalid(
 ): PodwrightError {
   const { kind: named } = kind;
   const shown = errors.slice(0, causeCountMax);
-  const texts = shown.map((error) => `${clip(error.field)}: ${renderFieldError(error)}`);
+  // What is said several times stands there once, as in Go's aggregates; causes tell it as often.
+  const texts = [...new Set(shown.map((error) => `${clip(error.field)}: ${renderFieldError(error)}`))];
   const qualified = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`;
   const more = errors.length - shown.length;
   if (more > 0) texts.push(`and ${errors.length >= faultCountMax ? 'more than ' : ''}${more} more`);
-  const text = texts.length === 1 ? texts[0] : `[${[...new Set(texts)].join(', ')}]`;
+  const text = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
   return statusError(422, 'Invalid', `${qualified} ${JSON.stringify(name)} is invalid: ${text}`, {
     ...(name === '' ? {} : { name }),
     ...(kind.group === '' ? {} : { group: kind.group }),

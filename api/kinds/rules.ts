@@ -24,6 +24,9 @@ export type Validate = (object: JsonObject, old?: JsonObject) => readonly FieldE
 /** Complaints about what an update changes. */
 export type ValidateUpdate = (old: JsonObject, object: JsonObject) => readonly FieldError[];
 
+/** What an update is checked for: metadata, what changed in it, the object as a whole, what changed in that. */
+export type UpdateCheck = 'metadata' | 'metadata changes' | 'object' | 'changes';
+
 /** What a write to a part of an object may do. */
 export interface PartRules {
   /** The old object with what the part may change, as the given one has it. */
@@ -177,6 +180,11 @@ export interface KindRules {
   readonly validateCreate?: Validate;
   /** Complaints about what an update by the main endpoint changes. */
   readonly validateUpdate?: ValidateUpdate;
+  /**
+   * What an update by the main endpoint is checked for, in this order, after its metadata and what changed there, which is asked of all
+   * kinds: what the ValidateUpdate of Kubernetes' strategy asks. Without: as most have it (api/validation/validation.ts).
+   */
+  readonly updateChecks?: readonly UpdateCheck[];
   /** An update may have it take more of what quotas count (a Service that turns to a load balancer). */
   readonly growsByUpdate?: true;
   /** Complaints about the object after its status was written. */

@@ -1,12 +1,14 @@
 import {
   duplicateField,
   invalidField,
+  invalidStruct,
   notSupportedField,
   requiredField,
   tooLongField,
   tooManyField,
   type FieldError,
 } from '#api/errors/field-error.ts';
+import { goValue } from '#api/errors/go-value.ts';
 import { at, equalJson, numberOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 
@@ -39,13 +41,21 @@ export function repeatedErrors(
   });
 }
 
-/** A field that stays as it was created. */
+/** A field that stays as it was created; one that holds structs is of a `type` by the facts. */
 export function immutable(
   path: string,
   detail = 'field is immutable',
+  type?: string,
 ): (old: JsonObject, object: JsonObject) => readonly FieldError[] {
-  return (old, object) =>
-    equalJson(at(old, path), at(object, path)) ? [] : [invalidField(path, at(object, path) ?? null, detail)];
+  return (old, object) => {
+    const value = at(object, path);
+    if (equalJson(at(old, path), value)) return [];
+    return [
+      type === undefined
+        ? invalidField(path, value ?? null, detail)
+        : invalidStruct(path, goValue(type, value), detail),
+    ];
+  };
 }
 
 /** Numbers that may be absent but not negative. */

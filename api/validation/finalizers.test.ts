@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { renderFieldError } from '#api/errors/field-error.ts';
 import { findKindByName } from '#api/schema/kinds.ts';
-import { validateMeta, validateMetaUpdate } from './meta.ts';
+import { updatedMetaFaults, validateMeta } from './meta.ts';
 
 const bare = 'name is neither a standard finalizer name nor is it fully qualified';
 
@@ -35,10 +35,11 @@ describe('validateMeta() of finalizers', () => {
   });
 });
 
-describe('validateMetaUpdate()', () => {
+describe('updatedMetaFaults()', () => {
   it('knows no new finalizers of what is being deleted', () => {
     const metadata = { name: 'x', deletionTimestamp: 't', finalizers: ['a.b/c'] };
     const more = { metadata: { ...metadata, finalizers: ['a.b/c', 'a.b/d'] } };
-    expect(validateMetaUpdate({ metadata }, more)).toHaveLength(1);
+    const kind = findKindByName('v1', 'Namespace') ?? expect.unreachable();
+    expect(updatedMetaFaults(kind, { metadata }, more).changes).toHaveLength(1);
   });
 });

@@ -15,20 +15,55 @@ export function validateMeta(
 ): readonly FieldError[] {
   const metadata = objectOf(object['metadata']);
   const rules = rulesOf(kind);
-  const format = rules.nameFormat ?? dnsSubdomain;
+  const finalizers = listOf(metadata['finalizers']).map(stringOf);
   return [
-    ...nameErrors(metadata, format),
+    ...nameErrors(metadata, rules.nameFormat ?? dnsSubdomain),
     ...namespaceErrors(kind, stringOf(metadata['namespace'])),
-    ...labelErrors(metadata['labels'], 'metadata.labels'),
-    ...annotationErrors(metadata['annotations'], 'metadata.annotations'),
-    ...ownerErrors(objectsOf(metadata['ownerReferences'])),
-    ...finalizerErrors(rules, listOf(metadata['finalizers']).map(stringOf)),
+    ...attachedErrors(metadata),
+    ...finalizerErrors(finalizers),
     ...managedFieldsErrors(metadata['managedFields'], 'metadata.managedFields'),
+    ...bareFinalizerErrors(rules, finalizers),
   ];
 }
 
-/** Complaints about what an update changes in metadata. */
-export function validateMetaUpdate(old: JsonObject, object: JsonObject): readonly FieldError[] {
+/** What is wrong with the metadata of an object that is updated. */
+export interface UpdatedMetaFaults {
+  /** What is asked of all kinds: the metadata, and what changed there (validateCommonFields of k8s.io/apiserver pkg/registry/rest). */
+  readonly common: readonly FieldError[];
+  /** As of a new object of the kind. */
+  readonly metadata: readonly FieldError[];
+  /** What changed, and again what is attached to the object (ValidateObjectMetaAccessorUpdate). */
+  readonly changes: readonly FieldError[];
+}
+
+/** Complaints about metadata that an update leaves. */
+export function updatedMetaFaults(
+  kind: Pick<Kind, 'group' | 'kind' | 'namespaced'>,
+  old: JsonObject,
+  object: JsonObject,
+): UpdatedMetaFaults {
+  const metadata = objectOf(object['metadata']);
+  const rules = rulesOf(kind);
+  const finalizers = listOf(metadata['finalizers']).map(stringOf);
+  const names = nameErrors(metadata, rules.nameFormat ?? dnsSubdomain);
+  const attached = attachedErrors(metadata);
+  const managed = managedFieldsErrors(metadata['managedFields'], 'metadata.managedFields');
+  const common = [
+    ...namespaceErrors(kind, stringOf(metadata['namespace'])),
+    ...attached,
+    ...finalizerErrors(finalizers),
+    ...managed,
+  ];
+  const changes = [...changeErrors(old, object), ...attached, ...managed];
+  return {
+    common: [...common, ...changes],
+    metadata: [...names, ...common, ...bareFinalizerErrors(rules, finalizers)],
+    changes,
+  };
+}
+
+/** What changed in metadata that may not. */
+function changeErrors(old: JsonObject, object: JsonObject): readonly FieldError[] {
   const before = objectOf(old['metadata']);
   const after = objectOf(object['metadata']);
   const errors = ['name', 'namespace', 'uid', 'creationTimestamp'].flatMap((field) =>
@@ -42,8 +77,17 @@ export function validateMetaUpdate(old: JsonObject, object: JsonObject): readonl
   if (added.length === 0) return errors;
   const detail = `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added
     .map((finalizer) => JSON.stringify(finalizer))
+    .toSorted()
     .join(', ')}}`;
-  return [...errors, forbiddenField('metadata.finalizers', detail)];
+  return [forbiddenField('metadata.finalizers', detail), ...errors];
+}
+
+function attachedErrors(metadata: JsonObject): readonly FieldError[] {
+  return [
+    ...labelErrors(metadata['labels'], 'metadata.labels'),
+    ...annotationErrors(metadata['annotations'], 'metadata.annotations'),
+    ...ownerErrors(objectsOf(metadata['ownerReferences'])),
+  ];
 }
 
 /** Complaints about a deletion that an update says and nobody asked for; what it leaves out stays (ValidateObjectMetaAccessorUpdate). */
@@ -79,23 +123,28 @@ function namespaceErrors({ namespaced }: Pick<Kind, 'namespaced'>, namespace: st
 /** What the server itself acts on (k8s.io/kubernetes pkg/apis/core/helper, IsStandardFinalizerName). */
 const standardFinalizers: ReadonlySet<string> = new Set(['orphan', 'foregroundDeletion', 'kubernetes']);
 
-function finalizerErrors(
-  { takesAnyFinalizer }: KindRules,
-  finalizers: readonly string[],
-): readonly FieldError[] {
+function finalizerErrors(finalizers: readonly string[]): readonly FieldError[] {
   const field = 'metadata.finalizers';
   const isBoth = finalizers.includes('orphan') && finalizers.includes('foregroundDeletion');
   const both = 'finalizer orphan and foregroundDeletion cannot be both set';
-  const bare = 'name is neither a standard finalizer name nor is it fully qualified';
   return [
     ...finalizers.flatMap((finalizer) => formatErrors(field, finalizer, qualifiedName)),
     ...(isBoth ? [invalidField(field, finalizers, both)] : []),
-    ...finalizers.flatMap((finalizer, index) =>
-      finalizer.includes('/') || standardFinalizers.has(finalizer) || takesAnyFinalizer === true
-        ? []
-        : [invalidField(`${field}[${index}]`, finalizer, bare)],
-    ),
   ];
+}
+
+/** Beside what the server itself acts on, a finalizer has the domain of who removes it (validateKubeFinalizerName). */
+function bareFinalizerErrors(
+  { takesAnyFinalizer }: KindRules,
+  finalizers: readonly string[],
+): readonly FieldError[] {
+  if (takesAnyFinalizer === true) return [];
+  const bare = 'name is neither a standard finalizer name nor is it fully qualified';
+  return finalizers.flatMap((finalizer, index) =>
+    finalizer.includes('/') || standardFinalizers.has(finalizer)
+      ? []
+      : [invalidField(`metadata.finalizers[${index}]`, finalizer, bare)],
+  );
 }
 
 /** What is said of one owner has no index (ValidateOwnerReferences). */
@@ -108,7 +157,7 @@ function ownerErrors(owners: readonly JsonObject[]): readonly FieldError[] {
       ...(versionOf(apiVersion) === ''
         ? [invalidField(`${path}.apiVersion`, apiVersion, 'version must not be empty')]
         : []),
-      ...empty.map((name) => invalidField(`${path}.${name}`, '', `${name} must not be empty`)),
+      ...empty.map((name) => invalidField(`${path}.${name}`, '', 'must not be empty')),
       ...(apiVersion === 'v1' && kind === 'Event'
         ? [invalidField(path, owner, '/v1, Kind=Event is disallowed from being an owner')]
         : []),

@@ -12,6 +12,7 @@ const policyBindingRules: KindRules = {
   updatesNameRevision: true,
   defaults: matchRules('spec.matchResources'),
   takesAnyFinalizer: true,
+  updateChecks: ['metadata', 'object'],
   validatesAll: true,
   cells: policyBindingCells,
 };

@@ -20,6 +20,7 @@ export const apiServiceRules: KindRules = {
     at(service, 'spec.service') === undefined ? locallyAvailable(now) : {},
   nameFormat: pathSegment,
   takesAnyFinalizer: true,
+  updateChecks: ['metadata changes', 'metadata', 'object', 'changes'],
   validate: validateApiService,
   validateStatus: validateApiServiceStatus,
   validatesAll: true,

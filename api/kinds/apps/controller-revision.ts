@@ -10,6 +10,7 @@ import { immutable } from '#api/validation/field.ts';
 export const controllerRevisionRules: KindRules = {
   effect: acted('control-plane/controllers/pods/revisions.ts'),
   tracksGeneration: false,
+  updateChecks: ['metadata changes', 'metadata', 'object', 'changes'],
   validate: (revision) =>
     numberOf(revision['revision']) < 0
       ? [invalidField('revision', revision['revision'], 'must be greater than or equal to 0')]

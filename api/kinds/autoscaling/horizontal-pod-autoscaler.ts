@@ -35,6 +35,7 @@ export const horizontalPodAutoscalerRules: KindRules = {
     ['spec.behavior.scaleDown.policies', [{ type: 'Percent', value: 100, periodSeconds: 15 }]],
   ],
   tracksGeneration: false,
+  updateChecks: ['metadata changes', 'object', 'changes'],
   validate: (scaler) => autoscalerErrors(objectOf(scaler['spec'])),
   validateCreate: targetVersionErrors,
   validateUpdate: targetUpdateErrors,

@@ -24,6 +24,7 @@ export const cronJobRules: KindRules = {
   podSpec: { path: 'spec.jobTemplate.spec.template.spec', isTemplate: true },
   warnings: (cronJob, old) => jobWarnings(cronJob, old, 'spec.jobTemplate.spec'),
   nameFormat: cronJobName,
+  updateChecks: ['metadata changes', 'object'],
   validate: validateCronJob,
   validatesAll: true,
   cells: (object, now) => cronJobCells(typed(object), now),

@@ -12,6 +12,7 @@ export const podCertificateRequestRules: KindRules = {
   refuseNode: refuseCertificate,
   refuseNodeLate: refuseCertificateLate,
   tracksGeneration: false,
+  updateChecks: ['metadata changes', 'changes'],
   validate: validatePodRequest,
   validateUpdate: immutable('spec'),
   validateStatusUpdate: validateIssue,

@@ -1,8 +1,8 @@
-import { forbiddenField, invalidField, notSupportedField, type FieldError } from '#api/errors/field-error.ts';
-import { numberOf, objectOf, stringOf } from '#api/wire/json.ts';
+import { invalidField } from '#api/errors/field-error.ts';
+import { numberOf, objectOf } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import { formatErrors, qualifiedName } from '#api/validation/format.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 
 /** Rules of Leases. */
@@ -14,8 +14,12 @@ export const leaseRules: KindRules = {
       : undefined,
   tracksGeneration: false,
   updatesNameRevision: true,
+  earlyWarnings: unusedWarnings,
+  prepareCreate: withoutUnused,
+  prepareUpdate: (_old, lease) => withoutUnused(lease),
+  updateChecks: ['metadata changes', 'object'],
   validate: (lease) => {
-    const { leaseDurationSeconds, leaseTransitions, strategy, preferredHolder } = objectOf(lease['spec']);
+    const { leaseDurationSeconds, leaseTransitions } = objectOf(lease['spec']);
     return [
       ...(typeof leaseDurationSeconds === 'number' && leaseDurationSeconds <= 0
         ? [invalidField('spec.leaseDurationSeconds', leaseDurationSeconds, 'must be greater than 0')]
@@ -23,21 +27,25 @@ export const leaseRules: KindRules = {
       ...(numberOf(leaseTransitions) < 0
         ? [invalidField('spec.leaseTransitions', leaseTransitions, 'must be greater than or equal to 0')]
         : []),
-      ...(strategy === undefined ? [] : strategyErrors(stringOf(strategy))),
-      ...(stringOf(preferredHolder) !== '' && stringOf(strategy) === ''
-        ? [forbiddenField('spec.preferredHolder', 'may only be specified if `strategy` is defined')]
-        : []),
     ];
   },
   createdByUpdate: true,
   cells: (lease, now) => [nameOf(lease), text(lease, 'spec.holderIdentity', ''), ageOfObject(lease, now)],
 };
 
-const strategies = ['OldestEmulationVersion'];
+/** Fields of a feature that is off in a 1.36 (CoordinatedLeaderElection): left out of what is written, as upstream leaves them out. */
+const unusedFields = ['strategy', 'preferredHolder'] as const;
 
-/** How a holder is chosen: by Kubernetes' strategy, or by one that has a domain. */
-function strategyErrors(strategy: string): readonly FieldError[] {
-  const field = 'spec.strategy';
-  if (strategy.includes('/')) return formatErrors(field, strategy, qualifiedName);
-  return strategies.includes(strategy) ? [] : [notSupportedField(field, strategy, strategies)];
+function withoutUnused(lease: JsonObject): JsonObject {
+  const spec = objectOf(lease['spec']);
+  if (unusedFields.every((name) => spec[name] === undefined)) return lease;
+  const { strategy: _strategy, preferredHolder: _holder, ...kept } = spec;
+  return { ...lease, spec: kept };
+}
+
+function unusedWarnings(lease: JsonObject): readonly string[] {
+  const spec = objectOf(lease['spec']);
+  return unusedFields
+    .filter((name) => spec[name] !== undefined)
+    .map((name) => `spec.${name}: left out, podwright does not act on it`);
 }

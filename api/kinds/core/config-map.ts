@@ -8,6 +8,7 @@ import { validateConfigMap, validateConfigMapUpdate } from '#api/validation/conf
 export const configMapRules: KindRules = {
   effect: acted('agent/kubelet/referenced-objects.ts'),
   tracksGeneration: false,
+  updateChecks: ['metadata changes', 'changes', 'metadata', 'object'],
   validate: validateConfigMap,
   validateUpdate: validateConfigMapUpdate,
   cells: (object, now) => configMapCells(typed(object), now),

@@ -12,6 +12,7 @@ export const endpointsRules: KindRules = {
   storageFolder: 'services/endpoints',
   defaults: [['subsets[].ports[].protocol', 'TCP']],
   tracksGeneration: false,
+  updateChecks: ['metadata changes', 'metadata', 'object', 'changes'],
   validate: validateEndpoints,
   validateUpdate: validateEndpointsUpdate,
   warnings: endpointsWarnings,

@@ -10,6 +10,7 @@ export const limitRangeRules: KindRules = {
   completeDefaults: (range) => holdersAt(range, 'spec.limits[]').forEach(defaultLimits),
   tracksGeneration: false,
   createdByUpdate: true,
+  updateChecks: ['metadata', 'object'],
   validate: validateLimitRange,
 };
 

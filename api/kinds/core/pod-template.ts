@@ -8,6 +8,7 @@ import { validateTemplate } from '#api/validation/pod/pod.ts';
 export const podTemplateRules: KindRules = {
   effect: inert('a template to copy from; no controller of Kubernetes reads it'),
   podSpec: { path: 'template.spec', isTemplate: true },
+  updateChecks: ['metadata changes', 'object'],
   validate: (template) => validateTemplate(objectOf(template['template']), 'template'),
   validatesAll: true,
   answersDeleteWithObject: true,

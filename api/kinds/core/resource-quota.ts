@@ -12,6 +12,7 @@ import {
 export const resourceQuotaRules: KindRules = {
   effect: acted('control-plane/apiserver/chain/admission/quota/resource-quota.ts'),
   tracksGeneration: false,
+  updateChecks: ['metadata changes', 'object', 'changes'],
   validate: validateResourceQuota,
   validateUpdate: validateResourceQuotaUpdate,
   validateStatus: validateResourceQuotaStatus,

@@ -10,6 +10,7 @@ export const secretRules: KindRules = {
   defaults: [['type', 'Opaque']],
   completeDefaults: foldStringData,
   tracksGeneration: false,
+  updateChecks: ['metadata changes', 'changes', 'metadata', 'object'],
   validate: validateSecret,
   validateUpdate: validateSecretUpdate,
   selectableFields: ['type'],

@@ -12,6 +12,7 @@ export const serviceAccountRules: KindRules = {
   effect: acted('control-plane/apiserver/subresources/token.ts'),
   refuseNodeLate: refuseTokenLate,
   tracksGeneration: false,
+  updateChecks: ['metadata changes', 'metadata', 'object'],
   warnings: (account, old) =>
     at(account, mountable) === undefined || at(old, mountable) !== undefined ? [] : [mountableWarning],
   answersDeleteWithObject: true,

@@ -13,6 +13,7 @@ export const endpointSliceRules: KindRules = {
     ['ports[].name', () => ''],
     ['ports[].protocol', 'TCP'],
   ],
+  updateChecks: ['metadata', 'object', 'changes'],
   validate: validateEndpointSlice,
   validatesAll: true,
   validateUpdate: immutable('addressType'),

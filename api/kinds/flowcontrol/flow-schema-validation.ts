@@ -1,10 +1,13 @@
 import {
   forbiddenField,
   invalidField,
+  invalidStruct,
   notSupportedField,
+  notSupportedStruct,
   requiredField,
   type FieldError,
 } from '#api/errors/field-error.ts';
+import { goValue } from '#api/errors/go-value.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import {
   at,
@@ -76,12 +79,20 @@ export function validateFlowSchema(schema: JsonObject): readonly FieldError[] {
   return [
     ...precedenceErrors(numberOf(spec['matchingPrecedence']), name),
     ...when(isObject(method) && !methods.includes(stringOf(method['type'])), () =>
-      notSupportedField('spec.distinguisherMethod.type', method, methods),
+      notSupportedStruct(
+        'spec.distinguisherMethod.type',
+        goValue('flowcontrol.v1.FlowDistinguisherMethod', method),
+        methods,
+      ),
     ),
     ...levelErrors(stringOf(at(spec, 'priorityLevelConfiguration.name'))),
     ...objectsOf(spec['rules']).flatMap((rule, index) => ruleErrors(rule, `spec.rules[${index}]`)),
     ...when(fixed !== undefined && !equalStored(fixed, spec), () =>
-      invalidField('spec', spec, `spec of '${name}' must equal the fixed value`),
+      invalidStruct(
+        'spec',
+        goValue('flowcontrol.v1.FlowSchemaSpec', spec),
+        `spec of '${name}' must equal the fixed value`,
+      ),
     ),
   ];
 }

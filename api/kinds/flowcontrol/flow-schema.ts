@@ -11,6 +11,7 @@ export const flowSchemaRules: KindRules = {
   effect: shares,
   reset: { status: { fields: ['metadata', 'spec'] } },
   defaults: [['spec.matchingPrecedence', 1000, 'zero']],
+  updateChecks: ['metadata', 'object'],
   validate: validateFlowSchema,
   validateStatus: flowControlConditionErrors,
   validatesAll: true,

@@ -19,6 +19,7 @@ export const priorityLevelConfigurationRules: KindRules = {
     ['spec.exempt.nominalConcurrencyShares', 0],
     ['spec.exempt.lendablePercent', 0],
   ],
+  updateChecks: ['metadata', 'object'],
   validate: validatePriorityLevel,
   validateStatus: flowControlConditionErrors,
   validatesAll: true,

@@ -1,10 +1,12 @@
 import {
   forbiddenField,
   invalidField,
+  invalidStruct,
   notSupportedField,
   requiredField,
   type FieldError,
 } from '#api/errors/field-error.ts';
+import { goValue } from '#api/errors/go-value.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, equalStored, isObject, numberOf, objectOf, stringOf } from '#api/wire/json.ts';
 import { when } from '#api/validation/field.ts';
@@ -26,13 +28,27 @@ export function validatePriorityLevel(level: JsonObject): readonly FieldError[] 
   const type = stringOf(spec['type']);
   return [
     ...when((name === 'exempt') !== (type === 'Exempt'), () =>
-      invalidField('spec.type', type, "type must be 'Exempt' if and only if name is 'exempt'"),
+      invalidField('spec.type', type, "must be 'Exempt' if and only if `name` is 'exempt'"),
     ),
     ...typeErrors(spec, type),
-    ...when(name === 'catch-all' && !equalStored(fixedLevel, spec), () =>
-      invalidField('spec', spec, `spec of '${name}' must equal the fixed value`),
-    ),
+    ...fixedErrors(name, spec),
   ];
+}
+
+/** What two levels must say; of `exempt` its shares are free. */
+function fixedErrors(name: string, spec: JsonObject): readonly FieldError[] {
+  const { exempt: _shares, ...rest } = spec;
+  const isChanged =
+    (name === 'catch-all' && !equalStored(fixedLevel, spec)) ||
+    (name === 'exempt' && !equalStored({ type: 'Exempt' }, rest));
+  const except = name === 'exempt' ? " except the 'spec.exempt' field" : '';
+  return when(isChanged, () =>
+    invalidStruct(
+      'spec',
+      goValue('flowcontrol.v1.PriorityLevelConfigurationSpec', spec),
+      `spec of '${name}'${except} must equal the fixed value`,
+    ),
+  );
 }
 
 function typeErrors(spec: JsonObject, type: string): readonly FieldError[] {

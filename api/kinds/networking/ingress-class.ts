@@ -11,6 +11,7 @@ import { validateIngressClass } from '#api/validation/ingress-class.ts';
 export const ingressClassRules: KindRules = {
   effect: inert('for an ingress controller, which Kubernetes does not bring either'),
   defaults: [['spec.parameters.scope', 'Cluster']],
+  updateChecks: ['metadata changes', 'changes', 'metadata', 'object'],
   validate: validateIngressClass,
   validateUpdate: immutable('spec.controller'),
   cells: (ingressClass, now) => [

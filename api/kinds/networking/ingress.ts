@@ -12,6 +12,7 @@ import { validateIngress, validateIngressStatus } from '#api/validation/ingress.
 export const ingressRules: KindRules = {
   effect: inert('for an ingress controller, which Kubernetes does not bring either'),
   storageFolder: 'ingress',
+  updateChecks: ['metadata changes', 'metadata', 'object'],
   validate: validateIngress,
   validatesAll: true,
   validateCreate: classErrors,

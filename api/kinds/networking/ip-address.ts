@@ -17,7 +17,7 @@ export const ipAddressRules: KindRules = {
   nameFormat: anyIp,
   validate: validateIpAddress,
   validatesAll: true,
-  validateUpdate: immutable('spec.parentRef'),
+  validateUpdate: immutable('spec.parentRef', undefined, 'networking.v1.ParentReference'),
   cells: (address) => {
     const parent = objectOf(at(address, 'spec.parentRef'));
     const { group, resource, namespace, name } = stringMapOf(parent);

@@ -15,6 +15,7 @@ export const networkPolicyRules: KindRules = {
     ['spec.egress[].ports[].protocol', 'TCP'],
     ['spec.policyTypes', (spec) => (listOf(spec['egress']).length > 0 ? ['Ingress', 'Egress'] : ['Ingress'])],
   ],
+  updateChecks: ['metadata changes', 'object'],
   validate: validateNetworkPolicy,
   warnings: networkPolicyWarnings,
   cells: (policy, now) => [

@@ -8,6 +8,7 @@ import { validateServiceCidr, validateServiceCidrUpdate } from './service-cidr-v
 export const serviceCidrRules: KindRules = {
   effect: acted('control-plane/apiserver/services/service-ranges.ts'),
   tracksGeneration: false,
+  updateChecks: ['metadata changes', 'changes'],
   validate: validateServiceCidr,
   validatesAll: true,
   validateUpdate: validateServiceCidrUpdate,

@@ -16,6 +16,7 @@ const counts = ['disruptionsAllowed', 'currentHealthy', 'desiredHealthy', 'expec
 export const podDisruptionBudgetRules: KindRules = {
   effect: acted('control-plane/controllers/disruption/reconcile.ts'),
   updatesNameRevision: true,
+  updateChecks: ['metadata', 'object'],
   validate: (budget) => {
     const { minAvailable, maxUnavailable } = objectOf(budget['spec']);
     return [

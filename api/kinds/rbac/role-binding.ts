@@ -1,5 +1,5 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
-import { invalidField, notSupportedField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { notSupportedField, requiredField, type FieldError } from '#api/errors/field-error.ts';
 import { at, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
 import { ruled } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
@@ -27,7 +27,7 @@ export const roleBindingRules: KindRules = {
   nameFormat: pathSegment,
   validate: (binding) => bindingErrors(binding, { kinds: ['Role', 'ClusterRole'], isNamespaced: true }),
   validatesAll: true,
-  validateUpdate: immutable('roleRef', 'cannot change roleRef'),
+  validateUpdate: immutable('roleRef', 'cannot change roleRef', 'rbac.v1.RoleRef'),
   cells: bindingCells,
 };
 
@@ -40,7 +40,7 @@ export const clusterRoleBindingRules: KindRules = {
   nameFormat: pathSegment,
   validate: (binding) => bindingErrors(binding, { kinds: ['ClusterRole'], isNamespaced: false }),
   validatesAll: true,
-  validateUpdate: immutable('roleRef', 'cannot change roleRef'),
+  validateUpdate: immutable('roleRef', 'cannot change roleRef', 'rbac.v1.RoleRef'),
   cells: bindingCells,
 };
 
@@ -76,10 +76,6 @@ function subjectErrors(subject: JsonObject, field: string, isNamespaced: boolean
   return [
     ...unnamed,
     ...(isAccount && name !== '' ? formatErrors(`${field}.name`, name, dnsSubdomain) : []),
-    // Said twice of users and groups, as upstream has it.
-    ...(isAccount || name !== ''
-      ? []
-      : [invalidField(`${field}.name`, name, `${kind.toLowerCase()} name cannot be empty`)]),
     ...(group === wanted ? [] : [notSupportedField(`${field}.apiGroup`, group, [wanted])]),
     ...(lacksNamespace ? [requiredField(`${field}.namespace`)] : []),
   ];

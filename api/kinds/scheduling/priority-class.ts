@@ -23,6 +23,7 @@ export const priorityClassRules: KindRules = {
         : [notSupportedField('preemptionPolicy', policy, policies)]),
     ];
   },
+  updateChecks: ['metadata changes', 'changes'],
   validateUpdate: (old, priority) => [
     ...(old['value'] === priority['value']
       ? []

@@ -20,6 +20,7 @@ export const csiDriverRules: KindRules = {
   ],
   tracksGeneration: false,
   updatesNameRevision: true,
+  updateChecks: ['metadata changes', 'object', 'changes'],
   validate: validateCsiDriver,
   validateUpdate: validateCsiDriverUpdate,
   cells: (driver, now) => {

@@ -12,6 +12,8 @@ export const csiNodeRules: KindRules = {
   refuseNode: ({ node, name }) =>
     name === node ? undefined : 'can only access CSINode with the same name as the requesting node',
   tracksGeneration: false,
+  // kube-apiserver asks twice.
+  updateChecks: ['metadata', 'object', 'metadata', 'object', 'changes'],
   validate: validateCsiNode,
   validateUpdate: validateCsiNodeUpdate,
   validatesAll: true,

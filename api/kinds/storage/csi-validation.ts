@@ -1,4 +1,11 @@
-import { invalidField, requiredField, tooLongField, type FieldError } from '#api/errors/field-error.ts';
+import {
+  invalidField,
+  invalidStruct,
+  requiredField,
+  tooLongField,
+  type FieldError,
+} from '#api/errors/field-error.ts';
+import { goValue } from '#api/errors/go-value.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { tryParseQuantity } from '#api/meta/quantity.ts';
 import { at, equalJson, listOf, numberOf, objectsOf, stringOf } from '#api/wire/json.ts';
@@ -46,7 +53,11 @@ export function validateCsiNodeUpdate(old: JsonObject, node: JsonObject): readon
       .filter(({ name }) => name === before['name'])
       .flatMap((after) =>
         when(!equalJson(fixed(before), fixed(after)), () =>
-          invalidField('spec.drivers', fixed(after), 'field is immutable'),
+          invalidStruct(
+            'spec.drivers',
+            goValue('storage.v1.CSINodeDriver', fixed(after)),
+            'field is immutable',
+          ),
         ),
       ),
   );

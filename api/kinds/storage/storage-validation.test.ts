@@ -193,7 +193,7 @@ const updated: readonly Row[] = [
     of: 'VolumeAttachment',
     given: { spec: { attacher: 'a', nodeName: 'm', source: { persistentVolumeName: 'v' } } },
     want: [
-      'spec: Invalid value: {"attacher":"a","nodeName":"m","source":{"persistentVolumeName":"v"}}: field is immutable',
+      'spec: Invalid value: {"Attacher":"a","Source":{"PersistentVolumeName":"v","InlineVolumeSpec":null},"NodeName":"m"}: field is immutable',
     ],
   },
   {

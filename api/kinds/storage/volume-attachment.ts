@@ -16,9 +16,11 @@ export const volumeAttachmentRules: KindRules = {
   reset: { status: { fields: ['metadata', 'spec'] } },
   answersDeleteWithObject: true,
   tracksGeneration: false,
+  // kube-apiserver asks twice.
+  updateChecks: ['metadata', 'object', 'metadata', 'object', 'changes'],
   validate: validateVolumeAttachment,
   validateCreate: validateNewVolumeAttachment,
-  validateUpdate: immutable('spec'),
+  validateUpdate: immutable('spec', undefined, 'storage.v1.VolumeAttachmentSpec'),
   validateStatus: validateVolumeAttachmentStatus,
   validatesAll: true,
   cells: (attachment, now) => [

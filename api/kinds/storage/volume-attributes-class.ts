@@ -10,6 +10,7 @@ export const volumeAttributesClassRules: KindRules = {
   admit: protectedBy('kubernetes.io/vac-protection'),
   answersDeleteWithObject: true,
   tracksGeneration: false,
+  updateChecks: ['metadata changes', 'changes', 'metadata', 'object'],
   validate: validateVolumeAttributesClass,
   validateUpdate: (old, attributes) => changeErrors(old, attributes, ['driverName', 'parameters']),
   cells: (attributes, now) => [

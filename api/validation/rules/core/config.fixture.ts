@@ -19,7 +19,7 @@ const ownerRows: readonly RuleRow[] = (
   rule: `${field}, not ${JSON.stringify(fails)}`,
   passes: { [owners]: [{ ...owner, apiVersion: 'a.b/v1' }] },
   fails: { [owners]: [owner, { ...owner, [field]: fails }] },
-  message: `${owners}.${field}: Invalid value: "${fails}": ${field === 'apiVersion' ? 'version' : field} must not be empty`,
+  message: `${owners}.${field}: Invalid value: "${fails}": ${field === 'apiVersion' ? 'version ' : ''}must not be empty`,
 }));
 
 export const configMap: RuleTable = {

@@ -125,7 +125,7 @@ export const flowSchema: RuleTable = {
       passes: { 'spec.distinguisherMethod.type': 'ByNamespace' },
       fails: { 'spec.distinguisherMethod.type': 'Foo' },
       message:
-        'spec.distinguisherMethod.type: Unsupported value: {"type":"Foo"}: supported values: "ByNamespace", "ByUser"',
+        'spec.distinguisherMethod.type: Unsupported value: {"Type":"Foo"}: supported values: "ByNamespace", "ByUser"',
     },
     {
       field: 'spec.priorityLevelConfiguration.name',
@@ -270,7 +270,10 @@ export const priorityLevelConfiguration: RuleTable = {
       rule: 'Exempt for the one of that name',
       passes: { ...exempt({}) },
       fails: { 'metadata.name': 'exempt' },
-      message: "spec.type: Invalid value: \"Limited\": type must be 'Exempt' if and only if name is 'exempt'",
+      message: [
+        "spec.type: Invalid value: \"Limited\": must be 'Exempt' if and only if `name` is 'exempt'",
+        'spec: Invalid value: {"Type":"Limited","Limited":{"NominalConcurrencyShares":30,…',
+      ],
     },
     {
       field: 'spec.type',
@@ -288,7 +291,21 @@ export const priorityLevelConfiguration: RuleTable = {
       field: limited,
       rule: 'not for the other type',
       fails: { 'metadata.name': 'exempt', 'spec.type': 'Exempt' },
-      message: 'spec.limited: Forbidden: must be nil if the type is not Limited',
+      message: [
+        'spec.limited: Forbidden: must be nil if the type is not Limited',
+        'spec: Invalid value: {"Type":"Exempt","Limited":{"NominalConcurrencyShares":30,…',
+      ],
+    },
+    {
+      field: 'spec.type',
+      rule: 'of the one called exempt all but its shares',
+      fails: { 'metadata.name': 'exempt', spec: { type: 'Limited', exempt: { lendablePercent: 0 } } },
+      message: [
+        "spec.type: Invalid value: \"Limited\": must be 'Exempt' if and only if `name` is 'exempt'",
+        'spec.exempt: Forbidden: must be nil if the type is Limited',
+        'spec.limited: Required value: must not be empty when type is Limited',
+        'spec: Invalid value: {"Type":"Limited","Limited":null,"Exempt":{"NominalConcurrencyShares":0,"LendablePercent":0}}: spec of \'exempt\' except the \'spec.exempt\' field must equal the fixed value',
+      ],
     },
     {
       field: 'spec.exempt',

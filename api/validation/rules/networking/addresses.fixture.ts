@@ -107,7 +107,8 @@ export const ipAddress: RuleTable = {
       rule: 'stays',
       from: {},
       fails: { [`${parent}.name`]: 't' },
-      message: 'spec.parentRef: Invalid value: {"name":"t",…',
+      message:
+        'spec.parentRef: Invalid value: {"Group":"","Resource":"services","Namespace":"n","Name":"t"}: field is immutable',
     },
   ],
 };

@@ -66,24 +66,11 @@ export const lease: RuleTable = {
       fails: { 'spec.leaseTransitions': -1 },
       message: 'spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0',
     },
-    {
-      field: 'spec.strategy',
-      rule: 'a known one, or a qualified name',
-      passes: { 'spec.strategy': 'a.b/c' },
-      fails: { 'spec.strategy': 'X' },
-      message: 'spec.strategy: Unsupported value: "X": supported values: "OldestEmulationVersion"',
-    },
-    {
-      field: 'spec.preferredHolder',
-      rule: 'only with a strategy',
-      passes: { 'spec.strategy': 'OldestEmulationVersion', 'spec.preferredHolder': 'x' },
-      fails: { 'spec.preferredHolder': 'x' },
-      message: 'spec.preferredHolder: Forbidden: may only be specified if `strategy` is defined',
-    },
   ],
   none: {
     'free text': ['spec.holderIdentity'],
     times: ['spec.acquireTime', 'spec.renewTime'],
+    'of a feature that is off in a 1.36, and left out': ['spec.strategy', 'spec.preferredHolder'],
   },
 };
 

@@ -68,7 +68,8 @@ export const csiNode: RuleTable = {
       from: {},
       passes: { [`${driver}.allocatable.count`]: 3 },
       fails: { [`${driver}.nodeID`]: 'm' },
-      message: 'spec.drivers: Invalid value: {"name":"a.b","nodeID":"m"…',
+      message:
+        'spec.drivers: Invalid value: {"Name":"a.b","NodeID":"m","TopologyKeys":null,"Allocatable":null}: field is immutable',
     },
     {
       field: 'spec.drivers.allocatable.count',

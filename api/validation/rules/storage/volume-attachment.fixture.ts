@@ -97,7 +97,8 @@ export const volumeAttachment: RuleTable = {
       from: {},
       passes: { 'metadata.labels': { a: 'b' } },
       fails: { 'spec.nodeName': 'm' },
-      message: 'spec: Invalid value: {"attacher":"a.b","nodeName":"m"…',
+      message:
+        'spec: Invalid value: {"Attacher":"a.b","Source":{"PersistentVolumeName":"v","InlineVolumeSpec":null},"NodeName":"m"}: field is immutable',
     },
     {
       field: 'status.attachError',
