@@ -2,7 +2,6 @@ import { join, resolve } from 'node:path';
 
 import { systemClock, type Clock } from '#base/clock.ts';
 import { removeDrafts } from '#base/durable-file.ts';
-import { describeError } from '#base/errors.ts';
 import { familyOfIp } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
 import { configMaps, endpointSlices, nodes, pods, serviceCidrs, services } from '#api/schema/kind-ref.ts';
@@ -36,9 +35,8 @@ import {
   type HostNameFiles,
   type HostNames,
 } from '#agent/node/host-names.ts';
-import { createDemoImage, demoImageName } from '#agent/runtime/images/demo-image.ts';
+import { demoImageName } from '#agent/runtime/images/demo-image.ts';
 import type { IdSpace } from '#agent/runtime/id-ranges.ts';
-import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { Informer } from '#client/client.ts';
 import { createInformers, withoutManagedFields, type Informers } from '#client/informers.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
@@ -66,12 +64,13 @@ import { giveMemoryBack } from './program/give-memory-back.ts';
 import { createLogger } from './program/log.ts';
 import { nodeNameOf } from './credentials/node-identity.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
-import { agentPaths, ownLogsDir, type AgentPaths } from './paths.ts';
+import { agentPaths, demoImageNotePath, ownLogsDir, type AgentPaths } from './paths.ts';
 import { openFabricHealth, startNodeFabric, type ToldHealth } from './program/node-fabric.ts';
 import { openRedirects, type NodeRedirects } from './node/open-redirects.ts';
 import { openSockets } from './node/open-sockets.ts';
 import { openCgroups } from './node/open-cgroups.ts';
 import { shutdownSourcesOf } from './node/shutdown-sources.ts';
+import { ensureDemoImage } from './node/ensure-demo-image.ts';
 import { findCgroupRoot } from './program/cgroup-root.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
 import { startKernel } from './node/start-kernel.ts';
@@ -153,9 +152,7 @@ async function runNode(given: ConfiguredOptions): Promise<void> {
 
   const parts = await startParts(stack, { options, supervisorPath, credentials, logger });
   const { runtime, paths } = parts;
-  const { containerRuntimeEndpoint } = options;
-  const demoImageProblem =
-    containerRuntimeEndpoint === undefined ? await ensureDemoImage(runtime, logger) : undefined;
+  const demoImageProblem = await ensureDemoImage(runtime, { noteFile: demoImageNotePath, logger });
   // Before the first thing that the server says: a node that refuses its cluster can be asked why.
   stack.use(
     await startControl(paths.controlSocket, {
@@ -288,22 +285,6 @@ function claimPaths(
   if (logs !== undefined)
     stack.use(claimDirectory(logs, { role: 'logs', mode: 0o755, option: '--pod-logs-dir' }));
   return paths;
-}
-
-/** So that a first pod needs no registry. A node that cannot have it goes without; why is what is returned. */
-async function ensureDemoImage(runtime: Runtime, logger: Logger): Promise<string | undefined> {
-  if (runtime.images.resolve(demoImageName) !== undefined) return undefined;
-  try {
-    await runtime.images.importArchive(
-      await createDemoImage(),
-      { isOurs: true },
-      new AbortController().signal,
-    );
-    return undefined;
-  } catch (error) {
-    logger.warn({ error: describeError(error) }, 'no demo image');
-    return describeError(error);
-  }
 }
 
 /** Service rules, routes and DNS stand before the first pod starts. */

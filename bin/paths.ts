@@ -12,6 +12,9 @@ export const repositoryRoot: string = join(import.meta.dirname, '..');
 /** Below that: where Node keeps the code of our programs. The entry script says the same. */
 export const compileCachePath: string = join('build', 'compile-cache');
 
+/** What the demo image became when it was last made here, which is the same on all nodes of a machine. */
+export const demoImageNotePath: string = join(repositoryRoot, 'build', 'demo-image.json');
+
 /** A short stable name of a data directory, for cgroups and directories under /run. */
 export function clusterId(dataDir: string): string {
   return createHash('sha256').update(dataDir).digest('hex').slice(0, 8);

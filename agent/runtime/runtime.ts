@@ -309,6 +309,16 @@ export interface ImageRecord {
   readonly user: string; // of the config, '' for root
 }
 
+/** An image that this program makes. */
+export interface OwnImage {
+  /** With the same it becomes the same image. */
+  readonly key: string;
+  /** Where it is noted what it became. */
+  readonly noteFile: string;
+  /** An archive of it alone. */
+  readonly make: () => Promise<Readable>;
+}
+
 export interface ImageStore {
   list(): readonly ImageRecord[];
   /** By any reference a pod may use (short names are completed as Docker does) or by id. */
@@ -333,6 +343,11 @@ export interface ImageStore {
     },
     signal: AbortSignal,
   ): Promise<readonly ImageRecord[]>;
+  /**
+   * Has an image of ours: one that was made on this machine before is listed as it was then, and made when it is first used; else
+   * it is made now. Undefined: the images are another runtime's. @throws as importArchive
+   */
+  importWhenUsed?(image: OwnImage, signal: AbortSignal): Promise<void>;
   /**
    * An OCI layout as a tar, of images by references or ids; the same each time. Undefined: the images are another runtime's.
    * @throws E_NOT_FOUND as it begins

@@ -20,6 +20,7 @@ import {
   lchown,
   lgetxattr,
   llistxattr,
+  lseek,
   lsetxattr,
   mknod,
   statfs,
@@ -29,6 +30,7 @@ import {
 const EWOULDBLOCK = 11;
 const ENODATA = 61;
 const EOPNOTSUPP = 95;
+const SEEK_END = 2; // unistd.h
 
 export interface DeviceNode {
   readonly type: 'c' | 'b' | 'p'; // character, block, FIFO
@@ -55,6 +57,11 @@ export function deviceOf(rdev: bigint): { readonly major: number; readonly minor
   const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & ~0xfffn);
   const minor = (rdev & 0xffn) | ((rdev >> 12n) & ~0xffn);
   return { major: Number(major), minor: Number(minor & 0xffff_ffffn) };
+}
+
+/** lseek(2), behind all that is there. @throws what the file's driver says */
+export function seekToEnd(fd: number, what: string): void {
+  if (Number(lseek(fd, 0n, SEEK_END)) < 0) throw kernelError(`seek to the end of ${what}`, lastErrno());
 }
 
 /** mknod(2). @throws E_EXISTS, E_PERMISSION */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync, appendFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, test } from 'vitest';
@@ -58,7 +58,9 @@ test('a log is followed from where it is', async () => {
   const directory = mkdtempSync(path.join(tmpdir(), 'kmsg-'));
   using _directory = { [Symbol.dispose]: () => rmSync(directory, { recursive: true }) };
   const file = path.join(directory, 'kmsg');
-  writeFileSync(file, `${ofMachine}\n`);
+  writeFileSync(file, '');
+  truncateSync(file, 32 * 1024 ** 2); // More than is read in one look.
+  appendFileSync(file, `${ofMachine}\n`);
   const clock = createFakeClock(0);
   const { log, lines } = createRecordedLog();
   const told: string[] = [];

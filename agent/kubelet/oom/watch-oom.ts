@@ -4,6 +4,7 @@ import type { Clock } from '#base/clock.ts';
 import { describeError, errnoOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
+import { seekToEnd } from '#native/sys/file.ts';
 import { repeat } from '#agent/kubelet/cgroups/repeat.ts';
 import { parseOomKill, podOf, type OomKill } from './parse-kmsg.ts';
 
@@ -46,10 +47,16 @@ export class KernelLog implements Disposable {
   readonly #buffer = Buffer.alloc(recordBytesMax);
   #isOpen = true;
 
-  /** What is in it by now is passed over, as far as one look goes. @throws what open(2) says */
+  /**
+   * What is in it by now is passed over: SEEK_END goes behind the last record (Documentation/ABI/testing/dev-kmsg).
+   * @throws what open(2) and lseek(2) say
+   */
   constructor(file: string = '/dev/kmsg') {
     this.#fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK | O_CLOEXEC);
-    this.read();
+    using undo = new DisposableStack();
+    undo.adopt(this.#fd, closeSync);
+    seekToEnd(this.#fd, file);
+    undo.move();
   }
 
   /** The records since the last time. */

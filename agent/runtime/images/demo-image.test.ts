@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
+import { utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { buildDemoArchive, createDemoImage } from './demo-image.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
+import { buildDemoArchive, createDemoImage, demoImageKey } from './demo-image.ts';
 import { readTar } from './unpack/tar-reader.ts';
 
 const input = {
@@ -36,6 +39,32 @@ describe('buildDemoArchive()', () => {
 describe('createDemoImage()', () => {
   it('says what to install where there is no busybox', async () => {
     await expect(createDemoImage('/nonexistent/busybox')).rejects.toMatchObject({
+      code: 'E_NOT_FOUND',
+      message: expect.stringContaining('apt install busybox-static'),
+    });
+  });
+});
+
+describe('demoImageKey()', () => {
+  const busybox = join(scratchDirectory('podwright-demo-key-'), 'busybox');
+
+  it('is of the program, its size and its time', async () => {
+    const keyAfter = async (bytes: string, at: number): Promise<string> => {
+      writeFileSync(busybox, bytes);
+      utimesSync(busybox, at, at);
+      return demoImageKey(busybox);
+    };
+    const keys = [
+      await keyAfter('a', 1),
+      await keyAfter('a', 1),
+      await keyAfter('a', 2),
+      await keyAfter('ab', 2),
+    ];
+    expect(keys.map((key) => keys.indexOf(key))).toEqual([0, 0, 2, 3]);
+  });
+
+  it('says what to install where there is no busybox', async () => {
+    await expect(demoImageKey('/nonexistent/busybox')).rejects.toMatchObject({
       code: 'E_NOT_FOUND',
       message: expect.stringContaining('apt install busybox-static'),
     });

@@ -3,7 +3,7 @@
  * with the pod's name on port 8080, and has a shell, nslookup, wget and tar (which `kubectl cp` wants).
  */
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { pack, type Pack } from 'tar-stream';
@@ -41,17 +41,58 @@ interface DemoFile {
   readonly content: string | Buffer;
 }
 
+const directories = [
+  ...['bin', 'dev', 'etc', 'home', 'proc', 'root', 'sys', 'usr', 'usr/bin', 'var', 'www', 'www/cgi-bin'].map(
+    (name) => ({ name, mode: name === 'root' ? 0o700 : 0o755 }),
+  ),
+  ...['tmp', 'var/tmp'].map((name) => ({ name, mode: 0o1777 })),
+];
+
+const ownFiles: readonly DemoFile[] = [
+  { name: 'bin/serve', mode: 0o755, content: serveScript },
+  { name: 'www/cgi-bin/index.cgi', mode: 0o755, content: pageScript },
+  {
+    name: 'etc/passwd',
+    mode: 0o644,
+    content:
+      'root:x:0:0:root:/root:/bin/sh\ndemo:x:1000:1000::/home:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n',
+  },
+  { name: 'etc/group', mode: 0o644, content: 'root:x:0:\ndemo:x:1000:\nnogroup:x:65534:\n' },
+];
+
+/** Images and charts ask for it by this path. */
+const environmentLink = { name: 'usr/bin/env', linkname: '../../bin/busybox' };
+
+const runConfig = {
+  Env: ['PATH=/bin:/sbin:/usr/bin:/usr/sbin'],
+  Cmd: ['/bin/serve'],
+  WorkingDir: '/',
+  ExposedPorts: { '8080/tcp': {} },
+  Labels: { 'org.opencontainers.image.title': 'podwright demo' },
+};
+
+/** The same for what becomes the same image, without making it. @throws E_NOT_FOUND when the machine has no static busybox */
+export async function demoImageKey(busybox: string | undefined = findBusybox()): Promise<string> {
+  return withBusybox(busybox, async (path) => {
+    const { size, mtimeMs } = await stat(path);
+    const program = { path, size, mtimeMs, architecture: process.arch };
+    return digestOf(document({ demoImageName, program, directories, ownFiles, environmentLink, runConfig }));
+  });
+}
+
 /** A dynamic busybox would miss its libraries in the image. @throws E_NOT_FOUND when the machine has no static one */
 export async function createDemoImage(busybox: string | undefined = findBusybox()): Promise<Readable> {
-  try {
-    if (busybox === undefined) throw new PodwrightError('E_NOT_FOUND', noBusybox);
-    const { stdout } = await promisify(execFile)(busybox, ['--list']);
+  return withBusybox(busybox, async (path) => {
+    const { stdout } = await promisify(execFile)(path, ['--list']);
     const applets = stdout.split('\n').filter((name) => /^[\w.[-]+$/.test(name));
-    return await buildDemoArchive({
-      busybox: await readFile(busybox),
-      applets,
-      nodeArchitecture: process.arch,
-    });
+    return buildDemoArchive({ busybox: await readFile(path), applets, nodeArchitecture: process.arch });
+  });
+}
+
+async function withBusybox<T>(path: string | undefined, use: (path: string) => Promise<T>): Promise<T> {
+  try {
+    if (path === undefined) throw new PodwrightError('E_NOT_FOUND', noBusybox);
+    return await use(path);
   } catch (cause) {
     if (errnoOf(cause) !== 'ENOENT') throw cause;
     throw new PodwrightError('E_NOT_FOUND', noBusybox, { cause });
@@ -70,13 +111,7 @@ export async function buildDemoArchive(input: {
     created: epoch.toISOString(),
     os,
     architecture,
-    config: {
-      Env: ['PATH=/bin:/sbin:/usr/bin:/usr/sbin'],
-      Cmd: ['/bin/serve'],
-      WorkingDir: '/',
-      ExposedPorts: { '8080/tcp': {} },
-      Labels: { 'org.opencontainers.image.title': 'podwright demo' },
-    },
+    config: runConfig,
     rootfs: { type: 'layers', diff_ids: [digestOf(layer)] },
     history: [{ created: epoch.toISOString(), created_by: 'podwright' }],
   });
@@ -106,44 +141,15 @@ export async function buildDemoArchive(input: {
 
 async function layerOf(busybox: Buffer, applets: readonly string[]): Promise<Buffer> {
   const layer = pack();
-  for (const name of [
-    'bin',
-    'dev',
-    'etc',
-    'home',
-    'proc',
-    'root',
-    'sys',
-    'usr',
-    'usr/bin',
-    'var',
-    'www',
-    'www/cgi-bin',
-  ]) {
-    layer.entry({ name: `${name}/`, type: 'directory', mode: name === 'root' ? 0o700 : 0o755, mtime: epoch });
-  }
-  for (const name of ['tmp', 'var/tmp']) {
-    layer.entry({ name: `${name}/`, type: 'directory', mode: 0o1777, mtime: epoch });
-  }
-  const files: readonly DemoFile[] = [
-    { name: 'bin/busybox', mode: 0o755, content: busybox },
-    { name: 'bin/serve', mode: 0o755, content: serveScript },
-    { name: 'www/cgi-bin/index.cgi', mode: 0o755, content: pageScript },
-    {
-      name: 'etc/passwd',
-      mode: 0o644,
-      content:
-        'root:x:0:0:root:/root:/bin/sh\ndemo:x:1000:1000::/home:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n',
-    },
-    { name: 'etc/group', mode: 0o644, content: 'root:x:0:\ndemo:x:1000:\nnogroup:x:65534:\n' },
-  ];
-  for (const file of files) addFile(layer, file);
+  for (const { name, mode } of directories)
+    layer.entry({ name: `${name}/`, type: 'directory', mode, mtime: epoch });
+  for (const file of [{ name: 'bin/busybox', mode: 0o755, content: busybox }, ...ownFiles])
+    addFile(layer, file);
   for (const name of new Set(applets.toSorted())) {
     if (name !== 'busybox')
       layer.entry({ name: `bin/${name}`, type: 'symlink', linkname: 'busybox', mtime: epoch });
   }
-  // Images and charts ask for it by this path.
-  layer.entry({ name: 'usr/bin/env', type: 'symlink', linkname: '../../bin/busybox', mtime: epoch });
+  layer.entry({ ...environmentLink, type: 'symlink', mtime: epoch });
   layer.finalize();
   return Buffer.concat(await Array.fromAsync(toNodeStream(layer) as AsyncIterable<Buffer>));
 }

@@ -5,10 +5,10 @@ import type { Platform } from '#api/oci/platform.ts';
 import { digestOfHex, hexOf } from '#api/oci/digest.ts';
 import { formatReference, isImageId, parseReference } from '#api/oci/reference.ts';
 import { systemClock, type Clock } from '#base/clock.ts';
-import { PodwrightError } from '#base/errors.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
 import type { ImageAccounts } from '#agent/runtime/image-user.ts';
 import { readAccounts } from '#agent/runtime/read-accounts.ts';
-import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
+import type { ImageRecord, ImageStore, OwnImage } from '#agent/runtime/runtime.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import { getXattr } from '#native/sys/file.ts';
 import { exportImages, type ExportedImage } from './export/export-images.ts';
@@ -16,6 +16,7 @@ import { directoryFiles, readArchive, stageArchive } from './archive.ts';
 import { BlobStore, digestOf } from './blob-store.ts';
 import { findImage } from './find-image.ts';
 import { imageError } from './image-error.ts';
+import { readImageNote, writeImageNote } from './image-note.ts';
 import {
   mergeImages,
   planGarbage,
@@ -87,6 +88,8 @@ export interface ImageContent {
  *
  * A layer directory that is there is whole. Nothing refers to it until images.json does, so a crash at any point leaves
  * garbage at most, which the next start collects.
+ *
+ * An image of ours that is made when it is first used is in the list, and in none of these.
  */
 export class LocalImageStore implements ImageStore {
   readonly #options: ImageStoreOptions;
@@ -102,6 +105,8 @@ export class LocalImageStore implements ImageStore {
   /** By image id, of images that are there: as few as those. */
   readonly #contents = new Map<string, ImageContent>();
   #pinned: () => Iterable<string> = () => [];
+  /** By image id, of images of the list that are not made yet: how they get made. */
+  readonly #promised = new Map<string, () => Promise<void>>();
 
   constructor(options: ImageStoreOptions) {
     this.#options = options;
@@ -148,9 +153,49 @@ export class LocalImageStore implements ImageStore {
     return findImage(this.#images, reference);
   }
 
+  async importWhenUsed(own: OwnImage, signal: AbortSignal): Promise<void> {
+    const noted = await readImageNote(own.noteFile, own.key);
+    if (noted === undefined) {
+      await this.#importOwn(own, signal);
+      return;
+    }
+    if (this.resolve(noted.id) !== undefined) {
+      await this.#save((known) => mergeImages(known, [noted]));
+      return;
+    }
+    let making: Promise<void> | undefined;
+    this.#promised.set(noted.id, () => {
+      making ??= this.#keepPromise(noted.id, own).finally(() => (making = undefined));
+      return making;
+    });
+    this.#images = mergeImages(this.#images, [noted]);
+  }
+
+  /** What is referred to, made if it was not yet. */
+  async #made(reference: string): Promise<StoredImage | undefined> {
+    await this.#promised.get(this.resolve(reference)?.id ?? '')?.();
+    return this.resolve(reference);
+  }
+
+  /** For all who wait for it: none of them ends it. */
+  async #keepPromise(id: string, own: OwnImage): Promise<void> {
+    await this.#importOwn(own, new AbortController().signal);
+    // The note was wrong: what is there now has another id, and the name.
+    if (this.#promised.delete(id)) await this.#save((known) => known.filter((image) => image.id !== id));
+  }
+
+  async #importOwn({ key, noteFile, make }: OwnImage, signal: AbortSignal): Promise<void> {
+    const [made] = await this.importArchive(await make(), { isOurs: true }, signal);
+    const image = made === undefined ? undefined : this.resolve(made.id);
+    if (image === undefined) return;
+    await writeImageNote(noteFile, key, image).catch((error: unknown) => {
+      this.#options.tell?.(`${describeError(error)}: each node makes ${image.names.join(', ')} at its start`);
+    });
+  }
+
   /** Read once for each image: it is what its id is the hash of. @throws E_NOT_FOUND */
   async content(id: string): Promise<ImageContent> {
-    const image = this.resolve(id);
+    const image = await this.#made(id);
     if (image === undefined) throw new PodwrightError('E_NOT_FOUND', `use image ${id}: not present`);
     const known = this.#contents.get(image.id);
     if (known !== undefined) return known;
@@ -241,7 +286,7 @@ export class LocalImageStore implements ImageStore {
 
   /** @throws E_NOT_FOUND */
   async #exported(reference: string): Promise<ExportedImage> {
-    const image = this.resolve(reference);
+    const image = await this.#made(reference);
     if (image === undefined)
       throw new PodwrightError(
         'E_NOT_FOUND',
@@ -319,7 +364,7 @@ export class LocalImageStore implements ImageStore {
       const images: StoredImage[] = [];
       for (const image of incoming) images.push(await this.#unpackImage(image, signal, onProgress));
       signal.throwIfAborted();
-      await this.#save((known) => mergeImages(known, images));
+      await this.#save((known) => mergeImages(known, images), images);
       isDone = true;
       return images.map((image) => this.resolve(image.id) ?? image);
     } finally {
@@ -404,13 +449,20 @@ export class LocalImageStore implements ImageStore {
     }
   }
 
-  /** One writer of images.json: each change is computed on what the one before left. */
-  async #save(change: (known: readonly StoredImage[]) => readonly StoredImage[]): Promise<void> {
+  /** One writer of images.json: each change is computed on what the one before left. `came`: what is there from now on. */
+  async #save(
+    change: (known: readonly StoredImage[]) => readonly StoredImage[],
+    came: readonly StoredImage[] = [],
+  ): Promise<void> {
     const turn = this.#saving.then(async () => {
       const images = change(this.#images);
-      await writeImageRecords(this.#recordsPath, images);
+      const promised = new Set(this.#promised.keys()).difference(new Set(came.map(({ id }) => id)));
+      const made = images.filter(({ id }) => !promised.has(id));
+      await writeImageRecords(this.#recordsPath, made);
       this.#images = images;
       for (const id of this.#contents.keys()) if (this.resolve(id) === undefined) this.#contents.delete(id);
+      for (const id of this.#promised.keys())
+        if (!promised.has(id) || this.resolve(id) === undefined) this.#promised.delete(id);
     });
     this.#saving = turn.catch(() => undefined);
     await turn;
