@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { ContainerStatus, Pod, PodStatus } from '#api/generated/objects.ts';
 import { createFakeClock } from '#base/clock.ts';
+import { PodwrightError } from '#base/errors.ts';
 import { apiError } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { createStatusWriter, isBookkeeping } from './status-writer.ts';
@@ -105,4 +106,28 @@ it.each([
   await expect.poll(() => (clock.advance(1000), made)).toBe(writes);
   await expect.poll(() => writer.isCurrent('u')).toBe(true);
   expect(written).toHaveLength(writes - 1);
+});
+
+it('a write whose answer is lost is told of when the watch has shown it', async () => {
+  const clock = createFakeClock(0);
+  let known: Pod = { metadata: { name: 'p', namespace: 'default', uid: 'u' }, status: {} };
+  const written: Pod[] = [];
+  let made = 0;
+  const patch = async (): Promise<Pod> => {
+    made++;
+    known = { ...known, status: base };
+    throw new PodwrightError('E_CONNECTION', 'connection reset');
+  };
+  await using writer = createStatusWriter({
+    client: { patch } as unknown as ApiClient,
+    clock,
+    podOf: () => known,
+    onWritten: (_uid, pod_) => void written.push(pod_),
+    onError: () => undefined,
+  });
+  writer.set('u', base);
+  await expect.poll(() => made).toBe(1);
+  expect(writer.isCurrent('u')).toBe(false);
+  await expect.poll(() => (clock.advance(1000), writer.isCurrent('u'))).toBe(true);
+  expect([made, written]).toEqual([1, [known]]);
 });

@@ -20,7 +20,7 @@ export interface StatusWriterOptions {
   readonly clock: Clock;
   /** The newest object known, or undefined when the pod is gone. */
   readonly podOf: (uid: string) => Pod | undefined;
-  /** Told what the server answered. */
+  /** Told when the server has what was wanted, and what it has: by its answer, or by its watch where the answer was lost. */
   readonly onWritten: (uid: string, pod: Pod) => void;
   readonly onError: (uid: string, error: unknown, retryMs: number) => void;
 }
@@ -49,7 +49,9 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     if (status === undefined || pod === undefined) return;
     const patch = planStatusPatch(pod, status);
     if (patch === undefined) {
+      // The watch told of it before the answer came, or instead of one: whoever waits for the server to have it goes on.
       wanted.delete(uid);
+      onWritten(uid, pod);
       return;
     }
     const { namespace, name = '' } = pod.metadata ?? {};
