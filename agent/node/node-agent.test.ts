@@ -4,6 +4,7 @@ import { untilQuiet } from '#base/quiet.fixture.ts';
 import { silentLogger } from '#base/log.ts';
 import { uninitializedTaint } from '#api/meta/cloud-node.ts';
 import { leases, nodes } from '#api/schema/kind-ref.ts';
+import { apiError } from '#client/api-error.ts';
 import { createFakeApiClient } from '#client/client.fake.ts';
 import type { ApiClient } from '#client/client.ts';
 import { createInformers } from '#client/informers.ts';
@@ -57,6 +58,22 @@ function start(read: () => NodeInput, notes?: LeaseNotes) {
   };
   return { clock, client, agent, settle, advance };
 }
+
+test('startNodeAgent() waits where a lease that it renews is always written by somebody else', async () => {
+  const { client, agent, settle, advance } = start(() => input);
+  await agent.registered;
+  await settle();
+  let tries = 0;
+  client.intercept = ({ verb, resource }) =>
+    verb === 'update' && resource === leases.resource && ++tries <= 7
+      ? apiError('update', { reason: 'Conflict' }, 409)
+      : undefined;
+  await advance(10_000);
+  expect(tries).toBe(5);
+  await advance(500);
+  expect(tries).toBe(8);
+  await agent[Symbol.asyncDispose]();
+});
 
 test('startNodeAgent() registers the node and keeps its lease', async () => {
   const { client, agent, settle, advance } = start(() => input);

@@ -41,6 +41,8 @@ export interface NodeAgent extends AsyncDisposable {
 }
 
 const retryMs = 500;
+/** Of a lease, so many in a row are tried again at once, as the kubelet does (component-helpers' lease controller); then it waits. */
+const conflictsMax = 4;
 /** Notes that change soon after each other are written together. */
 const gatherMs = 200;
 
@@ -187,7 +189,12 @@ function says(status: NodeStatus, { conditions = [], ...fields }: NodeStatus): b
 const leaseNamespace = 'kube-node-lease';
 
 /** The lease by which the node lifecycle controller sees that the node is alive. */
-async function renewLease(options: NodeAgentOptions, node: Node, known: Lease | undefined): Promise<Lease> {
+async function renewLease(
+  options: NodeAgentOptions,
+  node: Node,
+  known: Lease | undefined,
+  conflictsLeft = conflictsMax,
+): Promise<Lease> {
   const { client, clock, name } = options;
   const owner = { apiVersion: 'v1', kind: 'Node', name, uid: node.metadata?.uid ?? '' };
   const metadata = { name, namespace: leaseNamespace, ownerReferences: [owner] };
@@ -207,7 +214,8 @@ async function renewLease(options: NodeAgentOptions, node: Node, known: Lease | 
     });
   } catch (error) {
     // Somebody else wrote it: read it again.
-    if (isConflict(error)) return renewLease(options, node, undefined);
+    if (isConflict(error) && conflictsLeft > 0)
+      return renewLease(options, node, undefined, conflictsLeft - 1);
     if (!isNotFound(error)) throw error;
     const annotations = annotationsWith({}, notes);
     return client.create(leases, { metadata: { ...metadata, annotations }, spec });
