@@ -80,7 +80,8 @@ export async function simulate(script: Script, options: SimulateOptions): Promis
   let isOver = false;
   const say = (text: string): void => {
     if (isOver) return; // What was begun in this world may end in the turns of the next.
-    const line = `${(time.sinceMs / 1000).toFixed(3)} ${text}`;
+    // Where its files are is of this process, and of no world.
+    const line = `${(time.sinceMs / 1000).toFixed(3)} ${text.replaceAll(directory, '')}`;
     lines.push(line);
     if (lines.length > linesKept * 2) hash.update(textOf(lines.splice(0, linesKept)));
     options.onLine?.(line);
@@ -117,7 +118,10 @@ export async function simulate(script: Script, options: SimulateOptions): Promis
     lastMs = Math.max(lastMs, planned.atMs);
   }
   const isWrong = (): boolean => fault !== undefined;
-  for (let atMs = 0; atMs <= lastMs && !isWrong(); atMs += 10_000) await until(atMs);
+  for (let atMs = 0; atMs <= lastMs && !isWrong(); atMs += 10_000) {
+    await until(atMs);
+    cluster.lookAtLate();
+  }
   if (!isWrong()) {
     say('all is well from here on');
     cluster.heal();
@@ -155,6 +159,7 @@ async function rest(cluster: SimulatedCluster, { until, isOver, onFault, fromMs 
     letAllGo(cluster);
     atMs += minuteMs / 2;
     await until(atMs);
+    cluster.lookAtLate();
     unrest = unrestOf(cluster);
   }
   if (isOver()) return;

@@ -12,6 +12,7 @@ export const plantSeeds: readonly {
   { plant: 'quota-not-held', seed: 3, found: 'which may have' },
   { plant: 'late-status', seed: 2, found: 'was Succeeded and is' },
   { plant: 'hasty-disc', seed: 2, found: 'was acknowledged' },
+  { plant: 'conflict-forgotten', seed: 8, found: 'says at rest for' },
   { plant: 'namespace-first', seed: 4, found: 'outlives its namespace' },
   { plant: 'finalizer-ignored', seed: 5, found: 'went with the finalizers' },
   { plant: 'budget-not-read-again', seed: 5, found: 'that its budget keeps' },

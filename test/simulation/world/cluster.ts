@@ -14,6 +14,7 @@ import { startControllers } from '#control-plane/controllers/start-controllers.t
 import { startScheduler, type SchedulerOptions } from '#control-plane/scheduler/scheduler.ts';
 import { versionsServed } from '#bin/options/runtime-config.ts';
 import type { PlannedFault, Target } from '#test/simulation/faults/plan.ts';
+import { behindOf, LateStatuses } from '#test/simulation/judge/late.ts';
 import { Judge } from '#test/simulation/judge/invariants.ts';
 import { MemoryDisc } from './memory-disc.ts';
 import { SimulatedNode } from './node.ts';
@@ -67,7 +68,11 @@ export class SimulatedCluster {
   readonly #random: () => number;
   readonly #ambiguous = new Map<string, number>();
   readonly #programs = new Map<Target, Program>();
+  readonly #late = new LateStatuses();
   #isHealed = false;
+  #servedSinceMs = Infinity;
+  /** Of the store as a whole. */
+  #disturbedMs = -Infinity;
 
   constructor(options: ClusterOptions) {
     const { time, seed, plant, nodes, directory } = options;
@@ -164,6 +169,7 @@ export class SimulatedCluster {
       (api) => {
         if (!program.isAlive) return;
         this.options.say('server serves');
+        this.#servedSinceMs = time.nowMs;
         this.server = { program, api, request: (request) => api.transport().request(request) };
       },
       (error: unknown) => {
@@ -242,9 +248,11 @@ export class SimulatedCluster {
         return;
       }
       case 'compact':
+        this.#disturbedMs = Math.max(this.#disturbedMs, this.options.time.nowMs);
         return this.#compact();
       case 'full':
         this.disc.fullUntilMs = this.options.time.nowMs + fault.forMs;
+        this.#disturbedMs = Math.max(this.#disturbedMs, this.disc.fullUntilMs);
         return;
       default:
         this.trouble.begin(fault.target, fault, seed);
@@ -264,11 +272,27 @@ export class SimulatedCluster {
     this.#isHealed = true;
     this.trouble.end();
     this.disc.fullUntilMs = 0;
+    this.#disturbedMs = Math.min(this.#disturbedMs, this.options.time.nowMs);
     for (const program of this.#programs.values()) program.wallOffsetMs = 0;
     for (const [target, program] of this.#programs) {
       program.crashAfter(Infinity);
       if (!program.isAlive) this.#revive(target);
     }
+  }
+
+  /** Statuses that are late are faults. */
+  lookAtLate(): void {
+    const late = this.#late.look(behindOf(this.judge.ledger, this.nodes), this.options.time.nowMs, (target) =>
+      this.#calmSinceMs(target),
+    );
+    for (const one of late) this.options.onFault(one);
+  }
+
+  /** Since when nothing hinders a program in what it does; Infinity: something does. */
+  #calmSinceMs(target: Target): number {
+    const program = this.#programs.get(target);
+    if (program?.isAlive !== true || this.server === undefined || program.wallOffsetMs !== 0) return Infinity;
+    return Math.max(program.bornMs, this.#servedSinceMs, this.#disturbedMs, this.trouble.untilMs(target));
   }
 
   #revive(target: Target): void {

@@ -14,12 +14,14 @@ export class Program {
   /** What its wall clock shows beyond the world's. */
   wallOffsetMs = 0;
   isAlive = true;
+  readonly bornMs: number;
   /** Calls of its ports until it crashes; undefined: it does not. */
   #callsLeft: number | undefined;
 
   constructor(name: string, time: VirtualTime) {
     this.name = name;
     this.#time = time;
+    this.bornMs = time.nowMs;
     this.clock = {
       now: () => Math.floor(time.nowMs + this.wallOffsetMs),
       monotonic: () => time.sinceMs,

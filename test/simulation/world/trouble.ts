@@ -13,6 +13,8 @@ export class Trouble {
   readonly #time: VirtualTime;
   readonly #running = new Map<Target, Running[]>();
   readonly #cutters = new Map<Target, Set<() => void>>();
+  /** Until when something hindered it, or will. */
+  readonly #untilMs = new Map<Target, number>();
 
   constructor(time: VirtualTime) {
     this.#time = time;
@@ -22,11 +24,24 @@ export class Trouble {
     const all = this.#running.get(target) ?? [];
     all.push({ fault, untilMs: this.#time.nowMs + fault.forMs, random: createRandom(seed) });
     this.#running.set(target, all);
+    if (fault.kind === 'slow' || fault.kind === 'stale') this.note(target, this.#time.nowMs + fault.forMs);
   }
 
   /** Nothing goes wrong any more. */
   end(): void {
     this.#running.clear();
+    for (const [target, untilMs] of this.#untilMs)
+      this.#untilMs.set(target, Math.min(untilMs, this.#time.nowMs));
+  }
+
+  /** Until when something hinders it, or last did: a request that went wrong, not that one might have. -Infinity: nothing did. */
+  untilMs(target: Target): number {
+    return this.#untilMs.get(target) ?? -Infinity;
+  }
+
+  /** Something hinders it until then. */
+  note(target: Target, untilMs: number): void {
+    this.#untilMs.set(target, Math.max(this.untilMs(target), untilMs));
   }
 
   /** What becomes of the next request. */
@@ -48,6 +63,7 @@ export class Trouble {
   cut(target: Target): void {
     const cutters = [...(this.#cutters.get(target) ?? [])];
     for (const cut of cutters) cut();
+    this.note(target, this.#time.nowMs);
   }
 
   onCut(target: Target, cut: () => void): Disposable {
