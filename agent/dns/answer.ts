@@ -50,17 +50,21 @@ export function answer(question: DnsQuestion, view: DnsView, options: DnsOptions
 /** What a name of the zone has, by type; a CNAME stands alone. */
 interface Found {
   readonly ips: readonly string[];
-  readonly targets: readonly {
-    readonly target: string;
-    readonly port: number;
-    readonly ips: readonly string[];
-  }[];
+  /** Made when asked for: of 1,000 endpoints it takes a while. */
+  readonly targets: () => readonly Target[];
   readonly text?: string;
   readonly cname?: string;
   readonly isApex?: boolean;
 }
 
-const nothing: Found = { ips: [], targets: [] };
+/** What an SRV record leads to. */
+interface Target {
+  readonly target: string;
+  readonly port: number;
+  readonly ips: readonly string[];
+}
+
+const nothing: Found = { ips: [], targets: () => [] };
 
 interface Context {
   readonly view: DnsView;
@@ -114,18 +118,23 @@ function lookService(service: DnsService, { rest, fqdn, endpoints }: BelowServic
   const [first, second, ...more] = rest;
   if (service.kind === 'external')
     return first === undefined ? { ...nothing, cname: service.target } : undefined;
+  const any = (): boolean => true;
+  // Of all ports, as CoreDNS has them: who looks for a StatefulSet's peers asks for the SRV records of the Service's own name.
+  if (first === undefined && service.kind === 'cluster')
+    return { ...nothing, ips: service.ips, targets: () => targetsOfService(service, any, fqdn) };
   if (first === undefined) {
-    return {
-      ...nothing,
-      ips: service.kind === 'cluster' ? service.ips : unique(service.endpoints.map((item) => item.ip)),
-    };
+    const all = service.kind === 'headless' ? service.endpoints : [];
+    const ips = unique(all.map((item) => item.ip));
+    return { ...nothing, ips, targets: () => targetsOfEndpoints(all, any, fqdn) };
   }
   if (more.length > 0) return undefined;
   if (first.startsWith('_'))
     return lookPorts(service, { protocol: first.slice(1), name: second?.replace(/^_/, '') }, fqdn);
   if (second !== undefined) return undefined;
-  const ips = endpoints().flatMap(({ label, ip }) => (label === first ? [ip] : []));
-  return ips.length === 0 ? undefined : { ...nothing, ips: unique(ips) };
+  const own = endpoints().filter(({ label }) => label === first);
+  if (own.length === 0) return undefined;
+  const ips = unique(own.map(({ ip }) => ip));
+  return { ...nothing, ips, targets: () => targetsOfEndpoints(own, any, fqdn) };
 }
 
 function lookPorts(
@@ -139,23 +148,36 @@ function lookPorts(
   const all = service.kind === 'cluster' ? service.ports : service.endpoints.flatMap((item) => item.ports);
   if (wanted.name === undefined) return all.some(ofProtocol) ? nothing : undefined;
   if (!all.some(matches)) return undefined;
-  if (service.kind === 'cluster') {
-    return {
-      ...nothing,
-      targets: service.ports.filter(matches).map(({ port }) => ({ target: fqdn, port, ips: service.ips })),
-    };
-  }
-  const found = service.endpoints.flatMap(({ label, ip, ports }) =>
+  const targets = (): readonly Target[] =>
+    service.kind === 'cluster'
+      ? targetsOfService(service, matches, fqdn)
+      : targetsOfEndpoints(service.endpoints, matches, fqdn);
+  return { ...nothing, targets };
+}
+
+/** A port of TCP and one of UDP of the same number are one record. */
+function targetsOfService(
+  { ports, ips }: Extract<DnsService, { readonly kind: 'cluster' }>,
+  matches: (port: DnsPort) => boolean,
+  target: string,
+): readonly Target[] {
+  const numbers = new Set(ports.filter(matches).map(({ port }) => port));
+  return [...numbers].map((port) => ({ target, port, ips }));
+}
+
+/** A pod of both families is an endpoint in each, by one name. */
+function targetsOfEndpoints(
+  endpoints: readonly DnsEndpoint[],
+  matches: (port: DnsPort) => boolean,
+  fqdn: string,
+): readonly Target[] {
+  const found = endpoints.flatMap(({ label, ip, ports }) =>
     ports.filter(matches).map(({ port }) => ({ target: `${label}.${fqdn}`, port, ip })),
   );
-  // A pod of both families is an endpoint in each, by one name.
-  const targets = [...Map.groupBy(found, ({ target, port }) => `${target} ${port}`).values()];
-  return {
-    ...nothing,
-    targets: targets.flatMap((same) =>
-      same.slice(0, 1).map(({ target, port }) => ({ target, port, ips: same.map(({ ip }) => ip) })),
-    ),
-  };
+  const targets = Map.groupBy(found, ({ target, port }) => `${target} ${port}`).values();
+  return [...targets].flatMap((same) =>
+    same.slice(0, 1).map(({ target, port }) => ({ target, port, ips: unique(same.map(({ ip }) => ip)) })),
+  );
 }
 
 function toAnswer(
@@ -176,9 +198,10 @@ function toAnswer(
     );
   }
   if (type === 'SRV' || isAny) {
-    const weight = Math.max(1, Math.floor(100 / Math.max(1, found.targets.length)));
+    const targets = found.targets();
+    const weight = Math.max(1, Math.floor(100 / Math.max(1, targets.length)));
     const known = new Set<string>(); // A target may have several ports; its addresses are said once.
-    for (const { target, port, ips } of found.targets) {
+    for (const { target, port, ips } of targets) {
       answers.push({ type: 'SRV', name, ttl, data: { priority: 0, weight, port, target } });
       const fresh = unique(ips).filter((ip) => !known.has(`${target} ${ip}`));
       for (const ip of fresh) known.add(`${target} ${ip}`);

@@ -1,5 +1,6 @@
 import type { EndpointSlice, Service } from '#api/generated/objects.ts';
 import type { Informer } from '#client/client.ts';
+import { familyOfIp } from '#base/ip.ts';
 import { createServiceIndex, type ServiceIndex } from '#agent/proxy/service-index.ts';
 import { clusterIpsOf } from '#agent/proxy/service-map.ts';
 
@@ -97,7 +98,8 @@ export function toDnsService(service: Service, slices: readonly EndpointSlice[])
   if (spec === undefined) return undefined;
   if (spec.type === 'ExternalName') {
     const target = (spec.externalName ?? '').replace(/\.$/, '');
-    return target === '' ? undefined : { kind: 'external', target };
+    // An address is no name that a CNAME could lead to.
+    return target === '' || familyOfIp(target) !== undefined ? undefined : { kind: 'external', target };
   }
   const ports = (spec.ports ?? []).map((port) => ({
     name: (port.name ?? '').toLowerCase(),
