@@ -44,6 +44,8 @@ export interface ProxyPort {
   /** Backends anywhere, and those on this node; each falls back to terminating ones that still serve. */
   readonly backends: readonly Backend[];
   readonly localBackends: readonly Backend[];
+  /** Of UDP: all that are ready, whichever of them new flows go to. */
+  readonly flowBackends?: readonly Backend[];
   readonly isInternalLocal: boolean; // internalTrafficPolicy: Local
   readonly isExternalLocal: boolean; // externalTrafficPolicy: Local
   /** sessionAffinity: ClientIP. */
@@ -101,6 +103,7 @@ export function computeProxyPorts(
         node,
       ),
       localBackends: toBackends(usable(local), node),
+      ...(port.protocol === 'UDP' ? { flowBackends: toBackends(usable(candidates), node) } : {}),
       isInternalLocal: spec.internalTrafficPolicy === 'Local',
       isExternalLocal: spec.externalTrafficPolicy === 'Local',
       affinitySeconds:

@@ -38,6 +38,7 @@ describe('computeStaleFlows()', () => {
       ...item,
       backends: item.backends.map((backend) => ({ ...backend, port })),
       localBackends: item.localBackends.map((backend) => ({ ...backend, port })),
+      flowBackends: item.flowBackends?.map((backend) => ({ ...backend, port })) ?? [],
     }));
 
   test('the port that answers changes: wherever the Service is reached', () => {
@@ -87,9 +88,18 @@ describe('computeStaleFlows()', () => {
     ]);
   });
 
-  test('traffic that stays inside goes to local backends only', () => {
+  test('a policy, or what is near, is about new flows alone', () => {
     const inside = { ...udp, internalTrafficPolicy: 'Local' } as const;
-    expect(changed(ports(udp, [local, remote]), ports(inside, [local, remote]))).toEqual([own(here)]);
+    expect(changed(ports(udp, [local, remote]), ports(inside, [local, remote]))).toEqual([]);
+    expect(changed(ports(inside, [local, remote]), ports(inside, [local]))).toEqual([own(here)]);
+    const hinted = [local, remote].map((each, i) => ({
+      ...each,
+      hints: { forZones: [{ name: i === 0 ? 'zone-a' : 'zone-b' }] },
+    }));
+    expect(flows([local, remote], hinted)).toEqual([]);
+    expect(ports(udp, hinted)[0]?.backends.map(({ ip }) => ip)).toEqual([here.ip]);
+    const ending = { ...remote, conditions: { ready: false, serving: true, terminating: true } };
+    expect(flows([local, remote], [local, ending])).toEqual([own(here)]);
     const outside = { ...open, externalTrafficPolicy: 'Local' } as const;
     expect(changed(ports(open, [local, remote]), ports(outside, [local, remote]))).toEqual([]);
   });

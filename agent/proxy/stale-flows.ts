@@ -5,7 +5,8 @@ const UDP = 17;
 
 /**
  * UDP has no end of connection: a client that keeps sending keeps its conntrack entry, and so the address and port that answered
- * before, whatever has become of the Service since. These are the flows of one Service that do not lead where they should: to what
+ * before, whatever has become of the Service since. A flow stays with a backend that is ready, wherever a policy, or what is near, has
+ * new ones go, as connections of TCP do (kube-proxy since 1.33). These are the flows of one Service that do not lead where they should: to what
  * answers no more, or untranslated to an address that nobody answered at. Pure. `nodeIps` are the addresses that node ports are known
  * to be reached by; by others, only flows to backends that are gone are told from flows that are nobody's business.
  */
@@ -59,14 +60,11 @@ function backendsByFrontend(
     reached.set(key, known);
   };
   for (const item of ports.filter(({ protocol }) => protocol === UDP)) {
-    for (const frontend of item.clusterIps)
-      add(frontend, item.isInternalLocal ? item.localBackends : item.backends);
-    // Clients of the cluster reach all backends by these, whatever the policy for those from outside.
-    const outer = [...item.backends, ...item.localBackends];
-    for (const frontend of item.externals) add(frontend, outer);
+    const all = [...(item.flowBackends ?? []), ...item.backends, ...item.localBackends];
+    for (const frontend of [...item.clusterIps, ...item.externals]) add(frontend, all);
     if (item.nodePort === undefined) continue;
-    for (const address of nodeIps) add({ address, port: item.nodePort }, outer);
-    add({ port: item.nodePort }, outer);
+    for (const address of nodeIps) add({ address, port: item.nodePort }, all);
+    add({ port: item.nodePort }, all);
   }
   return reached;
 }
