@@ -2,9 +2,10 @@
  * The bundle: all that our programs and their threads load, in a few files of JavaScript (decision 0166). It is of use while each of
  * our files that it was made of is as it was then, with the same packages; the repository may have been moved, or copied whole.
  */
-import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+// As `quickToLoad` has them: every start is through here, and an import of node:crypto loads what few need.
+const { createHash } = process.getBuiltinModule('node:crypto');
+const { readFileSync, statSync } = process.getBuiltinModule('node:fs');
+const { join } = process.getBuiltinModule('node:path');
 
 export interface BundleIndex {
   /** Where its files are, below `bundlesDirectory`. */
