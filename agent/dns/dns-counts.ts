@@ -1,6 +1,6 @@
 import { family, labels, type Sample } from '#agent/kubelet/stats/exposition.ts';
 import { SecondsHistogram } from '#agent/kubelet/stats/seconds-histogram.ts';
-import { histogramLines } from '#agent/kubelet/stats/kubelet-metrics.ts';
+import { histogramLines } from '#agent/kubelet/stats/histogram-lines.ts';
 import { createHealthServer } from '#agent/proxy/health-server.ts';
 import type { HealthAnswer } from '#agent/proxy/health-answers.ts';
 import type { Clock } from '#base/clock.ts';

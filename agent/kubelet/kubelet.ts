@@ -56,6 +56,7 @@ import { startKubeletServer, type KubeletServer, type KubeletTls } from './serve
 import { ProbeCounts } from './probe/probe-counts.ts';
 import { HttpCounts } from './stats/http-counts.ts';
 import { KubeletCounts } from './stats/kubelet-counts.ts';
+import { renderAssignments } from './stats/assign-metrics.ts';
 import { renderDeviceMetrics } from './stats/device-metrics.ts';
 import { readProcess, renderKubeletMetrics } from './stats/kubelet-metrics.ts';
 import { createStatsReader, DiskUses } from './stats/read-stats.ts';
@@ -188,7 +189,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   undo.use(workers);
   startLocalVolumes(undo, options, workers);
   startOomEvents(undo, options, workers);
-  const server = await startServer(options, { workers, collector, probeCounts, counts, plugins });
+  const { assignments } = isolation;
+  const served = { workers, collector, probeCounts, counts, plugins, assignments };
+  const server = await startServer(options, served);
   undo.use(server);
   const agent = startNodeAgent({
     client: options.informers.client,
@@ -303,12 +306,13 @@ interface Served {
   readonly probeCounts: ProbeCounts;
   readonly counts: KubeletCounts;
   readonly plugins: Pick<NodePlugins, 'counts'>;
+  readonly assignments: NodeAssignments | undefined;
 }
 
 /** The node's port. Who may call it, the API server says. */
 function startServer(
   options: KubeletOptions,
-  { workers, collector, probeCounts, counts, plugins }: Served,
+  { workers, collector, probeCounts, counts, plugins, assignments }: Served,
 ): Promise<KubeletServer> {
   const { runtime, clock, logger, nodeName, directories } = options;
   const { access = defaultAccess, ...listen } = options.server;
@@ -341,13 +345,14 @@ function startServer(
       ((await options.moreMetrics?.()) ?? '') +
       renderKubeletMetrics({
         nodeName,
-        desiredPods: workers.pods().length,
+        desired: workers.pods(),
         pods: runtime.observeAll(),
         counts,
         imagesRemoved: collector.removed,
         process: readProcess(clock.now()),
         volumes: await volumes(),
       }) +
+      renderAssignments(assignments) +
       renderDeviceMetrics(plugins.counts),
   });
 }

@@ -3,7 +3,7 @@ import { createFakeClock } from '#base/clock.ts';
 import { untilQuiet } from '#base/quiet.fixture.ts';
 import { silentLogger } from '#base/log.ts';
 import { uninitializedTaint } from '#api/meta/cloud-node.ts';
-import { leases, nodes } from '#api/schema/kind-ref.ts';
+import { events, leases, nodes } from '#api/schema/kind-ref.ts';
 import { apiError } from '#client/api-error.ts';
 import { createFakeApiClient } from '#client/client.fake.ts';
 import type { ApiClient } from '#client/client.ts';
@@ -133,6 +133,26 @@ test('startNodeAgent() says in its lease what parts of the node note, soon, and 
   await agent[Symbol.asyncDispose]();
 });
 
+test('startNodeAgent() tells by events what became of its node', async () => {
+  let now = input;
+  const { client, agent, settle, advance } = start(() => now);
+  await agent.registered;
+  await settle();
+  const reasons = (): readonly string[] =>
+    client.all(events).map(({ reason = '', involvedObject }) => `${involvedObject.name} ${reason}`);
+  await advance(1_000);
+  expect(reasons()).toEqual(
+    ['Starting', 'NodeHasSufficientMemory', 'NodeHasNoDiskPressure', 'NodeHasSufficientPID'].map(
+      (reason) => `n1 ${reason}`,
+    ),
+  );
+  now = { ...input, network: { isReady: false, reason: 'no CNI' } };
+  agent.refresh();
+  await settle();
+  await advance(1_000);
+  expect(reasons()).toContain('n1 NodeNotReady');
+});
+
 test('startNodeAgent() writes the status when it changes, and every five minutes', async () => {
   let network = { isReady: false, reason: 'no CNI configuration' };
   const { client, agent, settle, advance } = start(() => ({ ...input, network }));
@@ -176,7 +196,8 @@ test('startNodeAgent() puts right what others wrote while it was silent', async 
   const written = client.writes.length;
   await advance(9_000);
   await advance(1_000);
-  expect(client.writes.slice(written)).toEqual(['update leases kube-node-lease/n1']);
+  const isNoEvent = (write: string): boolean => !write.startsWith('create events'); // Of its being ready again.
+  expect(client.writes.slice(written).filter(isNoEvent)).toEqual(['update leases kube-node-lease/n1']);
   const none = { status: { capacity: { 'example.com/dongle': null } } };
   await client.patch(nodes, { name: 'n1' }, { kind: 'strategic', body: none, subresource: 'status' });
   await advance(10_000);

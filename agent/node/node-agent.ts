@@ -10,7 +10,9 @@ import type { ApiClient } from '#client/client.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import { withRemedy } from '#client/remedy.ts';
 import { defaultSettings, type KubeletSettings } from '#agent/kubelet/config/settings.ts';
+import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
 import type { LeaseNotes } from './lease-notes.ts';
+import { nodeEventsOf, startingEvent, type NodeEvent } from './node-events.ts';
 import { nodeAnnotations, nodeLabels, renderNode, renderNodeStatus, type NodeInput } from './node-status.ts';
 
 export interface NodeAgentOptions {
@@ -55,9 +57,13 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   let noted = Promise.withResolvers<void>();
   const subscription = options.notes?.onChange(() => noted.resolve());
   let seen: Node | undefined;
+  const recorder = createEventRecorder({ ...options, component: 'kubelet', host: name });
+  const tell = (events: readonly NodeEvent[]): void => tellOf(recorder, name, events);
 
   const keepStatus = async (): Promise<void> => {
-    seen = await untilDone(() => register(options), 'register node', signal);
+    const begun = await untilDone(() => register(options), 'register node', signal);
+    tell([startingEvent, ...nodeEventsOf(begun.before, begun.node)]);
+    seen = begun.node;
     registered.resolve(seen);
     let reportedAtMs = clock.now();
     for (;;) {
@@ -66,6 +72,8 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       signal.throwIfAborted();
       const isDue = clock.now() - reportedAtMs >= times.statusReportMs;
       const reported = await untilDone(() => report(options, isDue), 'report node status', signal);
+      // What others wrote of its status meanwhile is what it changed.
+      tell(nodeEventsOf({ ...seen, status: reported.before.status ?? {} }, reported.node));
       seen = reported.node;
       if (reported.isWritten) reportedAtMs = clock.now();
     }
@@ -106,18 +114,33 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
       registered.reject(signal.reason);
       subscription?.[Symbol.dispose]();
       await loops;
+      await recorder[Symbol.asyncDispose]();
     },
   };
 }
 
+/** Of a Node by its name, as kubelets say it: they write before they have seen it. */
+function tellOf(recorder: EventRecorder, name: string, events: readonly NodeEvent[]): void {
+  const object: Node = { apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name } };
+  for (const { type, reason, message } of events)
+    recorder.record({ kind: nodes, object }, type, reason, message);
+}
+
+interface Registered {
+  /** As it was found; undefined: it was made. */
+  readonly before: Node | undefined;
+  readonly node: Node;
+}
+
 /** Makes the Node, or takes over the one there is: labels and status become ours, the rest stays. */
-async function register({ client, clock, read, name }: NodeAgentOptions): Promise<Node> {
+async function register({ client, clock, read, name }: NodeAgentOptions): Promise<Registered> {
   const input = await read();
   const wanted = renderNode(input, clock.now());
   try {
     const created = await client.create(nodes, wanted);
-    if (created.status?.capacity !== undefined) return created;
-    return await patchStatus({ client, name }, {}, renderNodeStatus(input, undefined, clock.now()));
+    if (created.status?.capacity !== undefined) return { before: undefined, node: created };
+    const node = await patchStatus({ client, name }, {}, renderNodeStatus(input, undefined, clock.now()));
+    return { before: undefined, node };
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
   }
@@ -131,31 +154,29 @@ async function register({ client, clock, read, name }: NodeAgentOptions): Promis
   const { metadata } = present;
   if (!hasAll(labels, metadata?.labels) || !hasAll(annotations, metadata?.annotations))
     await client.patch(nodes, { name }, { kind: 'strategic', body: { metadata: { labels, annotations } } });
-  return patchStatus(
-    { client, name },
-    present.status ?? {},
-    renderNodeStatus(input, present.status, clock.now()),
-  );
+  const wantedStatus = renderNodeStatus(input, present.status, clock.now());
+  const node = await patchStatus({ client, name }, present.status ?? {}, wantedStatus);
+  return { before: present, node };
 }
 
 /**
  * Writes the status when it is not what the API has, whoever changed it (a node that was silent was marked), and when it is due,
- * so that its heartbeats are not too old. Whether it did, and the Node then.
+ * so that its heartbeats are not too old. Whether it did, and the Node before and then.
  */
 async function report(
   options: NodeAgentOptions,
   isDue: boolean,
-): Promise<{ readonly node: Node; readonly isWritten: boolean }> {
+): Promise<{ readonly before: Node; readonly node: Node; readonly isWritten: boolean }> {
   const { client, clock, read, name, watched } = options;
   // What is due asks the API itself: a watch that is silent, and should not be, hides nothing for longer than that.
   const known = isDue || watched?.isCurrent !== true ? undefined : watched.get(name);
   const node = known ?? (await client.get(nodes, { name }));
   const { status: present = {} } = node;
   const wanted = renderNodeStatus(await read(), present, clock.now());
-  if (!isDue && says(present, wanted)) return { node, isWritten: false };
+  if (!isDue && says(present, wanted)) return { before: node, node, isWritten: false };
   const written = await patchStatus({ client, name }, present, wanted);
   watched?.observe(written);
-  return { node: written, isWritten: true };
+  return { before: node, node: written, isWritten: true };
 }
 
 async function patchStatus(

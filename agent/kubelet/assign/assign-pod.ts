@@ -2,11 +2,17 @@
 import type { Pod } from '#api/generated/objects.ts';
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
+import type { Lacking } from './assign-counts.ts';
 import type { Assigned, AssignInput, Assignment, HintDraft } from './assignment.ts';
 import { claimsOf, wholeClaim, type Claim } from './claims.ts';
 import { mergeHints, type Hints, type NodeMask } from './hints.ts';
 import { chooseCpus, cpuHints, freeCpus, smtRefusal } from './share-cpus.ts';
 import { chooseMemory, memoryHints } from './share-memory.ts';
+
+/** With what there was too little of, for counting. */
+export interface AssignRefusal extends Refusal {
+  readonly lacking?: Lacking;
+}
 
 /** The words of the kubelet for what does not lie together as its policy wants it. */
 const affinityRefusal: Refusal = {
@@ -20,7 +26,7 @@ export function assignPod(
   before: Assigned,
   input: AssignInput,
   drafts: readonly HintDraft[] = [],
-): Assigned | Refusal {
+): Assigned | AssignRefusal {
   const { rules } = input;
   const claims = claimsOf(pod, {
     cpu: rules.cpuPolicy === 'static',
@@ -72,7 +78,7 @@ function bytesOf({ memory }: Assignment): number {
   return memory.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-export function isRefusal(value: object | undefined): value is Refusal {
+export function isRefusal(value: object | undefined): value is AssignRefusal {
   return value !== undefined && 'reason' in value;
 }
 
@@ -89,7 +95,7 @@ function nearOf(
   claim: Claim,
   draft: Draft,
   members: readonly Claim[],
-): { readonly nodes: NodeMask | undefined } | Refusal {
+): { readonly nodes: NodeMask | undefined } | AssignRefusal {
   const { input, drafts } = draft;
   const { rules, topology } = input;
   const ids = topology.nodes.map(({ id }) => id);
@@ -106,9 +112,9 @@ function nearOf(
   return isAdmitted ? { nodes: hint.nodes } : affinityRefusal;
 }
 
-function give(claim: Claim, draft: Draft, near: NodeMask | undefined): Assigned | Refusal {
+function give(claim: Claim, draft: Draft, near: NodeMask | undefined): Assigned | AssignRefusal {
   const refusal = smtRefusal(draft.input, usableCpus(claim, draft), claim.cpus);
-  if (refusal !== undefined) return refusal;
+  if (refusal !== undefined) return { ...refusal, lacking: 'cpu' };
   try {
     for (const other of draft.drafts) other.give(claim.container, near);
     if (claim.cpus === 0 && claim.memory.size === 0) return draft.assigned;
@@ -117,8 +123,13 @@ function give(claim: Claim, draft: Draft, near: NodeMask | undefined): Assigned 
   } catch (error) {
     if (!isPodwrightError(error, 'E_LIMIT') && !isPodwrightError(error, 'E_BUSY')) throw error;
     const message = `Allocate failed due to ${error.message}, which is unexpected`;
-    return { reason: 'UnexpectedAdmissionError', message };
+    const lacking = lackingOf(error.detail);
+    return { reason: 'UnexpectedAdmissionError', message, ...(lacking === undefined ? {} : { lacking }) };
   }
+}
+
+function lackingOf({ lacking }: Readonly<Record<string, unknown>>): Lacking {
+  return lacking === 'cpu' || lacking === 'memory' ? lacking : undefined;
 }
 
 /** Those of init containers, which have ended by then, first. */
@@ -134,6 +145,7 @@ function cpusFor(claim: Claim, draft: Draft, near: NodeMask | undefined): readon
   throw new PodwrightError(
     'E_LIMIT',
     `not enough cpus available to satisfy request: requested=${claim.cpus}, available=${available}`,
+    { detail: { lacking: 'cpu' } },
   );
 }
 
@@ -144,6 +156,7 @@ function memoryFor(claim: Claim, draft: Draft, near: NodeMask | undefined): Assi
   throw new PodwrightError(
     'E_LIMIT',
     '[memorymanager] failed to find NUMA nodes to extend the current topology hint',
+    { detail: { lacking: 'memory' } },
   );
 }
 

@@ -12,6 +12,7 @@ import { inputOf, machineOf } from './machine.fixture.ts';
 import { readTopology } from './machine-topology.ts';
 import { NodeAssignments } from './node-assignments.ts';
 import { rulesOn, defaultAssign } from './rules.ts';
+import { renderAssignments } from '#agent/kubelet/stats/assign-metrics.ts';
 
 const topology = machineOf({ sockets: 1, cores: 4 });
 const podOf = (uid: string, cpu: string): Pod => ({
@@ -53,6 +54,38 @@ describe('what a node assigned', () => {
     expect(node.allocatable()).toEqual({ cpus: [1, 2, 3], memory });
     const none = await open({ cpuPolicy: 'none', memoryPolicy: 'None' });
     expect(none.allocatable()).toEqual({ cpus: [], memory: [] });
+  });
+
+  test('is counted, with what could not be given', async () => {
+    const node = await open();
+    expect(node.admit(podOf('a', '2'), new Set(['a']))).toBe(undefined);
+    expect(node.admit(podOf('b', '2'), new Set(['a', 'b']))).toEqual({
+      reason: 'UnexpectedAdmissionError',
+      message: expect.stringContaining('not enough cpus available'),
+    });
+    expect(node.admit(podOf('c', '500m'), new Set(['a', 'c']))).toBe(undefined);
+    const text = renderAssignments(node);
+    for (const line of [
+      'kubelet_topology_manager_admission_requests_total 3',
+      'kubelet_topology_manager_admission_errors_total 1',
+      'kubelet_topology_manager_admission_duration_ms_count 3',
+      'kubelet_cpu_manager_pinning_requests_total 2',
+      'kubelet_cpu_manager_pinning_errors_total 1',
+      'kubelet_cpu_manager_shared_pool_size_millicores 2000',
+      'kubelet_cpu_manager_exclusive_cpu_allocation_count 2',
+      'kubelet_cpu_manager_allocation_per_numa{numa_node="0"} 2',
+      'kubelet_memory_manager_pinning_requests_total 2',
+      'kubelet_memory_manager_pinning_errors_total 0',
+    ])
+      expect(text.split('\n')).toContain(line);
+    expect(text).not.toContain('aligned_compute_resources_count{');
+    const near = await open({ topologyPolicy: 'single-numa-node' });
+    near.admit(podOf('d', '1'), new Set(['d']));
+    near.admit(podOf('e', '64'), new Set(['d', 'e']));
+    const aligned = renderAssignments(near);
+    const labels = '{boundary="numa_node",scope="container"} 1';
+    expect(aligned).toContain(`kubelet_container_aligned_compute_resources_count${labels}`);
+    expect(aligned).toContain(`kubelet_container_aligned_compute_resources_failure_count${labels}`);
   });
 
   test('is of this machine, and whole, or the agent says what to do', async () => {

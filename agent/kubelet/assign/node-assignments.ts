@@ -1,7 +1,9 @@
 /** What the containers of this node have for themselves, kept over restarts of the agent. */
 import type { Pod } from '#api/generated/objects.ts';
+import { systemClock, type Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
+import { AssignCounts } from './assign-counts.ts';
 import { assignPod, isRefusal } from './assign-pod.ts';
 import type { Assigned, AssignInput, Assignment, HintProvider } from './assignment.ts';
 import { readCheckpoint, removeCheckpoint, renderCheckpoint, writeCheckpoint } from './checkpoint.ts';
@@ -18,18 +20,28 @@ export interface Placement {
   readonly isAlone: boolean;
 }
 
+export interface CpuShares {
+  readonly shared: number;
+  readonly alone: number;
+  readonly perNode: readonly (readonly [node: number, cpus: number])[];
+}
+
 export interface AssignmentsOptions extends AssignInput {
   /** Where the checkpoints are. */
   readonly directory: string;
   readonly providers?: readonly HintProvider[];
+  /** By which the time of an admission is measured. */
+  readonly clock?: Pick<Clock, 'monotonic'>;
 }
 
 export class NodeAssignments {
   readonly #input: AssignInput;
   readonly #providers: readonly HintProvider[];
   readonly #directory: string;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   #assigned: Assigned;
   #writing: Promise<void> = Promise.resolve();
+  readonly counts: AssignCounts = new AssignCounts();
 
   /** @throws {E_DAMAGED} {E_INVALID} for a checkpoint of another machine, with what to do */
   static async open(options: AssignmentsOptions): Promise<NodeAssignments> {
@@ -47,9 +59,11 @@ export class NodeAssignments {
     return new NodeAssignments(options, before);
   }
 
-  private constructor({ directory, providers = [], ...input }: AssignmentsOptions, assigned: Assigned) {
+  private constructor(options: AssignmentsOptions, assigned: Assigned) {
+    const { directory, providers = [], clock = systemClock, ...input } = options;
     this.#input = input;
     this.#providers = providers;
+    this.#clock = clock;
     this.#directory = directory;
     this.#assigned = assigned;
   }
@@ -60,10 +74,19 @@ export class NodeAssignments {
     if (this.#assigned.has(pod.metadata?.uid ?? '')) return undefined;
     // Without a policy nobody is asked what is near to what.
     const drafts = this.aligns ? this.#providers.map((provider) => provider.begin(pod)) : [];
+    const begunMs = this.#clock.monotonic();
     const result = assignPod(pod, this.#assigned, this.#input, drafts);
-    if (isRefusal(result)) return result;
+    this.counts.admissions++;
+    this.counts.durations.observe(this.#clock.monotonic() - begunMs);
+    const isOneNode = this.#input.rules.topologyPolicy === 'single-numa-node';
+    if (isRefusal(result)) {
+      const { lacking, ...refusal } = result;
+      this.counts.refused(lacking, isOneNode);
+      return refusal;
+    }
     for (const draft of drafts) draft.keep();
     this.#set(result);
+    this.counts.admitted(result.get(pod.metadata?.uid ?? '')?.values() ?? [], isOneNode);
     return undefined;
   }
 
@@ -103,6 +126,22 @@ export class NodeAssignments {
       cpus: cpus ? [...freeCpus(this.#input, none)].toSorted((a, b) => a - b) : [],
       memory: memory ? memoryBlocks(this.#input) : [],
     };
+  }
+
+  get scope(): AssignInput['rules']['scope'] {
+    return this.#input.rules.scope;
+  }
+
+  /** How the CPUs are shared out: those that nobody has alone, those that somebody has, and of the latter how many by NUMA node. */
+  get cpuShares(): CpuShares {
+    const { topology, rules } = this.#input;
+    const taken = takenCpus(this.#assigned);
+    const perNode = topology.nodes.map(({ id }) => {
+      const own = topology.cpus.filter((cpu) => cpu.node === id && taken.has(cpu.id));
+      return [id, own.length] as const;
+    });
+    const shared = rules.cpuPolicy === 'none' ? 0 : sharedCpus(this.#input, this.#assigned).length;
+    return { shared, alone: taken.size, perNode };
   }
 
   /** Whether some container of the pod has CPUs alone. */

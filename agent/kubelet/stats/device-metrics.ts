@@ -1,6 +1,6 @@
 import type { DeviceCounts } from '#agent/device/device-counts.ts';
 import { family, labels } from './exposition.ts';
-import { histogramLines } from './kubelet-metrics.ts';
+import { histogramLines } from './histogram-lines.ts';
 import type { SecondsHistogram } from './seconds-histogram.ts';
 
 const ofPodResources: readonly (readonly [name: string, help: string])[] = [

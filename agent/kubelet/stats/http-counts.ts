@@ -1,6 +1,6 @@
 import { family, labels, type Sample } from './exposition.ts';
 import { SecondsHistogram, shortBucketsSeconds } from './seconds-histogram.ts';
-import { histogramLines } from './kubelet-metrics.ts';
+import { histogramLines } from './histogram-lines.ts';
 
 /** Of others the label is `other`: clients make up paths and methods. */
 const paths: ReadonlySet<string> = new Set([

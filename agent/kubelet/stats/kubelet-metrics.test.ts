@@ -29,7 +29,7 @@ function linesAfter(outcomes: readonly Outcome[], of: Pod = pod): readonly strin
 function render(counts: KubeletCounts): string {
   return renderKubeletMetrics({
     nodeName: 'node-1',
-    desiredPods: 3,
+    desired: [pod, pod, { ...pod, metadata: { annotations: { 'kubernetes.io/config.source': 'file' } } }],
     pods: [],
     counts,
     imagesRemoved: { age: 1, space: 2 },
@@ -65,7 +65,10 @@ describe('renderKubeletMetrics()', () => {
       given: [],
       want: [
         'kubelet_node_name{node="node-1"} 1',
-        'kubelet_desired_pods{static=""} 3',
+        'kubelet_desired_pods{static=""} 2',
+        'kubelet_desired_pods{static="true"} 1',
+        'kubelet_mirror_pods 1',
+        'kubelet_cgroup_version 2',
         'kubelet_started_pods_total 0',
         'kubelet_image_garbage_collected_total{reason="space"} 2',
         'kubelet_pod_start_duration_seconds_count 0',

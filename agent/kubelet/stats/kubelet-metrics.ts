@@ -1,10 +1,12 @@
 import { readdirSync } from 'node:fs';
 import { gitVersion } from '#api/release.ts';
+import type { Pod } from '#api/generated/objects.ts';
+import { isStatic } from '#agent/kubelet/static/static-pod.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { family, labels, type Sample } from './exposition.ts';
 import type { VolumeFacts } from './stats-input.ts';
 import type { Counts, KubeletCounts } from './kubelet-counts.ts';
-import type { SecondsHistogram } from './seconds-histogram.ts';
+import { histogramLines } from './histogram-lines.ts';
 
 /** Of the agent's own process. */
 export interface ProcessFacts {
@@ -17,7 +19,8 @@ export interface ProcessFacts {
 
 export interface KubeletMetricsInput {
   readonly nodeName: string;
-  readonly desiredPods: number;
+  /** That the kubelet is to run. */
+  readonly desired: readonly Pod[];
   readonly pods: readonly PodObservation[];
   readonly counts: KubeletCounts;
   readonly imagesRemoved: Readonly<Record<'age' | 'space', number>>;
@@ -53,6 +56,15 @@ function byLabels(counts: Counts, ...names: readonly string[]): readonly Sample[
     const pairs = Object.fromEntries(names.map((name, index) => [name, words[index] ?? '']));
     return [names.length === 0 ? '' : labels(pairs), value, undefined] as const;
   });
+}
+
+/** `static` is `true` of pods of files. */
+function bySource(pods: readonly Pod[]): readonly Sample[] {
+  const own = pods.filter(isStatic).length;
+  return [
+    [labels({ static: '' }), pods.length - own, undefined],
+    [labels({ static: 'true' }), own, undefined],
+  ];
 }
 
 function containersIn({ pods }: KubeletMetricsInput): readonly Sample[] {
@@ -105,16 +117,31 @@ const rows: readonly Row[] = [
     'kubelet_desired_pods',
     'gauge',
     '[ALPHA] The number of pods the kubelet is being instructed to run',
-    ({ desiredPods }) => [[labels({ static: '' }), desiredPods, undefined]],
+    ({ desired }) => bySource(desired),
   ],
   [
     'kubelet_active_pods',
     'gauge',
     '[ALPHA] The number of pods the kubelet considers active',
-    ({ pods }) => [
-      [labels({ static: '' }), pods.filter(({ sandbox }) => sandbox !== undefined).length, undefined],
-    ],
+    ({ pods, desired }) => {
+      const begun = new Set(pods.filter(({ sandbox }) => sandbox !== undefined).map(({ uid }) => uid));
+      return bySource(desired.filter(({ metadata }) => begun.has(metadata?.uid ?? '')));
+    },
   ],
+  [
+    'kubelet_mirror_pods',
+    'gauge',
+    '[ALPHA] The number of mirror pods the kubelet will try to create (one per admitted static pod)',
+    ({ desired }) => one(desired.filter(isStatic).length),
+  ],
+  [
+    'kubelet_managed_ephemeral_containers',
+    'gauge',
+    '[ALPHA] Current number of ephemeral containers in pods managed by this kubelet.',
+    ({ desired }) =>
+      one(desired.reduce((sum, { spec }) => sum + (spec?.ephemeralContainers?.length ?? 0), 0)),
+  ],
+  ['kubelet_cgroup_version', 'gauge', '[ALPHA] cgroup version on the hosts.', () => one(2)],
   [
     'kubelet_volume_stats_capacity_bytes',
     'gauge',
@@ -233,48 +260,16 @@ export function renderKubeletMetrics(input: KubeletMetricsInput): string {
   const { podStart, podSync } = input.counts;
   return [
     ...rows.flatMap(([name, type, help, read]) => family(name, { type, help }, read(input))),
-    ...histogram(
+    ...histogramLines(
       'kubelet_pod_start_duration_seconds',
       '[ALPHA] Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run',
-      { seconds: podStart, more: {} },
+      [{ seconds: podStart, more: {} }],
     ),
-    ...histogram(
+    ...histogramLines(
       'kubelet_pod_worker_duration_seconds',
       '[ALPHA] Duration in seconds to sync a single pod. Broken down by operation type: create, update, or sync',
-      { seconds: podSync, more: { operation_type: 'sync' } },
+      [{ seconds: podSync, more: { operation_type: 'sync' } }],
     ),
     '',
   ].join('\n');
-}
-
-export interface LabelledHistogram {
-  readonly seconds: SecondsHistogram;
-  readonly more: Readonly<Record<string, string>>;
-}
-
-function histogram(name: string, help: string, one: LabelledHistogram): readonly string[] {
-  return histogramLines(name, help, [one]);
-}
-
-/** The lines of one metric. */
-export function histogramLines(
-  name: string,
-  help: string,
-  all: readonly LabelledHistogram[],
-): readonly string[] {
-  return [
-    `# HELP ${name} ${help}`,
-    `# TYPE ${name} histogram`,
-    ...all.flatMap(({ seconds, more }) => {
-      const own = Object.keys(more).length === 0 ? '' : labels(more);
-      return [
-        ...seconds.buckets.map(
-          (bound, index) => `${name}_bucket${labels({ ...more, le: String(bound) })} ${seconds.upTo(index)}`,
-        ),
-        `${name}_bucket${labels({ ...more, le: '+Inf' })} ${seconds.count}`,
-        `${name}_sum${own} ${seconds.sum}`,
-        `${name}_count${own} ${seconds.count}`,
-      ];
-    }),
-  ];
 }
