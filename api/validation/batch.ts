@@ -8,6 +8,7 @@ import {
   tooLongField,
   type FieldError,
 } from '#api/errors/field-error.ts';
+import { goValue } from '#api/errors/go-value.ts';
 import { goStruct, type GoShape } from '#api/errors/go-struct.ts';
 import {
   at,
@@ -44,7 +45,7 @@ export function validateJob(job: JsonObject): readonly FieldError[] {
 export function validateJobUpdate(old: JsonObject, job: JsonObject): readonly FieldError[] {
   return [
     ...completionsErrors(old, job),
-    ...immutable('spec.selector')(old, job),
+    ...immutable('spec.selector', undefined, 'meta.v1.LabelSelector')(old, job),
     ...jobTemplateUpdateErrors(old, job),
     ...immutable('spec.completionMode')(old, job),
     ...samePolicy(old, job, 'podFailurePolicy', 'PodFailurePolicy'),
@@ -104,7 +105,13 @@ function generatedErrors(job: JsonObject): readonly FieldError[] {
     }),
     ...(matchesLabels(matcher, expected)
       ? []
-      : [invalidField('spec.selector', selector, '`selector` not auto-generated')]),
+      : [
+          invalidStruct(
+            'spec.selector',
+            goValue('meta.v1.LabelSelector', selector),
+            '`selector` not auto-generated',
+          ),
+        ]),
   ];
 }
 
@@ -298,7 +305,13 @@ function jobTemplateErrors(job: JsonObject, path: string): readonly FieldError[]
   return [
     ...(selector === undefined
       ? []
-      : [invalidField(`${path}.selector`, selector, '`selector` will be auto-generated')]),
+      : [
+          invalidStruct(
+            `${path}.selector`,
+            goValue('meta.v1.LabelSelector', selector),
+            '`selector` will be auto-generated',
+          ),
+        ]),
     ...(manualSelector === true
       ? [notSupportedField(`${path}.manualSelector`, manualSelector, ['nil', 'false'])]
       : []),

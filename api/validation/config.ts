@@ -7,6 +7,8 @@ import {
   type FieldError,
 } from '#api/errors/field-error.ts';
 import { at, equalJson, isObject, objectOf, stringOf } from '#api/wire/json.ts';
+import { parseJsonStrict } from '#api/wire/parse-json.ts';
+import { PodwrightError } from '#base/errors.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { configKey, formatErrors } from './format.ts';
 
@@ -26,7 +28,7 @@ export function validateConfigMap(map: JsonObject): readonly FieldError[] {
       .filter((key) => Object.hasOwn(binary, key))
       .map((key) => duplicateField(`data[${key}]`, key)),
     ...keyErrors(binary, 'binaryData'),
-    ...(size > dataByteCountMax ? [tooLongField('', dataByteCountMax)] : []),
+    ...(size > dataByteCountMax ? [tooLongField('[]', dataByteCountMax)] : []),
   ];
 }
 
@@ -97,8 +99,11 @@ function immutableErrors(
 function jsonKeyErrors(data: JsonObject, type: string): readonly FieldError[] {
   if (type !== 'kubernetes.io/dockercfg' && type !== 'kubernetes.io/dockerconfigjson') return [];
   return (requiredKeys[type] ?? [])
-    .filter((key) => Object.hasOwn(data, key) && !isJsonObject(stringOf(data[key])))
-    .map((key) => invalidField(`data[${key}]`, '<secret contents redacted>', 'invalid JSON'));
+    .filter((key) => Object.hasOwn(data, key))
+    .flatMap((key) => {
+      const fault = jsonFault(stringOf(data[key]));
+      return fault === undefined ? [] : [invalidField(`data[${key}]`, '<secret contents redacted>', fault)];
+    });
 }
 
 function accountErrors(secret: JsonObject, type: string): readonly FieldError[] {
@@ -109,11 +114,15 @@ function accountErrors(secret: JsonObject, type: string): readonly FieldError[] 
     : [];
 }
 
-function isJsonObject(base64: string): boolean {
+/** Why Go reads no map from the text; what is null is an empty one. */
+function jsonFault(base64: string): string | undefined {
   try {
-    return isObject(JSON.parse(Buffer.from(base64, 'base64').toString('utf8')));
+    const { value } = parseJsonStrict(Buffer.from(base64, 'base64').toString('utf8'));
+    if (value === null || isObject(value)) return undefined;
+    const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+    return `json: cannot unmarshal ${kind} into Go value of type map[string]interface {}`;
   } catch (error) {
-    if (error instanceof SyntaxError) return false;
+    if (error instanceof PodwrightError && error.code === 'E_INVALID') return error.message;
     throw error;
   }
 }

@@ -1,4 +1,5 @@
-import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { invalidField, invalidStruct, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { goValue } from '#api/errors/go-value.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, listOf, memberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { amountErrors, isQuotaResource, resourceNameErrors } from './resource-name.ts';
@@ -93,7 +94,11 @@ function selectorErrors(quota: JsonObject): readonly FieldError[] {
           ? []
           : [invalidField(`${field}.scopeName`, scope, 'unsupported scope')]),
         ...uncounted(quota, scope).map(() =>
-          invalidField(field, selector, 'unsupported scope applied to resource'),
+          invalidStruct(
+            field,
+            goValue('core.v1.ScopeSelector', selector),
+            'unsupported scope applied to resource',
+          ),
         ),
         ...(operator === 'Exists' || !isPlain(scope)
           ? []

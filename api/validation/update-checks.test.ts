@@ -16,6 +16,8 @@ function answer(kind: Kind, old: JsonObject, object: JsonObject, subresource?: s
   return { message: (status.message ?? '').replace(/^.*? is invalid: /, ''), causes };
 }
 
+const names = (plural: string): JsonObject => ({ plural, singular: 'w', kind: 'W', listKind: 'WList' });
+
 function kindOf(apiVersion: string, name: string): Kind {
   return findKindByName(apiVersion, name) ?? expect.unreachable();
 }
@@ -107,6 +109,26 @@ describe('the order of what is said of an update', () => {
       old: { provisioner: 'a', reclaimPolicy: 'Delete', volumeBindingMode: 'Immediate' },
       object: { provisioner: '', reclaimPolicy: 'Delete', volumeBindingMode: 'Immediate' },
       want: ['provisioner', 'provisioner'],
+    },
+    {
+      name: 'of a claim for devices nothing but that it changed',
+      kind: kindOf('resource.k8s.io/v1', 'ResourceClaim'),
+      old: { spec: { devices: {} } },
+      object: { spec: { devices: { requests: [{ name: 'A' }] } } },
+      want: ['spec'],
+    },
+    {
+      name: 'of a definition what changed comes before what its status says',
+      kind: kindOf('apiextensions.k8s.io/v1', 'CustomResourceDefinition'),
+      old: { spec: { group: 'a.b', scope: 'Cluster', names: names('ws'), versions: [] } },
+      object: { spec: { group: 'a.c', scope: 'X', names: names('ws'), versions: [] } },
+      want: [
+        'spec.scope',
+        'spec.versions',
+        'spec.conversion.strategy',
+        'spec.group',
+        'status.storedVersions',
+      ],
     },
     {
       name: 'of a VolumeAttachment what is wrong is said twice',

@@ -213,7 +213,7 @@ const cases: readonly Case[] = [
       metadata: { name: 'c' },
       data: { a: 'x'.repeat(1_048_577) },
     },
-    want: [': Too long: may not be more than 1048576 bytes'],
+    want: ['[]: Too long: may not be more than 1048576 bytes'],
   },
   {
     name: 'a TLS Secret without its key',

@@ -1,10 +1,12 @@
 import {
   forbiddenField,
   invalidField,
+  invalidStruct,
   notSupportedField,
   requiredField,
   type FieldError,
 } from '#api/errors/field-error.ts';
+import { goValue } from '#api/errors/go-value.ts';
 import { at, isObject, listOf, numberOf, objectOf, stringMapOf, stringOf, typed } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { LabelSelector } from '#api/generated/objects.ts';
@@ -29,11 +31,17 @@ export function selectorErrors(
   }
   const wrong = labelSelectorErrors(selector, 'spec.selector');
   const empty = isEmptySelector(selector)
-    ? [invalidField('spec.selector', selector, `empty selector is invalid for ${word}`)]
+    ? [
+        invalidStruct(
+          'spec.selector',
+          goValue('meta.v1.LabelSelector', selector),
+          `empty selector is invalid for ${word}`,
+        ),
+      ]
     : [];
   // What is no selector selects nothing that could be compared; a template is not looked at then, but for the end of a set's pods.
   if (wrong.length > 0) {
-    const bad = invalidField('spec.selector', selector, badSelector[word]);
+    const bad = invalidStruct('spec.selector', goValue('meta.v1.LabelSelector', selector), badSelector[word]);
     return [...wrong, ...empty, bad, ...(word === 'statefulset' ? endErrors(template, word) : [])];
   }
   return [...empty, ...labelMatchErrors(selector, template), ...stayingErrors(template, word)];

@@ -1,5 +1,12 @@
 import { compilePolicy } from '#api/cel/admission/compile-policy.ts';
-import { duplicateField, invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import {
+  duplicateField,
+  invalidField,
+  invalidStruct,
+  requiredField,
+  type FieldError,
+} from '#api/errors/field-error.ts';
+import { goValue } from '#api/errors/go-value.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, equalJson, isObject, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { conditionErrors } from '#api/validation/parts/conditions.ts';
@@ -179,9 +186,9 @@ function outcomeErrors(spec: JsonObject, name: string, problemOf: ExpressionProb
       validationErrors(validation, `spec.validations[${index}]`, problemOf),
     ),
     ...when(annotations.length > annotationsMax, () =>
-      invalidField(
+      invalidStruct(
         'spec.auditAnnotations',
-        annotations,
+        goValue('[]admissionregistration.v1.AuditAnnotation', annotations),
         `must not have more than ${annotationsMax} auditAnnotations`,
       ),
     ),

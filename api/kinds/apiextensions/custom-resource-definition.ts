@@ -4,11 +4,7 @@ import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { markDefinitionDeleted } from './definition-deletion.ts';
-import {
-  validateDefinition,
-  validateDefinitionName,
-  validateDefinitionUpdate,
-} from './definition-validation.ts';
+import { validateDefinition, validateDefinitionStatus } from './definition-validation.ts';
 
 /** Rules of CustomResourceDefinitions. */
 export const customResourceDefinitionRules: KindRules = {
@@ -32,8 +28,8 @@ export const customResourceDefinitionRules: KindRules = {
   markDeleted: markDefinitionDeleted,
   takesAnyFinalizer: true,
   validate: validateDefinition,
-  validateCreate: validateDefinitionName,
-  validateUpdate: validateDefinitionUpdate,
+  validateStatus: validateDefinitionStatus,
+  updateChecks: ['metadata changes', 'object'],
   validatesAll: true,
   warnings: formatWarnings,
 };

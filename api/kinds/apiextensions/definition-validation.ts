@@ -27,12 +27,16 @@ export function validateDefinition(definition: JsonObject, old?: JsonObject): re
   const versions = objectsOf(spec['versions']);
   const group = stringOf(spec['group']);
   return [
+    ...(old === undefined ? ownNameErrors(definition) : []),
     ...groupErrors(group, 'spec.group'),
     ...enumErrors('spec.scope', stringOf(spec['scope']), scopes),
     ...versionErrors(versions, old === undefined ? undefined : objectsOf(at(old, 'spec.versions'))),
+    ...missingNameErrors(objectOf(spec['names']), 'spec.names'),
     ...nameErrors(objectOf(spec['names']), 'spec.names'),
     ...sharedPartErrors(versions, old === undefined ? [] : objectsOf(at(old, 'spec.versions'))),
     ...conversionErrors(objectOf(spec['conversion']), 'spec.conversion', old),
+    ...(old === undefined ? [] : stayingErrors(old, definition)),
+    ...validateDefinitionStatus(definition),
     ...storedErrors(listOf(at(definition, 'status.storedVersions')).map(stringOf), versions),
     ...approvalErrors(group, annotationOf(definition), old && annotationOf(old)),
     ...when(spec['preserveUnknownFields'] === true && at(old, 'spec.preserveUnknownFields') !== true, () =>
@@ -50,7 +54,7 @@ function annotationOf(definition: JsonObject): string {
 }
 
 /** Complaints about the name of a new one: an update cannot change what it is made of. */
-export function validateDefinitionName(definition: JsonObject): readonly FieldError[] {
+function ownNameErrors(definition: JsonObject): readonly FieldError[] {
   const name = stringOf(at(definition, 'metadata.name'));
   const wanted = `${stringOf(at(definition, 'spec.names.plural'))}.${stringOf(at(definition, 'spec.group'))}`;
   return when(name !== wanted, () =>
@@ -59,7 +63,7 @@ export function validateDefinitionName(definition: JsonObject): readonly FieldEr
 }
 
 /** Complaints about what an update changes: what objects are stored under, once there are some. */
-export function validateDefinitionUpdate(old: JsonObject, definition: JsonObject): readonly FieldError[] {
+function stayingErrors(old: JsonObject, definition: JsonObject): readonly FieldError[] {
   const isEstablished = objectsOf(at(old, 'status.conditions')).some(
     ({ type, status }) => type === 'Established' && status === 'True',
   );
@@ -153,6 +157,18 @@ function warningTexts(isDeprecated: boolean, warning: unknown): readonly string[
   ];
 }
 
+/** Complaints about the names that a definition was given, as its status tells them. */
+export function validateDefinitionStatus(definition: JsonObject): readonly FieldError[] {
+  const path = 'status.acceptedNames';
+  return nameErrors(objectOf(at(definition, path)), path);
+}
+
+function missingNameErrors(names: JsonObject, path: string): readonly FieldError[] {
+  return ['plural', 'singular', 'kind', 'listKind'].flatMap((name) =>
+    when(stringOf(names[name]) === '', () => requiredField(`${path}.${name}`)),
+  );
+}
+
 function nameErrors(names: JsonObject, path: string): readonly FieldError[] {
   const text = (name: string): string => stringOf(names[name]);
   const mixed: Format = (kind) => dns1035Label(kind.toLowerCase());
@@ -162,9 +178,6 @@ function nameErrors(names: JsonObject, path: string): readonly FieldError[] {
       dns1035Label(stringOf(each)).map((wrong) => invalidField(`${path}.${name}[${index}]`, each, wrong)),
     );
   return [
-    ...['plural', 'singular', 'kind', 'listKind'].flatMap((name) =>
-      when(text(name) === '', () => requiredField(`${path}.${name}`)),
-    ),
     ...joinedErrors(`${path}.plural`, text('plural'), dns1035Label),
     ...joinedErrors(`${path}.singular`, text('singular'), dns1035Label),
     ...joinedErrors(`${path}.kind`, text('kind'), mixed, mixedText),

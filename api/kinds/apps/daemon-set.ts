@@ -1,4 +1,11 @@
-import { invalidField, notSupportedStruct, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import {
+  invalidField,
+  invalidStruct,
+  notSupportedStruct,
+  requiredField,
+  type FieldError,
+} from '#api/errors/field-error.ts';
+import { goValue } from '#api/errors/go-value.ts';
 import { goStruct } from '#api/errors/go-struct.ts';
 import { at, equalJson, isObject, objectOf, typed, withPath } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
@@ -42,7 +49,7 @@ export const daemonSetRules: KindRules = {
     ...strategyErrors(set),
     ...nonNegative(set, ['spec.revisionHistoryLimit']),
   ],
-  validateUpdate: immutable('spec.selector'),
+  validateUpdate: immutable('spec.selector', undefined, 'meta.v1.LabelSelector'),
   validateStatusUpdate: statusCountErrors({
     counts: [
       'currentNumberScheduled',
@@ -77,7 +84,13 @@ function selectionErrors(set: JsonObject): readonly FieldError[] {
     ...wrong,
     ...(wrong.length > 0 ? [] : labelMatchErrors(selector, template)),
     ...(isEmptySelector(selector)
-      ? [invalidField('spec.selector', selector, 'empty selector is invalid for daemonset')]
+      ? [
+          invalidStruct(
+            'spec.selector',
+            goValue('meta.v1.LabelSelector', selector),
+            'empty selector is invalid for daemonset',
+          ),
+        ]
       : []),
     ...stayingErrors(template, 'daemonset'),
   ];

@@ -38,7 +38,7 @@ export const deploymentRules: KindRules = {
     ...nonNegative(deployment, ['spec.minReadySeconds', 'spec.revisionHistoryLimit']),
     ...deadlineErrors(deployment),
   ],
-  validateUpdate: immutable('spec.selector'),
+  validateUpdate: immutable('spec.selector', undefined, 'meta.v1.LabelSelector'),
   validateStatusUpdate: statusCountErrors({
     counts: [
       'observedGeneration',

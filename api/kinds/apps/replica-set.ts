@@ -17,7 +17,7 @@ export const replicaSetRules: KindRules = {
     // Upstream calls both so.
     ...selectorErrors(set, 'deployment'),
   ],
-  validateUpdate: immutable('spec.selector'),
+  validateUpdate: immutable('spec.selector', undefined, 'meta.v1.LabelSelector'),
   validateStatusUpdate: statusCountErrors({
     counts: [
       'replicas',

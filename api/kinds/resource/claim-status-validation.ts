@@ -1,10 +1,12 @@
 import {
   forbiddenField,
   invalidField,
+  invalidStruct,
   notSupportedField,
   requiredField,
   type FieldError,
 } from '#api/errors/field-error.ts';
+import { goValue } from '#api/errors/go-value.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, equalJson, isObject, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { tooLongErrors, tooManyErrors, when } from '#api/validation/field.ts';
@@ -86,7 +88,9 @@ function allocationErrors(
   const path = 'status.allocation';
   const { allocation: before } = old;
   if (isObject(before)) {
-    return when(!equalJson(before, allocation), () => invalidField(path, allocation, 'field is immutable'));
+    return when(!equalJson(before, allocation), () =>
+      invalidStruct(path, goValue('resource.v1.AllocationResult', allocation), 'field is immutable'),
+    );
   }
   const { nodeSelector } = allocation;
   return [

@@ -14,6 +14,7 @@ export const deviceClassRules: KindRules = {
   effect: devicesGiven,
   answersDeleteWithObject: true,
   validate: validateClass,
+  updateChecks: ['metadata', 'metadata changes', 'object'],
   validatesAll: true,
 };
 

@@ -21,6 +21,7 @@ export const deviceTaintRuleRules: KindRules = {
     ...deviceTaintErrors(objectOf(at(rule, 'spec.taint')), 'spec.taint'),
   ],
   validatesAll: true,
+  updateChecks: ['metadata changes', 'object'],
   validateStatusUpdate: (_old, rule) => {
     const { length } = objectsOf(at(rule, 'status.conditions'));
     return length > conditionCountMax

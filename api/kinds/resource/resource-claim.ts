@@ -19,7 +19,9 @@ export const resourceClaimRules: KindRules = {
   tracksGeneration: false,
   prepareStatusUpdate: withoutTakenBack,
   validate: (claim) => deviceClaimErrors(objectOf(at(claim, 'spec.devices')), 'spec.devices'),
-  validateUpdate: immutable('spec'),
+  validateUpdate: immutable('spec', undefined, 'resource.v1.ResourceClaimSpec'),
+  // What cannot change is not looked into again.
+  updateChecks: ['metadata', 'metadata changes', 'changes'],
   validateStatusUpdate: claimStatusErrors,
   validateInNamespace: adminClaimErrors,
   validatesAll: true,
@@ -37,7 +39,8 @@ export const resourceClaimTemplateRules: KindRules = {
     ...annotationErrors(at(template, 'spec.metadata.annotations'), 'spec.metadata.annotations'),
     ...deviceClaimErrors(objectOf(at(template, 'spec.spec.devices')), 'spec.spec.devices'),
   ],
-  validateUpdate: immutable('spec'),
+  validateUpdate: immutable('spec', undefined, 'resource.v1.ResourceClaimTemplateSpec'),
+  updateChecks: ['metadata changes', 'changes'],
   validateInNamespace: adminRequestErrors('spec.spec.devices.requests'),
   validatesAll: true,
 };

@@ -4,7 +4,7 @@ import { devicesGiven } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
-import { validateSlice, validateSliceUpdate } from './slice-validation.ts';
+import { validateSlice } from './slice-validation.ts';
 
 /** Rules of ResourceSlices. */
 export const resourceSliceRules: KindRules = {
@@ -18,7 +18,7 @@ export const resourceSliceRules: KindRules = {
   prepareUpdate: (_old, slice) => withoutWhatIsOff(slice),
   dateUpdate: datedTaints,
   validate: validateSlice,
-  validateUpdate: validateSliceUpdate,
+  updateChecks: ['metadata changes', 'object'],
   validatesAll: true,
   warnings: driverWarnings,
   selectableFields: ['spec.nodeName', 'spec.driver'],

@@ -1,4 +1,5 @@
-import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { invalidField, invalidStruct, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { goValue } from '#api/errors/go-value.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, isObject, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { immutable, when } from '#api/validation/field.ts';
@@ -25,6 +26,7 @@ export function validateSlice(slice: JsonObject, old?: JsonObject): readonly Fie
   return [
     ...driverNameErrors(stringOf(spec['driver']), 'spec.driver'),
     ...poolErrors(pool),
+    ...(old === undefined ? [] : stayingErrors(old, slice)),
     ...nodeErrors(spec),
     ...when(spec['sharedCounters'] !== undefined && spec['devices'] !== undefined, () =>
       invalidField('spec', '', 'only one of `sharedCounters` or `devices` is allowed'),
@@ -50,7 +52,7 @@ export function validateSlice(slice: JsonObject, old?: JsonObject): readonly Fie
 }
 
 /** Whose devices they are stays. */
-export function validateSliceUpdate(old: JsonObject, slice: JsonObject): readonly FieldError[] {
+function stayingErrors(old: JsonObject, slice: JsonObject): readonly FieldError[] {
   return ['spec.pool.name', 'spec.driver', 'spec.nodeName'].flatMap((path) => immutable(path)(old, slice));
 }
 
@@ -100,7 +102,11 @@ function selectorErrors(selector: JsonObject): readonly FieldError[] {
   return [
     ...nodeSelectorErrors(selector, field),
     ...when(terms.length !== 1, () =>
-      invalidField(`${field}.nodeSelectorTerms`, terms, 'must have exactly one node selector term'),
+      invalidStruct(
+        `${field}.nodeSelectorTerms`,
+        goValue('[]core.v1.NodeSelectorTerm', terms),
+        'must have exactly one node selector term',
+      ),
     ),
   ];
 }

@@ -11,7 +11,7 @@ export const csiStorageCapacityRules: KindRules = {
   validate: validateCsiStorageCapacity,
   validatesAll: true,
   validateUpdate: (old, capacity) => [
-    ...immutable('nodeTopology')(old, capacity),
+    ...immutable('nodeTopology', undefined, 'meta.v1.LabelSelector')(old, capacity),
     ...immutable('storageClassName')(old, capacity),
   ],
 };

@@ -19,7 +19,7 @@ export const storageVersionMigrationRules: KindRules = {
     ...groupErrors(stringOf(at(migration, 'spec.resource.group'))),
   ],
   validatesAll: true,
-  validateUpdate: immutable('spec'),
+  validateUpdate: immutable('spec', undefined, 'storagemigration.v1beta1.StorageVersionMigrationSpec'),
   validateStatusUpdate: (old, migration) => [
     ...revisionErrors(stringOf(at(old, revisionField)), stringOf(at(migration, revisionField))),
     ...conditionErrors(migration),

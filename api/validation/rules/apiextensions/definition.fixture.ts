@@ -92,6 +92,27 @@ export const customResourceDefinition: RuleTable = {
       message: 'metadata.name: Invalid value: "foo.a.b": must be spec.names.plural+"."+spec.group',
     },
     {
+      field: 'metadata.name',
+      rule: 'complained of first',
+      fails: { 'metadata.name': 'foo.a.b', 'spec.scope': 'Foo' },
+      message: [
+        'metadata.name: Invalid value: "foo.a.b": must be spec.names.plural+"."+spec.group',
+        'spec.scope: Unsupported value: "Foo": supported values: "Cluster", "Namespaced"',
+      ],
+    },
+    {
+      field: 'status.acceptedNames',
+      rule: 'labels of RFC 1035',
+      subresource: 'status',
+      from: {},
+      passes: { 'status.acceptedNames': { plural: 'ws', kind: 'W' } },
+      fails: { 'status.acceptedNames': { plural: 'W', kind: 'W', listKind: 'W' } },
+      message: [
+        'status.acceptedNames.plural: Invalid value: "W": a DNS-1035 label must consist…',
+        'status.acceptedNames.listKind: Invalid value: "W": kind and listKind may not be the same',
+      ],
+    },
+    {
       field: 'spec.group',
       rule: 'a domain',
       passes: { ...named('c.d', {}) },

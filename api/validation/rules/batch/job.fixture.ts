@@ -414,7 +414,7 @@ const updateRows: readonly RuleRow[] = [
   changing(
     own,
     ruleAt('spec.selector.matchExpressions', 'stays', { fails: [{ key: 'a', operator: 'Exists' }] }, [
-      `spec.selector: Invalid value: {"matchExpressions":[{"key":"a","operator":"Exists"}],"matchLabels":{"a":"b"}}: ${staying}`,
+      `spec.selector: Invalid value: {"matchLabels":{"a":"b"},"matchExpressions":[{"key":"a","operator":"Exists"}]}: ${staying}`,
     ]),
   ),
   changing(

@@ -46,7 +46,7 @@ export const configMap: RuleTable = {
       rule: 'at most 1 MiB',
       passes: { data: { a: 'x'.repeat(1_048_576) } },
       fails: { data: { a: 'x'.repeat(1_048_577) } },
-      message: ': Too long: may not be more than 1048576 bytes',
+      message: '[]: Too long: may not be more than 1048576 bytes',
     },
     {
       field: 'data',
@@ -124,7 +124,16 @@ export const secret: RuleTable = {
       rule: 'what a dockerconfigjson must have is JSON',
       passes: typed('dockerconfigjson', { '.dockerconfigjson': 'e30=' }),
       fails: typed('dockerconfigjson', { '.dockerconfigjson': 'Yg==' }),
-      message: 'data[.dockerconfigjson]: Invalid value: "<secret contents redacted>"…',
+      message:
+        'data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": invalid character \'b\' looking for beginning of value',
+    },
+    {
+      field: 'data',
+      rule: 'what a dockerconfigjson must have is a map, or null',
+      passes: typed('dockerconfigjson', { '.dockerconfigjson': 'bnVsbA==' }),
+      fails: typed('dockerconfigjson', { '.dockerconfigjson': 'W10=' }),
+      message:
+        'data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": json: cannot unmarshal array into Go value of type map[string]interface {}',
     },
     {
       field: 'data',

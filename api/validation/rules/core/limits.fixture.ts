@@ -217,7 +217,7 @@ export const resourceQuota: RuleTable = {
         'spec.hard': { services: '1' },
         ...expression({ scopeName: 'PriorityClass', operator: 'Exists' }),
       },
-      message: `${path}: Invalid value: {"matchExpressions":[{"operator":"Exists","scopeName":"PriorityClass"}]}: unsupported scope applied to resource`,
+      message: `${path}: Invalid value: {"MatchExpressions":[{"ScopeName":"PriorityClass","Operator":"Exists","Values":null}]}: unsupported scope applied to resource`,
     },
     {
       field: `${path}.operator`,

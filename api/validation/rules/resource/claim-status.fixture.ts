@@ -100,7 +100,7 @@ export const statusRows: readonly RuleRow[] = [
       passes: { [allocation]: undefined },
       fails: { [`${allocation}.devices.results[0].device`]: 'w' },
     },
-    `${allocation}: Invalid value: {"devices":…`,
+    `${allocation}: Invalid value: {"Devices":{"Results":[{"Request":…`,
   ),
   statusRow(
     'allocation.devices.results',

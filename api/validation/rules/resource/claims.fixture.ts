@@ -199,7 +199,7 @@ export const resourceClaim: RuleTable = {
       rule: 'stays, as all of the spec',
       from: {},
       fails: { 'spec.devices.requests[0].exactly.count': 2 },
-      message: 'spec: Invalid value: {"devices":…',
+      message: 'spec: Invalid value: {"Devices":{"Requests":[{"Name":…',
     },
     ...statusRows,
   ],
@@ -229,7 +229,7 @@ export const resourceClaimTemplate: RuleTable = {
       rule: 'stay, as all of the spec',
       from: {},
       fails: { 'spec.metadata.labels': { a: 'b' } },
-      message: 'spec: Invalid value: {"metadata":…',
+      message: 'spec: Invalid value: {"labels":{"a":"b"},"Spec":{"Devices":…',
     },
   ],
   none: {

@@ -86,7 +86,8 @@ const nodeRows: readonly RuleRow[] = [
         matchFields: [{ key: 'metadata.name', operator: 'In', values: ['n'] }],
       })),
     },
-    message: 'spec.nodeSelector.nodeSelectorTerms: Invalid value: [{"matchFields":…',
+    message:
+      'spec.nodeSelector.nodeSelectorTerms: Invalid value: [{"MatchExpressions":null,"MatchFields":[{"Key":…',
   },
 ];
 
