@@ -101,7 +101,7 @@ export class Audit implements AsyncDisposable {
     if (ruling.level === 'None') return undefined;
     return new RequestRecord({
       ...{ ...asked, ruling, clock: this.#clock, isAwaited: this.#isAwaited },
-      write: (event) => this.#write(event),
+      write: (event, isAwaited) => this.#write(event, isAwaited),
     });
   }
 
@@ -115,13 +115,13 @@ export class Audit implements AsyncDisposable {
     for (const sink of this.#sinks) await sink[Symbol.asyncDispose]();
   }
 
-  #write(event: AuditEvent): boolean | Promise<boolean> {
+  #write(event: AuditEvent, isAwaited: boolean): boolean | Promise<boolean> {
     this.#events++;
     const [first, ...others] = this.#sinks;
     if (first === undefined) return true;
-    const taken = first.take([event]);
+    const taken = first.take([event], isAwaited);
     if (others.length === 0) return taken;
-    return Promise.all([taken, ...others.map((sink) => sink.take([event]))]).then((all) =>
+    return Promise.all([taken, ...others.map((sink) => sink.take([event], isAwaited))]).then((all) =>
       all.every(Boolean),
     );
   }

@@ -21,6 +21,8 @@ export interface EventParts {
   readonly level: Level;
   readonly auditId: string;
   readonly stage: Stage;
+  /** `requestJson` of these parts. */
+  readonly request: string;
   readonly requestUri: string;
   readonly verb: string;
   /** undefined: nobody knows. */
@@ -44,6 +46,26 @@ export interface EventParts {
   readonly namespace: string;
 }
 
+/** What all events of a request say of who asked for what, in the order in which kube-apiserver writes it. JSON members, as `,"a":1`. */
+export function requestJson(
+  parts: Pick<
+    EventParts,
+    'requestUri' | 'verb' | 'user' | 'impersonated' | 'impersonationConstraint' | 'sourceIps' | 'userAgent'
+  >,
+): string {
+  const { requestUri, verb, user, impersonated, impersonationConstraint, sourceIps, userAgent } = parts;
+  return (
+    `,"requestURI":${goText(requestUri)},"verb":${goText(verb)}` +
+    `,"user":${user === undefined ? '{}' : userJson(user)}` +
+    (impersonated === undefined ? '' : `,"impersonatedUser":${userJson(impersonated)}`) +
+    (impersonationConstraint === ''
+      ? ''
+      : `,"authenticationMetadata":{"impersonationConstraint":${goText(impersonationConstraint)}}`) +
+    (sourceIps.length === 0 ? '' : `,"sourceIPs":${JSON.stringify(sourceIps)}`) +
+    (userAgent === '' ? '' : `,"userAgent":${goText(userAgent)}`)
+  );
+}
+
 /** The event, in the order in which kube-apiserver writes its members. */
 export function renderEvent(parts: EventParts): AuditEvent {
   const head = headOf(parts);
@@ -64,18 +86,9 @@ export function renderEvent(parts: EventParts): AuditEvent {
   return eventOf(bodies, parts.annotations);
 }
 
-function headOf(parts: EventParts): string {
-  const { level, auditId, stage, requestUri, verb, user, impersonated, impersonationConstraint } = parts;
-  const { sourceIps, userAgent, objectRef, responseStatus } = parts;
+function headOf({ level, auditId, stage, request, objectRef, responseStatus }: EventParts): string {
   return (
-    `{"level":"${level}","auditID":${goText(auditId)},"stage":"${stage}","requestURI":${goText(requestUri)},"verb":${goText(verb)}` +
-    `,"user":${user === undefined ? '{}' : userJson(user)}` +
-    (impersonated === undefined ? '' : `,"impersonatedUser":${userJson(impersonated)}`) +
-    (impersonationConstraint === ''
-      ? ''
-      : `,"authenticationMetadata":{"impersonationConstraint":${goText(impersonationConstraint)}}`) +
-    (sourceIps.length === 0 ? '' : `,"sourceIPs":${JSON.stringify(sourceIps)}`) +
-    (userAgent === '' ? '' : `,"userAgent":${goText(userAgent)}`) +
+    `{"level":"${level}","auditID":${goText(auditId)},"stage":"${stage}"${request}` +
     (objectRef === undefined ? '' : `,"objectRef":${objectRef}`) +
     (responseStatus === undefined ? '' : `,"responseStatus":${responseStatus}`)
   );

@@ -4,6 +4,7 @@ import { basename, dirname, extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type { Clock } from '#base/clock.ts';
+import { currentTurn, promisesSettled } from '#base/time-slice.ts';
 import { describeError, errnoOf, PodwrightError } from '#base/errors.ts';
 import { eventType, type AuditEvent } from './event.ts';
 import type { AuditSink, OnLost } from './sink.ts';
@@ -43,7 +44,8 @@ interface Waiting {
 
 /**
  * Appends events to a file, one write for all that came within a turn of the loop, and never in part: what the disk took of a write that
- * failed is cut off again. Files that are full are renamed to `NAME-TIME.EXT`, as kube-apiserver's are.
+ * failed is cut off again. Once in a turn, what somebody waits for is not kept back for the rest of it: a client alone, and one of many
+ * whose writes were made durable together, has its answer a turn or two sooner. Files that are full are renamed to `NAME-TIME.EXT`, as kube-apiserver's are.
  */
 export function openLogSink(
   options: LogFileOptions,
@@ -56,8 +58,8 @@ export function openLogSink(
 interface Target extends AsyncDisposable {
   /** @throws the kernel's errors */
   open(): Promise<void>;
-  /** All of it or nothing. @throws the kernel's errors */
-  append(bytes: Uint8Array): Promise<void>;
+  /** All of it or nothing, at once where that can be. @throws the kernel's errors */
+  append(bytes: Uint8Array): void | Promise<void>;
 }
 
 class LogSink implements AuditSink {
@@ -68,6 +70,9 @@ class LogSink implements AuditSink {
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #writing: Promise<void> | undefined;
+  /** Begins what waits for the turn to be over; undefined where nothing does. */
+  #begin: (() => void) | undefined;
+  #hurriedTurn = -1;
 
   constructor(target: Target, { path, format }: Pick<LogFileOptions, 'path' | 'format'>, onLost: OnLost) {
     this.#path = path;
@@ -84,20 +89,30 @@ class LogSink implements AuditSink {
     }
   }
 
-  take(events: readonly AuditEvent[]): Promise<boolean> {
+  take(events: readonly AuditEvent[], isAwaited = true): boolean | Promise<boolean> {
     const lineOf = (event: AuditEvent): string =>
       this.#format === 'json' ? `{${eventType}${event.json.slice(1)}\n` : `${event.legacy}\n`;
     const text =
       events.length === 1 && events[0] !== undefined ? lineOf(events[0]) : events.map(lineOf).join('');
     if (this.#waitingBytes + text.length > waitingBytesMax) {
       this.#onLost(events.length, 'the disk is slower than the events');
-      return Promise.resolve(false);
+      return false;
     }
-    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const { promise, resolve } = isAwaited ? Promise.withResolvers<boolean>() : unawaited;
     this.#waiting.push({ text, events: events.length, settle: resolve });
     this.#waitingBytes += text.length;
     this.#writing ??= this.#write();
+    if (isAwaited) this.#hurry();
     return promise;
+  }
+
+  /** Writes when all that goes on at once has been done, unless that has been done in this turn. */
+  #hurry(): void {
+    if (this.#begin === undefined) return;
+    const turn = currentTurn();
+    if (this.#hurriedTurn === turn) return;
+    this.#hurriedTurn = turn;
+    void promisesSettled().then(this.#begin);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -106,13 +121,18 @@ class LogSink implements AuditSink {
   }
 
   async #write(): Promise<void> {
-    await new Promise(setImmediate); // What else this turn brings goes with it.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#begin = resolve;
+    setImmediate(resolve); // What else this turn brings goes with it.
+    await promise;
+    this.#begin = undefined;
     while (this.#waiting.length > 0) {
       const taken = this.#waiting;
       this.#waiting = [];
       this.#waitingBytes = 0;
       try {
-        await this.#target.append(Buffer.from(taken.map(({ text }) => text).join('')));
+        const appended = this.#target.append(Buffer.from(joined(taken)));
+        if (appended !== undefined) await appended;
         for (const { settle } of taken) settle(true);
       } catch (error) {
         this.#onLost(
@@ -124,6 +144,17 @@ class LogSink implements AuditSink {
     }
     this.#writing = undefined;
   }
+}
+
+const unawaited: Pick<PromiseWithResolvers<boolean>, 'resolve'> & { readonly promise: true } = {
+  promise: true,
+  resolve: () => undefined,
+};
+
+function joined(lines: readonly Waiting[]): string {
+  let all = '';
+  for (const { text } of lines) all += text;
+  return all;
 }
 
 class StandardOutput implements Target {
@@ -161,14 +192,29 @@ class RotatingFile implements Target {
     await this.#open();
   }
 
-  async append(bytes: Uint8Array): Promise<void> {
+  append(bytes: Uint8Array): void | Promise<void> {
+    const file = this.#file;
+    const isFull = this.#bytes > 0 && this.#bytes + bytes.byteLength > this.#options.bytesMax;
+    const isLookDue = this.#clock.monotonic() - this.#lookedAtMs >= lookMs;
+    if (file === undefined || isFull || isLookDue) return this.#appendAnew(bytes);
+    const written = this.#writeHere(file, bytes, 0) ?? 0;
+    if (written < bytes.byteLength) return this.#appendRest(file, bytes, written);
+    this.#bytes += written;
+    return undefined;
+  }
+
+  async #appendAnew(bytes: Uint8Array): Promise<void> {
     await this.#lookForName();
     let file = this.#file ?? (await this.#open());
     if (this.#bytes > 0 && this.#bytes + bytes.byteLength > this.#options.bytesMax) {
       await this.#rotate();
       file = await this.#open();
     }
-    let written = 0;
+    await this.#appendRest(file, bytes, 0);
+  }
+
+  async #appendRest(file: FileHandle, bytes: Uint8Array, begun: number): Promise<void> {
+    let written = begun;
     try {
       while (written < bytes.byteLength) {
         const some = this.#writeHere(file, bytes, written);

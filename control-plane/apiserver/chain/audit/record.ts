@@ -16,13 +16,13 @@ import type {
   ByteSink,
   User,
 } from '#control-plane/apiserver/serve/request.ts';
-import { goJsonText, goText, renderEvent, type AuditEvent } from './event.ts';
+import { goJsonText, goText, renderEvent, requestJson, type AuditEvent } from './event.ts';
 import type { Ruling, Stage } from './policy.ts';
 import { redactBody, withoutManagedFields } from './redact.ts';
 import { sourceIpsOf } from './source-ips.ts';
 
-/** Takes an event, at once or when it is written: whether the request may go on. */
-export type Write = (event: AuditEvent) => boolean | Promise<boolean>;
+/** Takes an event, at once or when it is written: whether the request may go on, which waits for it or does not. */
+export type Write = (event: AuditEvent, isAwaited: boolean) => boolean | Promise<boolean>;
 
 export interface RecordParts {
   readonly request: ApiRequest;
@@ -56,11 +56,8 @@ export function auditIdOf(request: ApiRequest): string {
 export class RequestRecord implements BodyRecord {
   readonly auditId: string;
   readonly #parts: RecordParts;
-  readonly #userAgent: string;
-  readonly #sourceIps: readonly string[];
-  readonly #uri: string;
-  #impersonated: User | undefined;
-  #constraint = '';
+  #asked: Parameters<typeof requestJson>[0];
+  #requestJson: string | undefined;
   #identity: {
     readonly namespace: string;
     readonly name: string;
@@ -81,11 +78,17 @@ export class RequestRecord implements BodyRecord {
     this.#parts = parts;
     this.auditId = auditIdOf(request);
     const agent = request.headers['user-agent'] ?? '';
-    this.#userAgent =
-      agent.length > userAgentLengthMax ? agent.slice(0, userAgentLengthMax) + truncatedSuffix : agent;
-    this.#sourceIps = sourceIpsOf(request);
     const query = request.rawQuery ?? request.query.toString();
-    this.#uri = query === '' ? request.path : `${request.path}?${query}`;
+    this.#asked = {
+      requestUri: query === '' ? request.path : `${request.path}?${query}`,
+      verb: attributes.verb,
+      user: parts.user,
+      impersonated: undefined,
+      impersonationConstraint: '',
+      sourceIps: sourceIpsOf(request),
+      userAgent:
+        agent.length > userAgentLengthMax ? agent.slice(0, userAgentLengthMax) + truncatedSuffix : agent,
+    };
     const [namespace, name] =
       attributes.kind === 'resource' ? [attributes.namespace, attributes.name] : ['', ''];
     this.#identity = { namespace, name, uid: '', revision: '' };
@@ -101,8 +104,8 @@ export class RequestRecord implements BodyRecord {
   }
 
   impersonates(user: User, constraint: string): void {
-    this.#impersonated = user;
-    this.#constraint = constraint;
+    this.#asked = { ...this.#asked, impersonated: user, impersonationConstraint: constraint };
+    this.#requestJson = undefined;
   }
 
   /** What the authorizers said. */
@@ -268,7 +271,7 @@ export class RequestRecord implements BodyRecord {
   }
 
   #emit(stage: Stage): boolean | Promise<boolean> {
-    const { ruling, attributes, user, receivedMs, clock, write } = this.#parts;
+    const { ruling, receivedMs, clock, write, isAwaited } = this.#parts;
     if (ruling.omitStages.has(stage)) return true;
     const isEnd = stage !== 'RequestReceived';
     return write(
@@ -276,13 +279,8 @@ export class RequestRecord implements BodyRecord {
         level: ruling.level,
         auditId: this.auditId,
         stage,
-        requestUri: this.#uri,
-        verb: attributes.verb,
-        user,
-        impersonated: this.#impersonated,
-        impersonationConstraint: this.#constraint,
-        sourceIps: this.#sourceIps,
-        userAgent: this.#userAgent,
+        ...this.#asked,
+        request: (this.#requestJson ??= requestJson(this.#asked)),
         objectRef: this.#objectRef(),
         responseStatus: isEnd ? this.#responseStatus : undefined,
         code: this.#code,
@@ -293,6 +291,7 @@ export class RequestRecord implements BodyRecord {
         annotations: this.#allAnnotations(),
         namespace: this.#identity.namespace,
       }),
+      isEnd || isAwaited,
     );
   }
 

@@ -4,8 +4,11 @@ import type { AuditEvent } from './event.ts';
 export interface AuditSink extends AsyncDisposable {
   /** Before the first event: finds out whether there is a way. @throws {E_USAGE} */
   begin?(): Promise<void>;
-  /** Takes events, in order: whether all were taken; as a promise, once they are where they go. */
-  take(events: readonly AuditEvent[]): boolean | Promise<boolean>;
+  /**
+   * Takes events, in order: whether all were taken; as a promise, once they are where they go.
+   * @param isAwaited somebody waits for that: they are not kept back for what else may come. Default yes
+   */
+  take(events: readonly AuditEvent[], isAwaited?: boolean): boolean | Promise<boolean>;
 }
 
 /** Told of events that could not be written, and why. */
@@ -19,8 +22,8 @@ export type Mode = (typeof modes)[number];
 export function ignoringFailures(sink: AuditSink): AuditSink {
   return {
     begin: async () => sink.begin?.(),
-    take: (events) => {
-      const taken = sink.take(events);
+    take: (events, isAwaited) => {
+      const taken = sink.take(events, isAwaited);
       return taken instanceof Promise ? taken.then(() => true) : true;
     },
     [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
@@ -39,9 +42,9 @@ export interface TruncateOptions {
 export function truncating(sink: AuditSink, options: TruncateOptions, onLost: OnLost): AuditSink {
   return {
     begin: async () => sink.begin?.(),
-    take: (events) => {
+    take: (events, isAwaited) => {
       const batches = planBatches(events, options, onLost);
-      const taken = batches.map((batch) => sink.take(batch));
+      const taken = batches.map((batch) => sink.take(batch, isAwaited));
       if (taken.every((one) => typeof one === 'boolean')) return taken.every(Boolean);
       return Promise.all(taken).then((all) => all.every(Boolean));
     },
