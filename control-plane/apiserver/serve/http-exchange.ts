@@ -1,7 +1,6 @@
 import { randomUUID, type X509Certificate } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import type { ServerHttp2Stream } from 'node:http2';
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { requestTooLarge, tooManyRequests } from '#api/errors/status.ts';
@@ -9,6 +8,7 @@ import type { ByteRoom } from '#base/byte-room.ts';
 import { shareOf } from './connection-share.ts';
 import type { ReadSource } from './read-turns.ts';
 import type { Beginner, RequestTurns } from './request-turns.ts';
+import type { IncomingBody, SlowBodies } from './slow-bodies.ts';
 import type { AnswerStream, UnreadAnswers } from './unread-answers.ts';
 import {
   bodyBytesMax,
@@ -23,9 +23,6 @@ import {
  * What HTTP/1.1 and HTTP/2 have in common: the request as the handlers see it, the headers of an answer, and where its body goes.
  */
 
-/** A body that is on its way. */
-export type IncomingBody = Readable & Pick<IncomingMessage | ServerHttp2Stream, 'setTimeout'>;
-
 export interface Exchange {
   readonly method: string;
   /** Path and query. */
@@ -35,15 +32,21 @@ export interface Exchange {
   readonly caller: Caller;
   readonly body: IncomingBody;
   readonly client: WaitingClient;
-  /** What the bodies of all requests may take. */
+  readonly bodies: IncomingBodies;
+}
+
+/** The bodies of all requests. */
+export interface IncomingBodies {
+  /** What they may take. */
   readonly room: ByteRoom;
+  readonly slow: SlowBodies;
 }
 
 /** Bytes of the bodies of all requests that are worked on; what comes then is to try again. */
 export const bodiesBytesMax = 33_554_432;
 
 /** A client that stops in the middle of its body for this long is cut off. */
-const bodyIdleMs = 30_000;
+export const bodyIdleMs = 30_000;
 /** How long a body may take in all: who sends a byte now and then is never idle, and is cut off by the next. */
 const bodyTotalMs = 300_000;
 /** A body that is passed on may pause for this long, also because its receiver does. */
@@ -133,7 +136,7 @@ function isBodyToCome(headers: ApiRequest['headers'], body: IncomingBody): boole
   return encoding !== undefined || Number(length) > 0;
 }
 
-function readBody({ body, client, room }: Exchange): Promise<Uint8Array> {
+function readBody({ body, client, bodies: { room, slow } }: Exchange): Promise<Uint8Array> {
   // Whoever left before has said so, and will not again.
   if (body.destroyed) return Promise.reject(gone);
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
@@ -166,11 +169,11 @@ function readBody({ body, client, room }: Exchange): Promise<Uint8Array> {
   };
   // What listens keeps the bytes, and a stream stays in memory long after its end (docs/kernel-notes.md#http2-garbage).
   const forget = (): void => {
-    body.setTimeout(0);
+    slow.remove(body);
     body.off('data', take).off('error', refuse).off('close', leave).off('end', end);
   };
   client.onEnd = () => room.give(size);
-  body.setTimeout(bodyIdleMs, () => body.destroy());
+  slow.add(body);
   body.on('data', take).once('error', refuse).once('close', leave).once('end', end);
   return promise;
 }
@@ -187,7 +190,7 @@ function isSingle(headers: IncomingHttpHeaders): headers is IncomingHttpHeaders 
 
 /** What the requests of one server share. */
 export interface ServerRooms {
-  readonly bodies: ByteRoom;
+  readonly bodies: IncomingBodies;
   readonly unread: UnreadAnswers;
   readonly turns: RequestTurns;
 }
@@ -198,22 +201,35 @@ export function isUrgent(target: string): boolean {
 }
 
 /** The headers of an answer, those among them that every answer has. */
-export function headersOf({
-  status,
-  headers,
-  body,
-}: ApiResponse): Record<string, string | number | string[]> {
-  const all: Record<string, string | number | string[]> = {
-    'audit-id': randomUUID(),
-    'cache-control': 'no-cache, private',
-  };
-  for (const name of Object.keys(headers)) {
-    const value = headers[name] ?? '';
+export function headersOf(answer: ApiResponse): Record<string, string | string[]> {
+  const all: Record<string, string | string[]> = {};
+  const add = (name: string, value: string | readonly string[]): void => {
     all[name] = typeof value === 'string' ? value : [...value];
-  }
-  const isEmptyByStatus = status === 204 || status === 304;
-  if (body instanceof Uint8Array && !isEmptyByStatus) all['content-length'] = body.byteLength;
+  };
+  forEachHeader(answer, add);
   return all;
+}
+
+/** The same as a list, with each name before its value: HTTP/2 takes it without making an object of it and another of that. */
+export function headerListOf(answer: ApiResponse): string[] {
+  const list = [':status', String(answer.status)];
+  forEachHeader(answer, (name, value) => {
+    if (typeof value === 'string') list.push(name, value);
+    else for (const one of value) list.push(name, one);
+  });
+  return list;
+}
+
+function forEachHeader(
+  { status, headers, body }: ApiResponse,
+  add: (name: string, value: string | readonly string[]) => void,
+): void {
+  if (headers['audit-id'] === undefined) add('audit-id', randomUUID());
+  if (headers['cache-control'] === undefined) add('cache-control', 'no-cache, private');
+  const isWhole = body instanceof Uint8Array && status !== 204 && status !== 304;
+  for (const name of Object.keys(headers))
+    if (!isWhole || name !== 'content-length') add(name, headers[name] ?? '');
+  if (isWhole) add('content-length', String(body.byteLength));
 }
 
 /** Where a streamed body goes. */

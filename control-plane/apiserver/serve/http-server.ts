@@ -15,6 +15,7 @@ import { doorLimits, type DoorLimits } from './door-limits.ts';
 import {
   beginnerOf,
   bodiesBytesMax,
+  bodyIdleMs,
   callerOf,
   headersOf,
   joinHeaders,
@@ -27,6 +28,7 @@ import { endQuietConnections } from './quiet-connections.ts';
 import { serveStream } from './http-stream.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
 import type { RequestTurns } from './request-turns.ts';
+import { SlowBodies } from './slow-bodies.ts';
 import { UnreadAnswers } from './unread-answers.ts';
 
 export interface HttpServerOptions {
@@ -98,7 +100,7 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
   server.maxConnections = limits.connectionsMax;
   limitConnectionsByAddress(server, limits.connectionsPerAddressMax);
   const rooms: ServerRooms = {
-    bodies: new ByteRoom(bodiesBytesMax),
+    bodies: { room: new ByteRoom(bodiesBytesMax), slow: new SlowBodies(systemClock, bodyIdleMs) },
     unread: new UnreadAnswers(systemClock, (why) => options.logger.debug({ why }, 'answer cut off')),
     turns: options.turns,
   };
@@ -177,7 +179,7 @@ function readRequest(request: IncomingMessage, client: WaitingClient, rooms: Ser
     caller: callerOf(request.socket, request.socket),
     body: request,
     client,
-    room: rooms.bodies,
+    bodies: rooms.bodies,
   });
 }
 

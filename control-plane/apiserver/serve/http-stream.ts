@@ -3,7 +3,7 @@ import type { Logger } from '#base/log.ts';
 import {
   beginnerOf,
   callerOf,
-  headersOf,
+  headerListOf,
   joinHeaders,
   readExchange,
   sinkOf,
@@ -54,7 +54,7 @@ async function answerStream(
     caller: callerOf(stream.session ?? stream, stream.session?.socket),
     body: stream,
     client,
-    room: rooms.bodies,
+    bodies: rooms.bodies,
   });
   await send(stream, await handle(request), { isHead: request.method === 'HEAD', unread: rooms.unread });
 }
@@ -68,7 +68,7 @@ async function send(
   const { body } = answer;
   const isWhole = body instanceof Uint8Array;
   const endStream = (isWhole && body.byteLength === 0) || isHead;
-  stream.respond({ ...headersOf(answer), ':status': answer.status }, { endStream });
+  stream.respond(headerListOf(answer), { endStream });
   if (!endStream) {
     unread.add(stream, isWhole ? body.byteLength : 0);
     // Not by a callback of its end: most streams close before they say that they finished, and that makes an error with its stack.
