@@ -161,7 +161,21 @@ const generic: KindRules = {};
  * built-in one that is called the same.
  */
 export function rulesOf(kind: Pick<Kind, 'group' | 'kind' | 'custom'>): KindRules {
-  return kind.custom?.rules ?? particularKinds.get(kindKey(kind)) ?? generic;
+  if (kind.custom !== undefined) return kind.custom.rules;
+  let rules = rulesOfKinds.get(kind);
+  if (rules === undefined) {
+    rules = particularKinds.get(kindKey(kind)) ?? generic;
+    rulesOfKinds.set(kind, rules);
+  }
+  return rules;
+}
+
+/** Found once for a kind: a write asks some dozens of times. */
+const rulesOfKinds = new WeakMap<object, KindRules>();
+
+/** Whether both are the same kind, whatever their versions. */
+export function isSameKind(a: Pick<Kind, 'group' | 'kind'>, b: Pick<Kind, 'group' | 'kind'>): boolean {
+  return a.kind === b.kind && a.group === b.group;
 }
 
 /** `apps/Deployment`, `/Pod`: what tables of kinds are keyed by. */

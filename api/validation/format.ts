@@ -147,6 +147,7 @@ function namePartErrors(name: string): readonly string[] {
 }
 
 function tooLong(text: string, lengthMax: number): readonly string[] {
+  if (text.length * 3 <= lengthMax) return []; // No unit of UTF-16 takes more bytes.
   return Buffer.byteLength(text) > lengthMax ? [`must be no more than ${lengthMax} bytes`] : [];
 }
 

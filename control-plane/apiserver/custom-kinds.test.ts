@@ -37,7 +37,7 @@ async function contextOfFakes(): Promise<ServerContext> {
     quotaTurns: createTurns(),
     admission: defaultPlugins(),
     ...nothingStored,
-    metrics: { count: () => undefined, measure: () => undefined },
+    metrics: { count: () => undefined, measure: () => undefined, series: () => ({ add: () => undefined }) },
   } as unknown as ServerContext;
 }
 

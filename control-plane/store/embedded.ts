@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
 import { noteLetGo } from '#base/memory/sweep.ts';
 import { inSlices } from '#base/time-slice.ts';
 import { unreachable } from '#base/unreachable.ts';
-import { shellWord } from '#base/shell-word.ts';
 import { closeAtExit } from './close-at-exit.ts';
 import {
   unpackValues,
@@ -19,6 +18,7 @@ import {
 } from './disk-protocol.ts';
 import { openDiskWorker, type DiskThread } from './disk-thread.ts';
 import { HistoryWindow, type HistoryBounds } from './history-window.ts';
+import { remedyFor } from './integrity.ts';
 import { LeaseBook } from './lease-book.ts';
 import { identityOf } from './served-store.ts';
 import type { Decision, KeptVersion, KeyView, LeaseState, ServedStore, WatchFrom } from './served-store.ts';
@@ -108,12 +108,6 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   return new EmbeddedStore(options, worker, mvcc, opened);
 }
 
-/** What a person does about damage. */
-function remedyFor(directory: string): string {
-  const dataDir = dirname(directory);
-  return `; nothing was changed: put back a copy of all of ${dataDir}, or keep what is whole, and lose the rest, with podwright store salvage --data ${shellWord(dataDir)}`;
-}
-
 class EmbeddedStore implements ServedStore {
   readonly identity: number;
   readonly #options: EmbeddedStoreOptions;
@@ -183,6 +177,10 @@ class EmbeddedStore implements ServedStore {
     this.#checkOpen();
     return this.#mvcc.get(key, revision);
   }
+
+  readonly peek = (key: string): StoredValue | undefined => this.#checkOpen().get(key);
+
+  readonly isKnownEmpty = (prefix: string): boolean => this.#checkOpen().isEmpty(prefix);
 
   async range(
     prefix: string,
@@ -353,8 +351,9 @@ class EmbeddedStore implements ServedStore {
     if (this.#pump.isWaiting) this.#refuseAll('E_DAMAGED', 'it is closed, and was damaged');
   }
 
-  #checkOpen(): void {
+  #checkOpen(): Mvcc {
     if (this.#stop.signal.aborted) throw new PodwrightError('E_CLOSED', 'use store: it is closed');
+    return this.#mvcc;
   }
 
   #checkLeases(txn: StoreTxn): void {

@@ -1,3 +1,5 @@
+import { dirname } from 'node:path';
+import { shellWord } from '#base/shell-word.ts';
 import { crc32 } from 'node:zlib';
 import { PodwrightError } from '#base/errors.ts';
 import type { DiskLease, DiskRow } from './disk-protocol.ts';
@@ -72,4 +74,10 @@ export function lossBefore(mark: LogEnd, { end, totalAtMark }: LogFound): string
 /** @param what was found, where; without what to do, which the one who opens the store knows. */
 export function damaged(what: string, cause?: unknown): PodwrightError {
   return new PodwrightError('E_DAMAGED', what, cause === undefined ? {} : { cause });
+}
+
+/** What a person does about damage. */
+export function remedyFor(directory: string): string {
+  const dataDir = dirname(directory);
+  return `; nothing was changed: put back a copy of all of ${dataDir}, or keep what is whole, and lose the rest, with podwright store salvage --data ${shellWord(dataDir)}`;
 }

@@ -71,6 +71,14 @@ export class KeyIndex {
     }
   }
 
+  /** Whether a key starts with `prefix`, be it only for its history. */
+  hasAny(prefix: string): boolean {
+    const index = this.#bucketOf(prefix);
+    const bucket = this.#buckets[index] ?? [];
+    const first = bucket[lowerBound(bucket, prefix)] ?? this.#buckets[index + 1]?.[0];
+    return first?.key.startsWith(prefix) === true;
+  }
+
   /** How many keys start with `prefix`, from `from` on. */
   count(prefix: string, from: string = prefix): number {
     const start = from > prefix ? from : prefix;

@@ -99,6 +99,10 @@ export interface Store extends AsyncDisposable {
   /** Why writes are refused: for good (E_DAMAGED, E_INTERNAL), or until the disk takes one again. Reads go on. */
   readonly failure: PodwrightError | undefined;
   get(key: string, revision?: number): Promise<StoredValue | undefined>;
+  /** The same without waiting; absent where it has to be looked up elsewhere. @throws what `get` rejects with */
+  readonly peek?: (key: string) => StoredValue | undefined;
+  /** Whether a range of the prefix would find nothing, where that is known without waiting. */
+  readonly isKnownEmpty?: (prefix: string) => boolean;
   /** Keys with `prefix`, in byte order, from `from` (inclusive) on. @throws E_INVALID for a future revision. */
   range(
     prefix: string,

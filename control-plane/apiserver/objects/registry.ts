@@ -80,6 +80,12 @@ export class Registry {
     return this.entryOf(kind, value);
   }
 
+  /** As `read`, at once where the store has it at hand: for what every request asks. */
+  readAtOnce(kind: Kind, namespace: string, name: string): Entry | undefined | Promise<Entry | undefined> {
+    if (kind.custom !== undefined || this.store.peek === undefined) return this.read(kind, namespace, name);
+    return this.#entry(kind, this.store.peek(storageKey(storedKind(kind), namespace, name)));
+  }
+
   /** All objects of a kind in a namespace ('' for all). For kinds of which there are few. */
   async readAll(kind: Kind, namespace: string): Promise<readonly JsonObject[]> {
     const { values } = await this.range(kind, this.prefixOf(kind, namespace));
@@ -103,13 +109,13 @@ export class Registry {
   /** The values of a kind whose keys begin so. */
   async range(kind: Kind, prefix: string, options: Parameters<Store['range']>[1] = {}): Promise<RangeResult> {
     const range = await reading(this.store.range(prefix, options), kind, 'list');
-    await this.custom.prepare(kind, range.values);
+    if (kind.custom !== undefined) await this.custom.prepare(kind, range.values);
     return range;
   }
 
   /** A stored value as an object of the kind, once that can be known. @throws {E_API} 500 where it cannot be converted */
   async entryOf(kind: Kind, value: StoredValue | undefined): Promise<Entry | undefined> {
-    if (value !== undefined) await this.custom.prepare(kind, [value]);
+    if (value !== undefined && kind.custom !== undefined) await this.custom.prepare(kind, [value]);
     return this.#entry(kind, value);
   }
 
@@ -121,6 +127,11 @@ export class Registry {
   async hasAny(kind: Kind, namespace: string): Promise<boolean> {
     const range = this.store.range(this.prefixOf(kind, namespace), { limit: 1 });
     return (await reading(range, kind, 'list')).values.length > 0;
+  }
+
+  /** Whether there is no object of the kind in the namespace, where that is known without waiting. */
+  isKnownEmpty(kind: Kind, namespace: string): boolean {
+    return this.store.isKnownEmpty?.(this.prefixOf(kind, namespace)) === true;
   }
 
   /** The parsed object of a stored value. Shared: not to be changed. */
@@ -169,8 +180,8 @@ export class Registry {
     } = {},
   ): Promise<Created> {
     const key = this.#keyOf(kind, object);
-    const lease = await this.#leaseOf(kind);
-    await this.custom.prepareToStore(kind, object);
+    const lease = rulesOf(kind).lifeSeconds === undefined ? 0 : await this.#leaseOf(kind);
+    if (kind.custom !== undefined) await this.custom.prepareToStore(kind, object);
     let completed = object;
     const done: { outcome: Created['outcome'] } = { outcome: 'nameTaken' };
     const { value } = await storing(
@@ -193,7 +204,8 @@ export class Registry {
     );
     const { outcome } = done;
     if (outcome !== 'created') return { outcome };
-    return { outcome, object: completed, entry: await this.entryOf(kind, value) };
+    const entry = kind.custom === undefined ? this.#entry(kind, value) : await this.entryOf(kind, value);
+    return { outcome, object: completed, entry };
   }
 
   /**
@@ -240,7 +252,7 @@ export class Registry {
     const { namespace, name, condition } = where;
     const beside = condition?.beside ?? nothing;
     const key = storageKey(storedKind(kind), namespace, name);
-    const lease = await this.#leaseOf(kind);
+    const lease = rulesOf(kind).lifeSeconds === undefined ? 0 : await this.#leaseOf(kind);
     let decision: D | undefined;
     const { previous, value } = await storing(
       this.store.update(key, (current, read) => {
@@ -254,7 +266,8 @@ export class Registry {
       }),
     );
     if (decision === undefined) return undefined;
-    const entry = value === previous ? this.#entry(kind, value) : await this.entryOf(kind, value);
+    const isKnown = value === previous || kind.custom === undefined;
+    const entry = isKnown ? this.#entry(kind, value) : await this.entryOf(kind, value);
     return { decision, previous: this.#entry(kind, previous), entry };
   }
 

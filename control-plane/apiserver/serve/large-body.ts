@@ -11,12 +11,12 @@ const turns = createTurns();
 
 /** Work on a request with a body. */
 export interface BodyWork {
-  /** Between two steps: lets the event loop go round, where the body is large. */
-  readonly pause: () => Promise<void>;
+  /** Between two steps: lets the event loop go round. undefined where the body is small, which is not to wait at all. */
+  readonly pause: (() => Promise<void>) | undefined;
   readonly isLarge: boolean;
 }
 
-const small: BodyWork = { pause: () => Promise.resolve(), isLarge: false };
+const small: BodyWork = { pause: undefined, isLarge: false };
 const large: BodyWork = { pause: nextTurn, isLarge: true };
 
 /**

@@ -1,6 +1,13 @@
 import type { Counter, Gauge, Registry as MetricRegistry } from 'prom-client';
 import type * as Prometheus from 'prom-client';
-import { counterRows, histogramRows, type CounterRow, type Counting, type HistogramRow } from './counters.ts';
+import {
+  counterRows,
+  histogramRows,
+  type CounterRow,
+  type Counting,
+  type HistogramRow,
+  type Measured,
+} from './counters.ts';
 
 import { registerRead, type ReadMetric } from './read-metric.ts';
 import {
@@ -34,6 +41,8 @@ interface ServerMetrics {
   readonly longRunning: Gauge<AboutLabel>;
   readonly counters: ReadonlyMap<string, Counter>;
 }
+
+const nowhere: Measured = { add: () => undefined };
 
 /** The metrics of one server, loaded in the background when it has started: no request waits for them. */
 export class RequestMetrics implements Counting {
@@ -80,7 +89,11 @@ export class RequestMetrics implements Counting {
   }
 
   measure<L extends string>(row: HistogramRow<L>, labels: Readonly<Record<L, string>>, value: number): void {
-    this.#measured.get(row.name)?.of(labels).add(value);
+    this.series(row, labels).add(value);
+  }
+
+  series<L extends string>(row: HistogramRow<L>, labels: Readonly<Record<L, string>>): Measured {
+    return this.#measured.get(row.name)?.of(labels) ?? nowhere;
   }
 
   /** Counts a watch, a log or a connection for as long as it is open. */

@@ -60,7 +60,7 @@ export interface CreateInput {
   /** As whom metadata.managedFields has who makes it; undefined: the object says who owns it. */
   readonly manager?: string;
   /** Called between two steps of a large one. */
-  readonly pause?: () => Promise<void>;
+  readonly pause?: (() => Promise<void>) | undefined;
 }
 
 /** Tries at a generated name before the server gives up (kube-apiserver's own number). */
@@ -80,13 +80,13 @@ export async function postObject(
   const bytes = await request.readBody();
   return workOnBody({ bytes: bytes.byteLength, request }, async ({ pause }) => {
     const body = decodeBodyOf(kind.kind, bytes, request.headers['content-type']);
-    await pause();
+    if (pause !== undefined) await pause();
     const { object: given, warnings } = decodeRequest(kind, body, options.fieldValidation);
     request.record?.saw(given);
     const object = withOwnersOnce(given, request, duplicatesGiven);
     checkNamespaceOf(kind, namespace, object);
     checkMayCreate(kind, stringOf(at(object, 'metadata.name')));
-    await pause();
+    if (pause !== undefined) await pause();
     const written = await createObject(context, {
       kind,
       namespace,
@@ -137,14 +137,14 @@ async function createOnce(context: ServerContext, input: CreateInput): Promise<W
     ...{ user: input.user, scope: input.scope, dryRun: input.dryRun },
   });
   const defaulted = applyDefaults(kind, input.object);
-  await input.pause?.();
+  if (input.pause !== undefined) await input.pause();
   const { manager } = input;
   // Before admission: what that adds is nobody's.
   const owned =
     manager === undefined
       ? defaulted
       : manageWrite(context, { kind, manager }, { live: undefined, next: defaulted });
-  await input.pause?.();
+  if (input.pause !== undefined) await input.pause();
   const admitted = await admitInPlace(context, admission, {
     ...{ kind, namespace, object: admission.mayWait ? owned : withoutOwners(defaulted) },
   });
@@ -154,7 +154,7 @@ async function createOnce(context: ServerContext, input: CreateInput): Promise<W
     : withOwnersOf(admitted, owned);
   const signed = rulesOf(kind).signRequester?.(named, input.user) ?? named;
   for (const text of rulesOf(kind).earlyWarnings?.(signed) ?? []) input.scope?.warn(text);
-  await input.pause?.();
+  if (input.pause !== undefined) await input.pause();
   for (let tries = 1; ; tries++) {
     const prepared = prepareCreate(kind, signed, {
       now: context.clock.now(),
@@ -162,7 +162,7 @@ async function createOnce(context: ServerContext, input: CreateInput): Promise<W
       ...(kind.namespaced ? { namespace } : {}),
       ...(given === '' ? { nameSuffix: randomSuffix() } : {}),
     });
-    await input.pause?.();
+    if (input.pause !== undefined) await input.pause();
     const object = applyNameDefaults(kind, prepared, given);
     const revision = stringOf(at(signed, 'metadata.resourceVersion'));
     const created = await insert(context, { ...input, object, admission, revision });
@@ -208,7 +208,7 @@ async function insert(
   const errors = [...validateCreate(kind, object), ...namespaceFaults(context, kind, object)];
   if (errors.length > 0) throw invalid(kind, stringOf(at(object, 'metadata.name')), errors);
   for (const text of objectWarnings(kind, object)) input.scope?.warn(text);
-  await input.pause?.();
+  if (input.pause !== undefined) await input.pause();
   const complete: Complete = (given, isClaimed) => context.allocators.allocate(kind, given, isClaimed);
   for (let tries = 1; ; tries++) {
     using held = new Held();

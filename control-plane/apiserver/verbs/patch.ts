@@ -53,7 +53,7 @@ async function patchBytes(
   request.record?.sawPatch(bytes);
   if (isApplication(request)) {
     const config = readConfig(bytes, options.fieldValidation);
-    await work.pause();
+    if (work.pause !== undefined) await work.pause();
     return applyObject(context, { route, request, options, config, work });
   }
   const type = patchTypeOf(request);
@@ -61,7 +61,7 @@ async function patchBytes(
   if (!isThere) throw notFound(kind, name);
   const patch = patchOf(type, bytes, options.fieldValidation);
   const subresource = route.subresource?.name;
-  await work.pause();
+  if (work.pause !== undefined) await work.pause();
   let warnings: readonly string[] = [];
   const change = (current: JsonObject): JsonObject => {
     const decoded = applyAndDecode(kind, patch, { current, fieldValidation: options.fieldValidation });

@@ -102,10 +102,10 @@ async function putBytes(
   const { route, request, options, bytes, work } = put;
   const { kind, namespace, name } = route;
   const body = decodeBodyOf(kind.kind, bytes, request.headers['content-type']);
-  await work.pause();
+  if (work.pause !== undefined) await work.pause();
   const { object: given, warnings: ofFields } = decodeRequest(kind, body, options.fieldValidation);
   request.record?.saw(given);
-  await work.pause();
+  if (work.pause !== undefined) await work.pause();
   checkPlaceOf(route, given);
   const object = withOwnersOnce(given, request, duplicatesGiven);
   const subresource = route.subresource?.name;
@@ -221,10 +221,10 @@ async function prepareAhead(
   const { custom } = context.registry;
   const given = await custom.settle(() => changeObject(input, current));
   if (admission === undefined) return given;
-  await input.work?.pause();
+  if (input.work?.pause !== undefined) await input.work.pause();
   const complete = applyDefaults(kind, given);
   const defaulted = await custom.settle(() => ownedBy(input, current, complete));
-  await input.work?.pause();
+  if (input.work?.pause !== undefined) await input.work.pause();
   const shown = view.of(defaulted);
   const admitted = await admit(context, admission, { object: shown, old });
   const changed =
@@ -232,10 +232,10 @@ async function prepareAhead(
       ? defaulted
       : afterAdmission(view.into(defaulted, admitted), defaulted, input.admittedAs?.scope);
   const prepared = prepareChange(context, input, current.object, changed);
-  await input.work?.pause();
+  if (input.work?.pause !== undefined) await input.work.pause();
   const errors = faultsOf(context, input, { old: current.object, object: prepared });
   if (errors.length > 0) throw invalid(kind, name, errors);
-  await input.work?.pause();
+  if (input.work?.pause !== undefined) await input.work.pause();
   await validate(context, admission, { object: view.of(prepared), old, held });
   return prepared;
 }

@@ -1,10 +1,10 @@
-import { kindKey } from '#api/kinds/rules-of.ts';
+import { isSameKind } from '#api/kinds/rules-of.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import type { AdmissionAttributes } from './admission.ts';
 
 /** Whether an object of the kind is made, in any of its versions, not something of one. */
 export function makes(made: Kind, { operation, kind, subresource }: AdmissionAttributes): boolean {
-  return operation === 'create' && subresource === '' && kindKey(kind) === kindKey(made);
+  return operation === 'create' && subresource === '' && isSameKind(kind, made);
 }
 
 /** Whether an object of the kind is changed, or the named part of one. */
@@ -13,7 +13,7 @@ export function changes(
   { operation, kind, subresource }: AdmissionAttributes,
   part = '',
 ): boolean {
-  return operation === 'update' && subresource === part && kindKey(kind) === kindKey(changed);
+  return operation === 'update' && subresource === part && isSameKind(kind, changed);
 }
 
 /** Whether an object of the kind is made or changed, not a part of one. */

@@ -1,4 +1,9 @@
-import { admissionDurations, pluginDurations } from '#control-plane/apiserver/serve/counters.ts';
+import {
+  admissionDurations,
+  pluginDurations,
+  type Counting,
+  type Measured as Series,
+} from '#control-plane/apiserver/serve/counters.ts';
 import type { AdmissionContext, AdmissionPlugin } from './admission.ts';
 import type { Operation } from './operation.ts';
 
@@ -18,26 +23,42 @@ const upper: Readonly<Record<Operation, string>> = {
   connect: 'CONNECT',
 };
 
+/** Of what let requests pass, by plugin; undefined: all of them together. */
+type Passes = Map<AdmissionPlugin | undefined, Series>;
+
+/** By server, then by operation and half: what every write measures is found by no text. */
+const passesOf = new WeakMap<Counting, Map<Operation, Record<AdmissionStep, Passes>>>();
+
+function findPasses(metrics: Counting, { operation, type }: Measured): Passes {
+  let all = passesOf.get(metrics);
+  if (all === undefined) passesOf.set(metrics, (all = new Map()));
+  let halves = all.get(operation);
+  if (halves === undefined) all.set(operation, (halves = { admit: new Map(), validate: new Map() }));
+  return halves[type];
+}
+
 /** Measures one half of all plugins, from now on; it ends with who refuses the request, unless it was said that all let it pass. */
 export class AdmissionStopwatch implements Disposable {
   readonly #context: Pick<AdmissionContext, 'metrics' | 'clock'>;
-  readonly #operation: string;
+  readonly #operation: Operation;
   readonly #type: AdmissionStep;
   readonly #startMs: number;
+  readonly #passes: Passes;
   #pluginMs: number;
   #plugin: AdmissionPlugin | undefined;
   #isRejected = true;
 
-  constructor(context: Pick<AdmissionContext, 'metrics' | 'clock'>, { operation, type }: Measured) {
+  constructor(context: Pick<AdmissionContext, 'metrics' | 'clock'>, measured: Measured) {
     this.#context = context;
-    this.#operation = upper[operation];
-    this.#type = type;
+    this.#operation = measured.operation;
+    this.#type = measured.type;
+    this.#passes = findPasses(context.metrics, measured);
     this.#startMs = this.#pluginMs = context.clock.monotonic();
   }
 
   /** The one before has said that the request goes on, and this one is asked. */
   next(plugin: AdmissionPlugin): void {
-    this.#endPlugin('false');
+    this.#endPlugin(false);
     this.#plugin = plugin;
   }
 
@@ -47,19 +68,29 @@ export class AdmissionStopwatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    const rejected = String(this.#isRejected);
-    this.#endPlugin(rejected);
-    const seconds = (this.#pluginMs - this.#startMs) / 1000;
-    const labels = { operation: this.#operation, rejected, type: this.#type };
-    this.#context.metrics.measure(admissionDurations, labels, seconds);
+    this.#endPlugin(this.#isRejected);
+    this.#seriesOf(undefined, this.#isRejected).add((this.#pluginMs - this.#startMs) / 1000);
   }
 
-  #endPlugin(rejected: string): void {
+  #endPlugin(isRejected: boolean): void {
     const nowMs = this.#context.clock.monotonic();
-    if (this.#plugin !== undefined) {
-      const labels = { name: this.#plugin.name, operation: this.#operation, rejected, type: this.#type };
-      this.#context.metrics.measure(pluginDurations, labels, (nowMs - this.#pluginMs) / 1000);
-    }
+    if (this.#plugin !== undefined)
+      this.#seriesOf(this.#plugin, isRejected).add((nowMs - this.#pluginMs) / 1000);
     this.#pluginMs = nowMs;
+  }
+
+  #seriesOf(plugin: AdmissionPlugin | undefined, isRejected: boolean): Series {
+    if (isRejected) return this.#makeSeries(plugin, 'true');
+    let series = this.#passes.get(plugin);
+    if (series === undefined) this.#passes.set(plugin, (series = this.#makeSeries(plugin, 'false')));
+    return series;
+  }
+
+  #makeSeries(plugin: AdmissionPlugin | undefined, rejected: string): Series {
+    const { metrics } = this.#context;
+    const labels = { operation: upper[this.#operation], rejected, type: this.#type };
+    return plugin === undefined
+      ? metrics.series(admissionDurations, labels)
+      : metrics.series(pluginDurations, { name: plugin.name, ...labels });
   }
 }

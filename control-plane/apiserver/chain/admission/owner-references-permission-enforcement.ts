@@ -1,5 +1,5 @@
 import type { OwnerReference } from '#api/generated/objects.ts';
-import { kindKey } from '#api/kinds/rules-of.ts';
+import { isSameKind } from '#api/kinds/rules-of.ts';
 import { forbidden } from '#api/errors/status.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, equalStored, nameOrPrefix, objectsOf, typed } from '#api/wire/json.ts';
@@ -21,7 +21,7 @@ export const ownerReferencesPermissionEnforcement: AdmissionPlugin = {
   name: 'OwnerReferencesPermissionEnforcement',
   handles: ({ operation, kind, subresource }) => {
     // What a kubelet writes of a pod's status changes no owner.
-    if (subresource === 'status' && kindKey(kind) === kindKey(pods)) return 'no';
+    if (subresource === 'status' && isSameKind(kind, pods)) return 'no';
     if (operation === 'create') return 'mayWait';
     return operation === 'update' ? 'seldomWaits' : 'no';
   },

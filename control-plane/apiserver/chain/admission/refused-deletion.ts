@@ -1,4 +1,4 @@
-import { kindKey, rulesOf } from '#api/kinds/rules-of.ts';
+import { isSameKind, rulesOf } from '#api/kinds/rules-of.ts';
 import { forbidden } from '#api/errors/status.ts';
 import type { AdmissionPlugin } from './admission.ts';
 import { namespaces } from './namespaces/namespaces.ts';
@@ -10,7 +10,7 @@ export const refusedDeletion: AdmissionPlugin = {
     operation === 'delete' &&
     subresource === '' &&
     rulesOf(kind).refuseDeletion !== undefined &&
-    kindKey(kind) !== kindKey(namespaces)
+    !isSameKind(kind, namespaces)
       ? 'atOnce'
       : 'no',
   validate: (_context, { attributes: { kind, name } }) => {

@@ -56,20 +56,31 @@ export function tokenUnionOf(authenticators: readonly TokenAuthenticator[]): Tok
   };
 }
 
-/** Waits only where one that is asked does. */
+/** From the one at this place on. Waits only where one that is asked does. */
 function firstFound<T>(
   all: readonly T[],
   ask: (one: T) => Finding | Promise<Finding>,
-  errors: readonly string[] = [],
+  start = 0,
+  before: readonly string[] = [],
 ): Finding | Promise<Finding> {
-  const [first, ...others] = all;
-  if (first === undefined) return errors.length === 0 ? undefined : refused(...errors);
-  const goOn = (finding: Finding): Finding | Promise<Finding> => {
+  let errors = before;
+  for (let at = start; at < all.length; at++) {
+    const one = all[at];
+    const finding = one === undefined ? undefined : ask(one);
+    if (finding instanceof Promise) {
+      const errorsBefore = errors;
+      return finding.then((late) =>
+        late?.user === undefined ? firstFound(all, ask, at + 1, withErrors(errorsBefore, late)) : late,
+      );
+    }
     if (finding?.user !== undefined) return finding;
-    return firstFound(others, ask, finding === undefined ? errors : [...errors, ...finding.errors]);
-  };
-  const finding = ask(first);
-  return finding instanceof Promise ? finding.then(goOn) : goOn(finding);
+    errors = withErrors(errors, finding);
+  }
+  return errors.length === 0 ? undefined : refused(...errors);
+}
+
+function withErrors(before: readonly string[], finding: Refused | undefined): readonly string[] {
+  return finding === undefined ? before : [...before, ...finding.errors];
 }
 
 /**

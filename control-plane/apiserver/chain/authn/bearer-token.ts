@@ -21,14 +21,19 @@ export function bearerAuthenticator(
 }
 
 /** What the authenticator says of a token; never nothing. */
-export async function authenticateBy(
+export function authenticateBy(
   tokens: TokenAuthenticator,
   token: string,
   audiences: readonly string[],
-): Promise<Exclude<Finding, undefined>> {
+): Known | Promise<Known> {
   if (token.length > tokenLengthMax) return refused(invalidToken);
-  return (await tokens.authenticateToken(token, audiences)) ?? refused(invalidToken);
+  const finding = tokens.authenticateToken(token, audiences);
+  return finding instanceof Promise
+    ? finding.then((late) => late ?? refused(invalidToken))
+    : (finding ?? refused(invalidToken));
 }
+
+type Known = Exclude<Finding, undefined>;
 
 /** undefined for another scheme, no token, or a space too many before it: who sends that is nobody in particular. */
 export function bearerToken(authorization: string | undefined): string | undefined {

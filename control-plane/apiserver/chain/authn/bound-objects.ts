@@ -1,4 +1,5 @@
 import { at, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { Registry } from '#control-plane/apiserver/objects/registry.ts';
@@ -16,7 +17,7 @@ export const boundKinds: Readonly<Record<BoundKind, Kind>> = {
 
 /** Where what tokens are bound to is looked up. */
 export interface BoundObjectsContext {
-  readonly registry: Pick<Registry, 'read'>;
+  readonly registry: Pick<Registry, 'readAtOnce' | 'read'>;
   readonly clock: Pick<Clock, 'now'>;
 }
 
@@ -29,16 +30,32 @@ const leewayMs = 60_000;
  * Why a token whose signature and time are in order is worth nothing all the same: its account, or what it is bound to, has
  * gone or is another one of that name. The texts are those of pkg/serviceaccount/claims.go.
  */
-export async function invalidation(
+export function invalidation(
   context: BoundObjectsContext,
   claims: TokenClaims,
-): Promise<string | undefined> {
-  const { namespace, name, uid, secret, pod, node } = claims;
-  const account = (await context.registry.read(serviceAccounts, namespace, name))?.object;
+): string | undefined | Promise<string | undefined> {
+  const reading = context.registry.readAtOnce(serviceAccounts, claims.namespace, claims.name);
+  return reading instanceof Promise
+    ? reading.then((entry) => invalidationBy(context, claims, entry?.object))
+    : invalidationBy(context, claims, reading?.object);
+}
+
+function invalidationBy(
+  context: BoundObjectsContext,
+  claims: TokenClaims,
+  account: JsonObject | undefined,
+): string | undefined | Promise<string | undefined> {
+  const { name, uid, secret, pod, node } = claims;
   if (account === undefined) return `serviceaccounts ${JSON.stringify(name)} not found`;
   if (isPastDeletion(context, account)) return 'service account has been deleted';
   const found = stringOf(at(account, 'metadata.uid'));
   if (found !== uid) return `service account UID (${found}) does not match claim (${uid})`;
+  const isBound = secret !== undefined || pod !== undefined || node !== undefined;
+  return isBound ? anyMissing(context, claims) : undefined;
+}
+
+async function anyMissing(context: BoundObjectsContext, claims: TokenClaims): Promise<string | undefined> {
+  const { secret, pod, node } = claims;
   return (
     (await missing(context, claims, 'Secret', secret)) ??
     (await missing(context, claims, 'Pod', pod)) ??
@@ -61,7 +78,7 @@ async function missing(
 ): Promise<string | undefined> {
   if (reference === undefined) return undefined;
   const kind = boundKinds[kindName];
-  const entry = await context.registry.read(kind, kind.namespaced ? namespace : '', reference.name);
+  const entry = await context.registry.readAtOnce(kind, kind.namespaced ? namespace : '', reference.name);
   if (entry === undefined || isPastDeletion(context, entry.object)) {
     return 'service account token has been invalidated';
   }

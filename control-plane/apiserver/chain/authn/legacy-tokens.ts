@@ -4,10 +4,10 @@ import { at, listOf, stringOf } from '#api/wire/json.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
-import { refused, type Found, type Refused, type TokenAuthenticator } from './authenticator.ts';
+import { refused, type Finding, type Found, type Refused, type TokenAuthenticator } from './authenticator.ts';
 import { boundKinds, type BoundObjectsContext } from './bound-objects.ts';
 import { accountUser, meantFor } from './service-account-tokens.ts';
-import { legacyIssuer, type LegacyTokenInput, type TokenAuthority } from './tokens.ts';
+import { legacyIssuer, type LegacyTokenInput, type SignedToken, type TokenAuthority } from './tokens.ts';
 
 const serviceAccounts = builtIn('', 'v1', 'serviceaccounts');
 
@@ -30,18 +30,29 @@ export function legacyTokenAuthenticator(parts: LegacyTokenParts): TokenAuthenti
   const used = new Map<string, string>(); // The day that was written last, by Secret.
   return {
     name: 'legacy service account tokens',
-    authenticateToken: async (token, wanted) => {
-      const signed = await parts.tokens.read(token, [legacyIssuer]);
-      if (signed === undefined) return undefined;
-      if ('cause' in signed) return refused(signed.cause);
-      const audiences = meantFor(signed.payload, wanted, parts.apiAudiences);
-      if ('errors' in audiences) return audiences;
-      const claims = readClaims(signed.payload);
-      if (typeof claims === 'string') return refused(claims);
-      const finding = await look(parts, { claims, token, used });
-      return finding.user === undefined ? finding : { ...finding, audiences };
+    authenticateToken: (token, wanted) => {
+      const reading = parts.tokens.read(token, legacyIssuers);
+      return reading === undefined ? undefined : judge(parts, reading, { token, wanted, used });
     },
   };
+}
+
+const legacyIssuers = [legacyIssuer];
+
+async function judge(
+  parts: LegacyTokenParts,
+  reading: SignedToken | Promise<SignedToken>,
+  { token, wanted, used }: Pick<Shown, 'token' | 'used'> & { readonly wanted: readonly string[] },
+): Promise<Finding> {
+  const signed = await reading;
+  if (signed === undefined) return undefined;
+  if ('cause' in signed) return refused(signed.cause);
+  const audiences = meantFor(signed.payload, wanted, parts.apiAudiences);
+  if ('errors' in audiences) return audiences;
+  const claims = readClaims(signed.payload);
+  if (typeof claims === 'string') return refused(claims);
+  const finding = await look(parts, { claims, token, used });
+  return finding.user === undefined ? finding : { ...finding, audiences };
 }
 
 /** What is missing, in the words of pkg/serviceaccount/legacy.go, or what the token says. Pure. */

@@ -1,11 +1,11 @@
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, isObject, objectOf, stringOf } from '#api/wire/json.ts';
 import type { User } from '#control-plane/apiserver/serve/request.ts';
-import { refused, type Refused, type TokenAuthenticator } from './authenticator.ts';
+import { refused, type Finding, type Refused, type TokenAuthenticator } from './authenticator.ts';
 import { invalidation, type BoundObjectsContext } from './bound-objects.ts';
 import { goList } from './go-list.ts';
 import { credentialId, serviceAccountGroups } from './groups.ts';
-import type { ObjectReference, TokenAuthority, TokenClaims } from './tokens.ts';
+import type { ObjectReference, SignedToken, TokenAuthority, TokenClaims } from './tokens.ts';
 
 export interface ServiceAccountTokenParts extends BoundObjectsContext {
   readonly tokens: TokenAuthority;
@@ -19,18 +19,30 @@ const leewaySeconds = 60;
 export function serviceAccountTokenAuthenticator(parts: ServiceAccountTokenParts): TokenAuthenticator {
   return {
     name: 'service account tokens',
-    authenticateToken: async (token, wanted) => {
-      const signed = await parts.tokens.read(token, parts.tokens.issuers);
-      if (signed === undefined) return undefined;
-      if ('cause' in signed) return refused(signed.cause);
-      const { payload } = signed;
-      const audiences = meantFor(payload, wanted, parts.apiAudiences);
-      if ('errors' in audiences) return audiences;
-      const { claims, user } = readPayload(payload);
-      const cause = timeProblem(payload, parts.clock.now()) ?? (await invalidation(parts, claims));
-      return cause === undefined ? { user, audiences } : refused(cause);
+    authenticateToken: (token, wanted) => {
+      const reading = parts.tokens.read(token, parts.tokens.issuers);
+      return reading instanceof Promise
+        ? reading.then((signed) => judge(parts, signed, wanted))
+        : judge(parts, reading, wanted);
     },
   };
+}
+
+function judge(
+  parts: ServiceAccountTokenParts,
+  signed: SignedToken,
+  wanted: readonly string[],
+): Finding | Promise<Finding> {
+  if (signed === undefined) return undefined;
+  if ('cause' in signed) return refused(signed.cause);
+  const { payload } = signed;
+  const audiences = meantFor(payload, wanted, parts.apiAudiences);
+  if ('errors' in audiences) return audiences;
+  const { claims, user } = readPayload(payload);
+  const finding = (cause: string | undefined): Finding =>
+    cause === undefined ? { user, audiences } : refused(cause);
+  const cause = timeProblem(payload, parts.clock.now()) ?? invalidation(parts, claims);
+  return cause instanceof Promise ? cause.then(finding) : finding(cause);
 }
 
 /** Those of the wanted audiences that the token is for; one that names none is for this server. */

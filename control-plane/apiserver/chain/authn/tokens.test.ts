@@ -32,7 +32,7 @@ it('its user is one value, so that what is made of users is made once', async ()
   const authenticator = serviceAccountTokenAuthenticator({
     tokens,
     apiAudiences: ['api'],
-    registry: { read: async () => ({ object }) as never },
+    registry: { read: async () => ({ object }) as never, readAtOnce: () => ({ object }) as never },
     clock: { now: Date.now },
   });
   const { authenticate } = createAuthentication({

@@ -110,11 +110,14 @@ export class TokenAuthority {
   }
 
   /** Whether a token of one of the issuers is signed by us. Its times, and what it is bound to, are not looked at. The payload of one that comes again is the same value. */
-  async read(token: string, issuers: readonly string[]): Promise<SignedToken> {
+  read(token: string, issuers: readonly string[]): SignedToken | Promise<SignedToken> {
     const known = this.#verified.get(token);
     if (known !== undefined) return issuers.includes(stringOf(known['iss'])) ? { payload: known } : undefined;
     const issuer = untrustedIssuer(token);
-    if (issuer === undefined || !issuers.includes(issuer)) return undefined;
+    return issuer === undefined || !issuers.includes(issuer) ? undefined : this.#readNew(token);
+  }
+
+  async #readNew(token: string): Promise<SignedToken> {
     const verified = this.#verified;
     const signed = await this.#verify(token);
     // Not where the keys have changed meanwhile.

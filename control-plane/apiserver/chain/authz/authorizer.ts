@@ -77,27 +77,43 @@ export interface Authorizer {
 export function unionOf(authorizers: readonly Authorizer[]): Authorizer {
   return {
     name: 'union',
-    decide: (attributes) => decideFrom(authorizers, attributes, []),
+    decide: (attributes) => decideFrom(authorizers, attributes, 0, []),
     rulesOf: async (user, namespace) =>
       joinRules(await Promise.all(authorizers.map((authorizer) => authorizer.rulesOf(user, namespace)))),
   };
 }
 
-/** @param before what those said who had no opinion, where they said anything */
+/**
+ * From the one at this place on.
+ * @param before what those said who had no opinion, where they said anything
+ */
 function decideFrom(
   authorizers: readonly Authorizer[],
   attributes: Attributes,
+  start: number,
   before: readonly Decision[],
 ): Decision | Promise<Decision> {
-  const [first, ...others] = authorizers;
-  if (first === undefined) return nobodysOpinion(before);
-  const goOn = (answer: Decision): Decision | Promise<Decision> => {
+  let said = before;
+  for (let at = start; at < authorizers.length; at++) {
+    const answer = authorizers[at]?.decide(attributes);
+    if (answer instanceof Promise) {
+      const saidBefore = said;
+      return answer.then((late) =>
+        late.decision === 'noOpinion'
+          ? decideFrom(authorizers, attributes, at + 1, withSaid(saidBefore, late))
+          : late,
+      );
+    }
+    if (answer === undefined) continue;
     if (answer.decision !== 'noOpinion') return answer;
-    const isSilent = answer.reason === '' && answer.error === undefined;
-    return decideFrom(others, attributes, isSilent ? before : [...before, answer]);
-  };
-  const answer = first.decide(attributes);
-  return answer instanceof Promise ? answer.then(goOn) : goOn(answer);
+    said = withSaid(said, answer);
+  }
+  return nobodysOpinion(said);
+}
+
+function withSaid(before: readonly Decision[], answer: Decision): readonly Decision[] {
+  const isSilent = answer.reason === '' && answer.error === undefined;
+  return isSilent ? before : [...before, answer];
 }
 
 function nobodysOpinion(answers: readonly Decision[]): Decision {

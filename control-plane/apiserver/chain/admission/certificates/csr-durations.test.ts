@@ -11,6 +11,7 @@ it('countDuration() counts what was issued first, by the names of few signers', 
     count: ({ name }, labels) =>
       void counted.push(`${name.split('_').at(4)} ${Object.values(labels).join()}`),
     measure: () => undefined,
+    series: () => ({ add: () => undefined }),
   };
   const tenYears = 10 * 365.25 * 86_400;
   const old = (signerName: string, expirationSeconds?: number): object => ({

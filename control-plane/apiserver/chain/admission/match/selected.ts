@@ -1,6 +1,6 @@
 import { at, isObject, stringMapOf } from '#api/wire/json.ts';
 import { notFound } from '#api/errors/status.ts';
-import { kindKey } from '#api/kinds/rules-of.ts';
+import { isSameKind } from '#api/kinds/rules-of.ts';
 import { matchesLabels, type LabelMatcher } from '#api/meta/selector.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
@@ -74,7 +74,7 @@ function showsNamespace(attributes: AdmissionAttributes): boolean {
 }
 
 function isNamespace({ kind }: Pick<AdmissionAttributes, 'kind'>): boolean {
-  return kindKey(kind) === kindKey(namespaces);
+  return isSameKind(kind, namespaces);
 }
 
 function labelsOf(object: JsonObject | undefined): Labels {

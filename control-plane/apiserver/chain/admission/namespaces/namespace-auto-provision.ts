@@ -1,6 +1,6 @@
 import { isPodwrightError } from '#base/errors.ts';
 import { forbidden, statusOf } from '#api/errors/status.ts';
-import { kindKey } from '#api/kinds/rules-of.ts';
+import { isSameKind } from '#api/kinds/rules-of.ts';
 import { nameOrPrefix } from '#api/wire/json.ts';
 import type {
   AdmissionPlugin,
@@ -20,9 +20,7 @@ const server: User = { name: 'system:apiserver', groups: [masters] };
 export const namespaceAutoProvision: AdmissionPlugin = {
   name: 'NamespaceAutoProvision',
   handles: ({ operation, kind, namespace, dryRun }) =>
-    operation !== 'create' || dryRun || namespace === '' || kindKey(kind) === kindKey(namespaces)
-      ? 'no'
-      : 'mayWait',
+    operation !== 'create' || dryRun || namespace === '' || isSameKind(kind, namespaces) ? 'no' : 'mayWait',
   admit: provide,
 };
 

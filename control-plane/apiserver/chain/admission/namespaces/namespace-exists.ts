@@ -1,5 +1,5 @@
 import { notFound } from '#api/errors/status.ts';
-import { kindKey } from '#api/kinds/rules-of.ts';
+import { isSameKind } from '#api/kinds/rules-of.ts';
 import type { AdmissionPlugin } from '#control-plane/apiserver/chain/admission/admission.ts';
 import { namespaces } from './namespaces.ts';
 
@@ -7,7 +7,7 @@ import { namespaces } from './namespaces.ts';
 export const namespaceExists: AdmissionPlugin = {
   name: 'NamespaceExists',
   handles: ({ operation, kind, namespace }) =>
-    operation === 'connect' || namespace === '' || kindKey(kind) === kindKey(namespaces) ? 'no' : 'mayWait',
+    operation === 'connect' || namespace === '' || isSameKind(kind, namespaces) ? 'no' : 'mayWait',
   validate: async ({ registry }, { attributes: { namespace } }) => {
     if ((await registry.read(namespaces, '', namespace)) === undefined) throw notFound(namespaces, namespace);
   },

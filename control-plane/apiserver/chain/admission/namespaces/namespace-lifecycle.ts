@@ -1,5 +1,5 @@
 import { at, nameOrPrefix } from '#api/wire/json.ts';
-import { kindKey, rulesOf } from '#api/kinds/rules-of.ts';
+import { isSameKind, rulesOf } from '#api/kinds/rules-of.ts';
 import { forbidden, namespaceTerminating, notFound } from '#api/errors/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type {
@@ -9,6 +9,7 @@ import type {
   AdmissionRequest,
   Handling,
 } from '#control-plane/apiserver/chain/admission/admission.ts';
+import type { Entry } from '#control-plane/apiserver/objects/registry.ts';
 import { namespaces } from './namespaces.ts';
 
 /** Whoever may ask what they may do in a namespace may ask it of any. */
@@ -28,11 +29,8 @@ export const namespaceLifecycle: AdmissionPlugin = {
 };
 
 function handlingOf({ operation, kind, subresource }: AdmissionAttributes): Handling {
-  if (operation === 'create')
-    return kind.namespaced && kindKey(kind) !== kindKey(accessReviews) ? 'mayWait' : 'no';
-  return operation === 'delete' && subresource === '' && kindKey(kind) === kindKey(namespaces)
-    ? 'atOnce'
-    : 'no';
+  if (operation === 'create') return kind.namespaced && !isSameKind(kind, accessReviews) ? 'mayWait' : 'no';
+  return operation === 'delete' && subresource === '' && isSameKind(kind, namespaces) ? 'atOnce' : 'no';
 }
 
 function checkDeletion({ kind, name }: AdmissionAttributes): undefined {
@@ -40,12 +38,18 @@ function checkDeletion({ kind, name }: AdmissionAttributes): undefined {
   if (cause !== undefined) throw forbidden(kind, name, cause);
 }
 
-async function checkNamespace(
+function checkNamespace(
   context: AdmissionContext,
-  { attributes, object = {} }: AdmissionRequest,
-): Promise<undefined> {
+  request: AdmissionRequest,
+): undefined | Promise<undefined> {
+  const reading = context.registry.readAtOnce(namespaces, '', request.attributes.namespace);
+  return reading instanceof Promise
+    ? reading.then((entry) => checkEntry(request, entry))
+    : checkEntry(request, reading);
+}
+
+function checkEntry({ attributes, object = {} }: AdmissionRequest, entry: Entry | undefined): undefined {
   const { kind, namespace, name } = attributes;
-  const entry = await context.registry.read(namespaces, '', namespace);
   if (entry === undefined) throw notFound(namespaces, namespace);
   if (at(entry.object, 'metadata.deletionTimestamp') === undefined) return;
   throw namespaceTerminating(kind, name || nameOrPrefix(object), namespace);

@@ -1,7 +1,7 @@
 import { gitVersion } from '#api/release.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { forbidden, internalError, invalid } from '#api/errors/status.ts';
-import { kindKey, rulesOf } from '#api/kinds/rules-of.ts';
+import { isSameKind, rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import {
   defaultConfiguration,
@@ -82,8 +82,8 @@ type Subject = 'pod' | 'namespace' | 'controller';
 
 /** As what metrics count it: what has a template is a controller. */
 function subjectOf({ kind }: AdmissionAttributes): Subject | undefined {
-  if (kindKey(kind) === kindKey(pods)) return 'pod';
-  if (kindKey(kind) === kindKey(namespaces)) return 'namespace';
+  if (isSameKind(kind, pods)) return 'pod';
+  if (isSameKind(kind, namespaces)) return 'namespace';
   return rulesOf(kind).podSpec === undefined ? undefined : 'controller';
 }
 

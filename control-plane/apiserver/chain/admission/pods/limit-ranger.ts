@@ -13,7 +13,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { compareQuantity, formatQuantity, parseQuantity, quantityToNumber } from '#api/meta/quantity.ts';
 import { parseResources, runningAmounts, type Resources } from '#api/pod/requests.ts';
 import { forbidden } from '#api/errors/status.ts';
-import { kindKey } from '#api/kinds/rules-of.ts';
+import { isSameKind } from '#api/kinds/rules-of.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type {
   AdmissionContext,
@@ -50,11 +50,7 @@ export const limitRanger: AdmissionPlugin = {
       const complaints = limits.flatMap((limit) => complaintsOf(request, limit));
       if (complaints.length === 0) continue;
       const cause = complaints.length === 1 ? complaints.join('') : `[${complaints.join(', ')}]`;
-      throw forbidden(
-        kindKey(attributes.kind) === kindKey(claims) ? claims : pods,
-        nameOrPrefix(object),
-        cause,
-      );
+      throw forbidden(isSameKind(attributes.kind, claims) ? claims : pods, nameOrPrefix(object), cause);
     }
   },
 };
@@ -119,7 +115,7 @@ function complaintsOf(
   limit: JsonObject,
 ): readonly string[] {
   const type = stringOf(limit['type']);
-  if (kindKey(attributes.kind) === kindKey(claims))
+  if (isSameKind(attributes.kind, claims))
     return type === 'PersistentVolumeClaim' ? claimComplaints(object, old, limit) : [];
   return subjectsOf(type, object).flatMap((subject) => [
     ...boundComplaints(limit, minimum, subject),

@@ -1,4 +1,4 @@
-import { kindKey } from '#api/kinds/rules-of.ts';
+import { isSameKind } from '#api/kinds/rules-of.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { AdmissionAttributes } from '#control-plane/apiserver/chain/admission/admission.ts';
@@ -33,7 +33,7 @@ export function resizesPod(attributes: AdmissionAttributes): boolean {
 
 /** Whether a pod is put on a node by its own subresource. */
 export function bindsPod({ operation, kind, subresource }: AdmissionAttributes): boolean {
-  return operation === 'create' && subresource === 'binding' && kindKey(kind) === kindKey(pods);
+  return operation === 'create' && subresource === 'binding' && isSameKind(kind, pods);
 }
 
 /** The lists of a pod's containers, in the order in which upstream visits them (VisitContainersWithPath). */

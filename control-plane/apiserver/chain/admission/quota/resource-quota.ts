@@ -1,6 +1,6 @@
 import { at, nameOrPrefix, objectOf, stringOf } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
-import { kindKey, rulesOf } from '#api/kinds/rules-of.ts';
+import { isSameKind, rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import {
   addQuantity,
@@ -38,6 +38,7 @@ export function resourceQuota(limits: readonly LimitedResource[] = []): Admissio
     handles: handlingOf,
     mustWait: ({ attributes: { kind }, object = {}, old = {} }) => mayTakeMore(kind, old, object),
     validate: (context, { attributes: { kind, namespace }, object = {}, old }) => {
+      if (limits.length === 0 && context.registry.isKnownEmpty(quotas, namespace)) return undefined;
       if (old !== undefined && !mayTakeMore(kind, old, object)) return undefined;
       const usage = usageOf(kind, object);
       const covered = mustBeCovered(limits, { kind, object, usage });
@@ -50,7 +51,7 @@ function handlingOf(attributes: AdmissionAttributes): Handling {
   const { operation, kind, subresource } = attributes;
   if (resizesPod(attributes)) return 'mayWait';
   if (subresource !== '' || !kind.namespaced || rulesOf(kind).isStored === false) return 'no';
-  if (operation === 'create') return kindKey(kind) === kindKey(events) ? 'no' : 'mayWait';
+  if (operation === 'create') return isSameKind(kind, events) ? 'no' : 'mayWait';
   return operation === 'update' && rulesOf(kind).growsByUpdate === true ? 'seldomWaits' : 'no';
 }
 
@@ -118,7 +119,7 @@ function checkCovered(subject: Subject, all: readonly Entry[]): void {
   const restricted = new Set<string>();
   for (const { object: quota } of countedBy(subject, all)) {
     const names = namesOf(quota, kind);
-    const unsaid = kindKey(kind) === kindKey(pods) ? unsaidOf(object, names) : undefined;
+    const unsaid = isSameKind(kind, pods) ? unsaidOf(object, names) : undefined;
     if (unsaid !== undefined)
       throw forbidden(kind, nameOrPrefix(object), `failed quota: ${quotaName(quota)}: ${unsaid}`);
     for (const name of names) restricted.add(name);

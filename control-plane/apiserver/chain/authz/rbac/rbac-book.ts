@@ -82,16 +82,30 @@ export class RbacBook {
   /** The first rule that allows it; those of the whole cluster come first. */
   find(attributes: Attributes): HeldRule | undefined {
     const namespace = attributes.kind === 'path' ? '' : attributes.namespace;
-    for (const grant of this.#grantsOf(attributes.user, namespace)) {
-      const rule = this.#rulesOf(grant).find((one) => allows(one, attributes));
-      if (rule !== undefined) return { rule, grant };
-    }
-    return undefined;
+    const keys = keysOfUser(attributes.user);
+    return (
+      this.#findIn('', keys, attributes) ??
+      (namespace === '' ? undefined : this.#findIn(namespace, keys, attributes))
+    );
   }
 
   /** All that a user may do in a namespace; '' for what they may everywhere. */
   held(user: User, namespace: string): readonly PolicyRule[] {
     return [...this.#grantsOf(user, namespace)].flatMap((grant) => this.#rulesOf(grant));
+  }
+
+  /** By a binding of this namespace. Every request asks: without a generator. */
+  #findIn(namespace: string, keys: readonly string[], attributes: Attributes): HeldRule | undefined {
+    for (const key of keys) {
+      const byRole = this.#grants.get(key)?.get(namespace);
+      if (byRole === undefined) continue;
+      for (const grants of byRole.values()) {
+        const [grant] = grants.values();
+        if (grant === undefined) continue;
+        for (const rule of this.#rulesOf(grant)) if (allows(rule, attributes)) return { rule, grant };
+      }
+    }
+    return undefined;
   }
 
   /** One for each role. */
