@@ -66,6 +66,24 @@ function randomFrom(seed: number): (below: number) => number {
 }
 
 describe('openEmbeddedStore()', () => {
+  it('tells without waiting what is durable, and no more', async () => {
+    await using engine = await open();
+
+    const told = (): unknown => [textOf(engine.peek?.('/b/k')), engine.isKnownEmpty?.('/b/')];
+    expect(told()).toEqual([undefined, true]);
+    const writing = engine.commit({ expect: [], ops: [put('/b/k', 'x')] });
+    expect(told()).toEqual([undefined, false]);
+    await writing;
+    expect(told()).toEqual(['x@1', false]);
+    expect(['/a/', '/b/k/', '/c/'].map((prefix) => engine.isKnownEmpty?.(prefix))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    await engine.commit({ expect: [], ops: [del('/b/k')] });
+    expect(engine.peek?.('/b/k')).toBeUndefined();
+  });
+
   const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 
   it(`behaves as the model does under random work, reopened in between (SEED=${seed})`, async () => {

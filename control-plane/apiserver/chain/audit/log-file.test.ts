@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
+import { nextTurn } from '#base/time-slice.ts';
 import type { AuditEvent } from './event.ts';
 import { logTo } from './audit.fixture.ts';
 import { openLogSink, planTidying, type LogFileOptions } from './log-file.ts';
@@ -85,6 +86,19 @@ describe('openLogSink()', () => {
     syncBuiltinESMExports();
     const text = readFileSync(join(directory, 'audit.log'), 'utf8');
     expect(text).toBe(['a', 'x'.repeat(100_000), 'b', 'c', 'd', 'e'].map(lineOf).join(''));
+  });
+
+  it('writes in the same turn what somebody waits for, with what came before and nobody does', async () => {
+    await using sink = open();
+
+    await sink.take([event('a')]);
+    await nextTurn();
+    let isOver = false;
+    setImmediate(() => (isOver = true));
+    expect(sink.take([event('b')], false)).toBe(true);
+    await sink.take([event('c')]);
+    expect(isOver).toBe(false);
+    expect(readFileSync(join(directory, 'audit.log'), 'utf8')).toBe(['a', 'b', 'c'].map(lineOf).join(''));
   });
 
   it('writes words where that was asked for', async () => {
