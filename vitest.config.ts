@@ -28,6 +28,7 @@ const shared = [
   'native/launch/{argument-limits,exec-failure,launcher.fake,log-line,protocol}.test.ts',
   'native/netlink/{address,bridge-encode,render}.test.ts',
   'native/nft/values.test.ts',
+  'test/cluster/ask-words.test.ts',
 ];
 
 const nobodys = [

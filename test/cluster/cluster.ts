@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 
 import { repositoryRoot } from '#bin/paths.ts';
 import { readState, type UpState } from '#bin/up/state.ts';
+import { createAsker } from './ask.ts';
 
 export interface CommandResult {
   readonly code: number;
@@ -32,7 +33,8 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
     {
       timeout: options.timeoutMs ?? 150_000,
       maxBuffer: 256 * 1_048_576,
-      env: { ...process.env, ...options.environment },
+      // A kubectl ends before its rubbish matters.
+      env: { GOGC: '400', ...process.env, ...options.environment },
     },
     (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255;
@@ -75,7 +77,7 @@ export interface TestCluster extends AsyncDisposable {
   state(): Promise<UpState>;
   /** What `up` printed so far. */
   said(): string;
-  /** Runs the kubectl of the machine (1.32 or newer). */
+  /** What the kubectl of the machine (1.32 or newer) does and prints; what `ask.ts` can tell as well is asked without it. */
   kubectl(args: string, options?: RunOptions): Promise<CommandResult>;
   /** Like kubectl, and throws with stderr when it fails; gives stdout. */
   must(args: string, options?: RunOptions): Promise<string>;
@@ -165,7 +167,7 @@ export async function startCluster(
     ready.reject(new Error(`podwright up ended with ${code}:\n${said.join('')}\n${logs(dataDir)}`)),
   );
   await ready.promise;
-  return cluster({ dataDir, port, up, parent, said: () => said.join('') });
+  return cluster({ dataDir, port, up, parent, said: () => said.join(''), isMachine: machine === undefined });
 }
 
 function logs(dataDir: string): string {
@@ -182,8 +184,10 @@ function cluster(parts: {
   up: ChildProcess;
   parent: string | undefined;
   said: () => string;
+  /** Whether its loopback is the machine's. */
+  isMachine: boolean;
 }): TestCluster {
-  const { dataDir, port, up, parent, said } = parts;
+  const { dataDir, port, up, parent, said, isMachine } = parts;
   const kubeconfig = join(dataDir, 'kubeconfig');
   const onMachine = ['nsenter', `--net=/proc/${up.pid}/ns/net`];
   const state = async (): Promise<UpState> => {
@@ -191,7 +195,9 @@ function cluster(parts: {
     if (value === undefined) throw new Error(`no cluster runs in ${dataDir}`);
     return value;
   };
-  const kubectl: TestCluster['kubectl'] = (args, options) =>
+  const asker = createAsker(kubeconfig);
+  const kubectl: TestCluster['kubectl'] = async (args, options) =>
+    (isMachine ? await asker.answer(words(args), options?.input) : undefined) ??
     run([...onMachine, findKubectl(), '--kubeconfig', kubeconfig, ...words(args)], options);
   return {
     dataDir,
@@ -222,6 +228,7 @@ function cluster(parts: {
       return file;
     },
     [Symbol.asyncDispose]: async () => {
+      await asker[Symbol.asyncDispose]();
       if (up.exitCode === null && up.signalCode === null) {
         const exited = once(up, 'exit');
         up.kill('SIGINT');

@@ -8,9 +8,11 @@ import { createInterface } from 'node:readline';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { createAsker } from './ask.ts';
 import {
   canTestClusters,
   eventually,
+  findKubectl,
   freePort,
   run,
   startCluster,
@@ -23,6 +25,22 @@ import { kubectls } from './kubectls.ts';
 
 const canRun = canTestClusters();
 const image = 'podwright/demo:1';
+
+/** Of each way to ask, one. */
+const asks = [
+  ...['get pods', 'get pods --no-headers', 'get po asked -o wide', 'get nodes -o wide', 'get pod none'],
+  ...['get pod asked -o json', 'get services -o json', 'get pod/asked -o name', 'get clusterroles -o name'],
+  ...['get pods -l say=a -o name', 'get pods --field-selector status.phase=Failed -o name'],
+  ...['get deploy -A -o name', 'get pod none --ignore-not-found -o name', 'get configmaps -n kube-system'],
+  ...['get --raw /readyz', 'logs asked', 'logs asked -c c --tail=1'],
+  ...[
+    '.status.containerStatuses[0].restartCount',
+    '.metadata.labels',
+    '.spec.containers',
+    '.status.conditions[?(@.type=="Ready")].status',
+    ".metadata.name}{'/'}{.spec.none",
+  ].map((path) => `get pod asked -o jsonpath={${path}}`),
+];
 
 describe.skipIf(!canRun)('kubectl against podwright up --nodes 2 (needs kubectl)', () => {
   let cluster: TestCluster;
@@ -217,5 +235,34 @@ describe.skipIf(!canRun)('kubectl against podwright up --nodes 2 (needs kubectl)
           .stderr,
       ).toContain('not found');
     });
+  });
+
+  it('is spared by what asks in its place, which prints the same', async () => {
+    const pod = {
+      metadata: { name: 'asked', labels: { say: 'a' } },
+      spec: { containers: [{ name: 'c', image, command: ['sh', '-c', 'echo hi; sleep 3600'] }] },
+    };
+    const made = { apiVersion: 'v1', kind: 'Pod', ...pod };
+    expect(await cluster.must('create -f -', { input: JSON.stringify(made) })).toBe('pod/asked created\n');
+    const unknown = JSON.stringify({ ...made, speck: {} });
+    expect(await cluster.kubectl('create -f -', { input: unknown })).toEqual(
+      await run([findKubectl(), '--kubeconfig', cluster.kubeconfig, 'create', '-f', '-'], { input: unknown }),
+    );
+    await cluster.must('wait --for=condition=Ready pod/asked --timeout=120s');
+    await using asker = createAsker(cluster.kubeconfig);
+    const withoutAges = (text: string): string => text.replaceAll(/\b(?:\d+[ms])+ */g, 'AGE ');
+    for (const line of asks) {
+      const asked = await asker.answer(words(line));
+      const { stdout, ...rest } = await run([
+        findKubectl(),
+        '--kubeconfig',
+        cluster.kubeconfig,
+        ...words(line),
+      ]);
+      expect({ ...asked, stdout: withoutAges(asked?.stdout ?? '') }, line).toEqual({
+        ...rest,
+        stdout: withoutAges(stdout),
+      });
+    }
   });
 });
