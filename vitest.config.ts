@@ -11,24 +11,31 @@ import { LongestFirst } from './test/longest-first.ts';
 const shared = [
   ...[
     '{api,base,client,oci-runtime,proto}',
-    'control-plane/{apiserver,controllers,csi,scheduler}',
+    'control-plane/{apiserver,cloud,controllers,csi,scheduler}',
     'control-plane/store/{etcd-server,packed,sealed}',
     'agent/{device,dns,fake-node,kubelet,network,node,plugin,proxy,volume}',
     'agent/runtime/{cri,cri-client,images,plan}',
-    'bin/{admission,authorization,credentials,fake-nodes,join,options,plan,program,proxy,trace,up}',
-    'cni-plugins/{dhcp,host-local,portmap,skel}',
-    'native/{neighbour,tun}',
-    'test/{bench,ci,clients,docs,fuzz}',
+    'bin/{admission,authorization,cloud,credentials,doctor,fake-nodes,join,options,package,plan,program,proxy,trace,up}',
+    'cni-plugins/{bridge,dhcp,host-local,portmap,skel,tuning}',
+    'native/{neighbour,tun,wireguard}',
+    'test/{bench,certificates,ci,clients,docs,fields,fresh,fuzz,vm}',
     // Who plays with the timers of a process, or sees its size, its end or what ran in it, has one of his own.
   ].map(
     (folder) =>
       `${folder}/**/!(*.kernel|*.linux|clock|http2|keeper|kill|layers|queue-names|supervisor).test.ts`,
   ),
-  'agent/runtime/{id-ranges,runtime.fake,termination-message}.test.ts',
-  'native/launch/{argument-limits,exec-failure,launcher.fake,log-line,protocol}.test.ts',
-  'native/netlink/{address,bridge-encode,render}.test.ts',
-  'native/nft/values.test.ts',
-  'test/cluster/ask-words.test.ts',
+  'agent/runtime/{id-ranges,image-volumes,large-starts,layered-file,local-runtime,runtime.fake,termination-message}.test.ts',
+  'agent/runtime/{handlers/handlers,logs/read-logs}.test.ts',
+  'bin/{admin-kubeconfig,control,end-node,image,plan,terminal/unknown-command}.test.ts',
+  'cni-plugins/{failures,plans,refusals}.test.ts',
+  'control-plane/store/{damage,free-pages,log-tail,etcd/etcd-parts}.test.ts',
+  'native/bpf/{device-rules,redirect/redirect-program}.test.ts',
+  'native/launch/{argument-limits,compile,exec-failure,launcher.fake,log-line,protocol,seccomp,seccomp-profile/*}.test.ts',
+  'native/netlink/{address,bridge-encode,codec,constants,render}.test.ts',
+  'native/nft/{constants,values}.test.ts',
+  'native/sys/constants.test.ts',
+  'test/attack/{campaign-logs,shared/judge}.test.ts',
+  'test/{cluster/ask-words,days-turn,scale/table,scale/verdict,scheduler/wake,server/client}.test.ts',
 ];
 
 const nobodys = [
