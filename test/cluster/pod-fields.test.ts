@@ -16,6 +16,8 @@ describe.skipIf(!canRun)('fields of pods under podwright up (needs kubectl)', ()
 
   beforeAll(async () => {
     cluster = await startCluster();
+    // What is not there is looked for every 20 s; what is, is watched.
+    mkdirSync(join(cluster.dataDir, 'node-1', 'static-pods'), { recursive: true });
   });
 
   afterAll(async () => {
@@ -146,7 +148,6 @@ describe.skipIf(!canRun)('fields of pods under podwright up (needs kubectl)', ()
 
   it('runs the pods of a directory, and shows them again when somebody deletes what shows them', async () => {
     const directory = join(cluster.dataDir, 'node-1', 'static-pods');
-    mkdirSync(directory, { recursive: true });
     const manifest = {
       apiVersion: 'v1',
       kind: 'Pod',

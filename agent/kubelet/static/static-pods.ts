@@ -159,14 +159,16 @@ class FollowedPods implements StaticPods {
     const { signal } = this.#abort;
     const { clock, checkMs } = this.#options;
     const run = async (): Promise<void> => {
+      this.#watch();
       for (;;) {
-        this.#wake = Promise.withResolvers<void>();
-        this.#watch();
         await Promise.race([
           clock.sleep(this.#leaving.size > 0 ? 1000 : checkMs, signal),
           this.#wake.promise,
         ]);
         await clock.sleep(settleMs, signal);
+        // Before the look: what changes while it lasts is looked at by the next.
+        this.#wake = Promise.withResolvers<void>();
+        this.#watch();
         await this.look();
       }
     };
