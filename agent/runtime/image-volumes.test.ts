@@ -14,6 +14,7 @@ import {
   chownSync,
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { getXattr, makeNode, setXattr } from '#native/sys/file.ts';
 import { removeRoot, removeUnknownRoots } from './container-root.ts';
 import { fillImageVolumes, planImageVolumes } from './image-volumes.ts';
@@ -62,9 +63,10 @@ it('planImageVolumes() refuses more than anybody means', () => {
 });
 
 describe.skipIf(!isRoot)('fillImageVolumes() (needs root: owners, devices, trusted xattrs)', () => {
+  const scratch = scratchDirectory('podwright-volumes-');
   let root = '';
   beforeEach(() => {
-    root = mkdtempSync('/tmp/podwright-volumes-');
+    root = mkdtempSync(`${scratch}/`);
     for (const path of ['below/var/data/old', 'below/var/data/gone', 'above/var/data', 'above/var/data/old'])
       mkdirSync(`${root}/${path}`, { recursive: true });
   });

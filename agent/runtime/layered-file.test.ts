@@ -1,14 +1,16 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { makeNode, setXattr } from '#native/sys/file.ts';
 import { readLayeredFile } from './layered-file.ts';
 
 const isRoot = process.getuid?.() === 0;
+const scratch = scratchDirectory('podwright-layered-');
 let root = '';
 let layers: readonly string[] = [];
 
 beforeEach(() => {
-  root = mkdtempSync('/tmp/podwright-layered-');
+  root = mkdtempSync(`${scratch}/`);
   layers = ['top', 'middle', 'bottom'].map((name) => `${root}/${name}`);
   for (const layer of layers) mkdirSync(`${layer}/etc`, { recursive: true });
 });

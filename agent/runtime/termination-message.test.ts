@@ -1,11 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { systemClock } from '#base/clock.ts';
 import { readLogEnd } from './termination-message.ts';
 
+const scratch = scratchDirectory('podwright-termination-');
 let directory = '';
 beforeEach(async () => {
-  directory = await mkdtemp('/tmp/podwright-termination-');
+  directory = await mkdtemp(`${scratch}/`);
 });
 afterEach(() => rm(directory, { recursive: true }));
 

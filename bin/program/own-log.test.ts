@@ -12,13 +12,15 @@ import {
   writeSync,
 } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 
 import { rotateOwnLog } from './own-log.ts';
 
+const scratch = scratchDirectory('podwright-own-log-');
 let directory = '';
 let path = '';
 beforeEach(() => {
-  directory = mkdtempSync('/tmp/podwright-own-log-');
+  directory = mkdtempSync(`${scratch}/`);
   path = `${directory}/agent.log`;
 });
 afterEach(() => rmSync(directory, { recursive: true }));

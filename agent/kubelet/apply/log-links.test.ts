@@ -1,14 +1,16 @@
 import { mkdir, mkdtemp, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { linkKnownLogs, linkLog, removeDeadLogLinks, removeLinksOfPod, renderLogLink } from './log-links.ts';
 
+const scratch = scratchDirectory('podwright-log-links-');
 let root = '';
 let logs = '';
 const pod = { metadata: { name: 'web', namespace: 'default', uid: 'u' } };
 const id = 'c'.repeat(64);
 
 beforeEach(async () => {
-  root = await mkdtemp('/tmp/podwright-log-links-');
+  root = await mkdtemp(`${scratch}/`);
   logs = `${root}/log/pods`;
   await mkdir(`${logs}/default_web_u/main`, { recursive: true });
   await writeFile(`${logs}/default_web_u/main/0.log`, 'a line');

@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { claimLogDirectory } from '#agent/runtime/cri/pod-files.ts';
@@ -7,10 +8,11 @@ import { collectOrphanLogs, removeOrphanLogs } from './orphan-logs.ts';
 
 const known = '11111111-1111-4111-8111-111111111111';
 const gone = '22222222-2222-4222-8222-222222222222';
+const scratch = scratchDirectory('podwright-orphan-logs-');
 let root = '';
 
 beforeEach(async () => {
-  root = await mkdtemp('/tmp/podwright-orphan-logs-');
+  root = await mkdtemp(`${scratch}/`);
   await mkdir(`${root}/logs`);
 });
 afterEach(() => rm(root, { recursive: true }));

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { platformOf } from '#api/oci/platform.ts';
 import { makeNode } from '#native/sys/file.ts';
 import { archiveLimits, directoryFiles, readArchive, stageArchive } from './archive.ts';
@@ -12,10 +13,11 @@ import { tarOf } from './test-archive.ts';
 const options = { platform: platformOf(process.arch), name: undefined };
 const { signal } = new AbortController(); // The deadline is that of each test.
 const digits = '0'.repeat(64);
+const scratch = scratchDirectory('podwright-archive-');
 let directory = '';
 
 beforeEach(() => {
-  directory = mkdtempSync('/tmp/podwright-archive-');
+  directory = mkdtempSync(`${scratch}/`);
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { assert, asyncProperty, nat } from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { openImageStore, type LocalImageStore } from './image-store.ts';
 import { ociArchive, tarOf } from './test-archive.ts';
@@ -11,11 +12,12 @@ import { unpackLayer } from './unpack/unpack-layer.ts';
 
 const isRoot = process.getuid?.() === 0;
 const { signal } = new AbortController(); // The deadline is that of each test.
+const scratch = scratchDirectory('podwright-broken-');
 let directory = '';
 let store: LocalImageStore;
 
 beforeEach(async () => {
-  directory = mkdtempSync('/tmp/podwright-broken-');
+  directory = mkdtempSync(`${scratch}/`);
   store = await openImageStore({ directory, unpack: (request) => unpackLayer(request) });
 });
 afterEach(() => rmSync(directory, { recursive: true }));

@@ -13,6 +13,7 @@ import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { createFakeClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { getXattr } from '#native/sys/file.ts';
@@ -28,11 +29,12 @@ const { signal } = new AbortController(); // The deadline is that of each test.
 /** On this thread: the tests of unpack-thread.ts are those of the kernel runtime. */
 const unpack: Unpack = (request) => unpackLayer(request);
 
+const scratch = scratchDirectory('podwright-images-');
 let directory = '';
 let store: LocalImageStore;
 
 beforeEach(async () => {
-  directory = mkdtempSync('/tmp/podwright-images-');
+  directory = mkdtempSync(`${scratch}/`);
   store = await openImageStore({ directory, unpack });
 });
 afterEach(() => rmSync(directory, { recursive: true }));

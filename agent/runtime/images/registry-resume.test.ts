@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { systemClock } from '#base/clock.ts';
 import { digestOf } from './blob-store.ts';
 import { openImageStore, type LocalImageStore } from './image-store.ts';
@@ -17,9 +18,10 @@ const tar = await tarOf([{ name: 'file', content }]);
 const blob = gzipSync(tar, { level: 0 });
 const twice = { tar: await tarOf([{ name: 'on/no/parents', content: 'x' }]) };
 
+const scratch = scratchDirectory('podwright-resume-');
 let directory = '';
 beforeEach(() => {
-  directory = mkdtempSync('/tmp/podwright-resume-');
+  directory = mkdtempSync(`${scratch}/`);
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 

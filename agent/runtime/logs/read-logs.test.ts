@@ -1,5 +1,6 @@
 import { appendFile, mkdtemp, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { array, assert, asyncProperty, constantFrom, nat, property, tuple, uint8Array } from 'fast-check';
 import { systemClock } from '#base/clock.ts';
 import { LogFilter, type LogFilterOptions } from './log-filter.ts';
@@ -8,11 +9,12 @@ import { tailOffset } from './tail.ts';
 
 const { signal } = new AbortController(); // The deadline is that of each test.
 const clock = systemClock;
+const scratch = scratchDirectory('podwright-logs-');
 let directory = '';
 let path = '';
 
 beforeEach(async () => {
-  directory = await mkdtemp('/tmp/podwright-logs-');
+  directory = await mkdtemp(`${scratch}/`);
   path = `${directory}/0.log`;
 });
 afterEach(async () => {

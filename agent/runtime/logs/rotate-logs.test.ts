@@ -2,6 +2,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import type * as fs from 'node:fs/promises';
 import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { repairLog, rotatedLogs, rotateLog } from './rotate-logs.ts';
 
 /** Counts the calls that change something; from the one on that is cut off, none of them has an effect. */
@@ -17,11 +18,12 @@ vi.mock('node:fs/promises', async (original) => {
 });
 
 const rotation = { sizeBytesMax: 10, filesMax: 3 };
+const scratch = scratchDirectory('podwright-logs-');
 let directory = '';
 let path = '';
 
 beforeEach(async () => {
-  directory = await mkdtemp('/tmp/podwright-logs-');
+  directory = await mkdtemp(`${scratch}/`);
   path = `${directory}/0.log`;
 });
 afterEach(async () => {

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { digestOf } from '#agent/runtime/images/blob-store.ts';
 import { openImageStore, type LocalImageStore } from '#agent/runtime/images/image-store.ts';
 import { ociArchive, tarOf, type TestEntry } from '#agent/runtime/images/test-archive.ts';
@@ -43,8 +44,9 @@ describe('renderTarHeader()', () => {
 });
 
 describe.skipIf(!isRoot)('exportArchive() (needs root: owners, devices, trusted xattrs)', () => {
+  const scratch = scratchDirectory('podwright-export-');
   let directory = '';
-  beforeEach(() => void (directory = mkdtempSync('/tmp/podwright-export-')));
+  beforeEach(() => void (directory = mkdtempSync(`${scratch}/`)));
   afterEach(() => rmSync(directory, { recursive: true }));
 
   const open = (name: string): Promise<LocalImageStore> =>

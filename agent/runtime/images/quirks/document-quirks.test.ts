@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { platformOf } from '#api/oci/platform.ts';
 import { digestOf } from '#agent/runtime/images/blob-store.ts';
 import { hexOf } from '#api/oci/digest.ts';
@@ -271,9 +272,10 @@ const rows: readonly Row[] = [
 ];
 
 describe.skipIf(!isRoot)('documents of all builders (needs root: owners)', () => {
+  const scratch = scratchDirectory('podwright-documents-');
   let directory = '';
   beforeEach(() => {
-    directory = mkdtempSync('/tmp/podwright-documents-');
+    directory = mkdtempSync(`${scratch}/`);
   });
   afterEach(() => rmSync(directory, { recursive: true }));
 

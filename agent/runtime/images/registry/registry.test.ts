@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { connect, type AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { systemClock } from '#base/clock.ts';
 import { digestOf } from '#agent/runtime/images/blob-store.ts';
 import { hexOf } from '#api/oci/digest.ts';
@@ -16,10 +17,11 @@ import { unpackLayer } from '#agent/runtime/images/unpack/unpack-layer.ts';
 
 const isRoot = process.getuid?.() === 0;
 const { signal } = new AbortController(); // The deadline is that of each test.
+const scratch = scratchDirectory('podwright-registry-');
 let directory = '';
 
 beforeEach(() => {
-  directory = mkdtempSync('/tmp/podwright-registry-');
+  directory = mkdtempSync(`${scratch}/`);
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
