@@ -9,6 +9,7 @@ import { findByPath } from '#api/structural/paths/find.ts';
 import { parseJsonPath } from '#api/structural/paths/json-path.ts';
 import { at, isObject, listOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { systemClock } from '#base/clock.ts';
+import { describeError, isPodwrightError } from '#base/errors.ts';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
 import type { Transport, TransportRequest } from '#client/transport.ts';
@@ -50,13 +51,21 @@ const table = 'application/json;as=Table;v=v1;g=meta.k8s.io';
 export function createAsker(kubeconfig: string): Asker {
   let transport: Transport | undefined;
   let known: readonly Resource[] = [];
-  const ask: Ask = async (path, more = {}) => {
+  const once: Ask = async (path, more = {}) => {
     transport ??= createHttpTransport(loadKubeconfig(kubeconfig, systemClock));
     const { status, headers, body } = await transport.request({ method: 'GET', path, headers: {}, ...more });
     const text = body instanceof Uint8Array ? Buffer.from(body).toString('utf8') : '';
     const warnings = [...(headers['warning'] ?? '').matchAll(/299 \S+ ("(?:[^"\\]|\\.)*")/g)];
     return { status, text, warnings: warnings.map(([, warning]) => JSON.parse(warning ?? '""') as string) };
   };
+  // The server may be another since the last question.
+  const ask: Ask = (path, more) =>
+    once(path, more).catch(async (error: unknown) => {
+      await transport?.[Symbol.asyncDispose]();
+      transport = undefined;
+      if (more?.method === 'POST') throw error;
+      return once(path, more);
+    });
   const find = async (is: (resource: Resource) => boolean): Promise<Resource | undefined> => {
     const found = known.find(is);
     if (found !== undefined) return found;
@@ -85,8 +94,11 @@ export function createAsker(kubeconfig: string): Asker {
     answer: async (words, input = '') => {
       const asked = parseAsk(words);
       if (asked === undefined) return undefined;
-      // One whose server is gone, or another by now, is kubectl's to tell, which begins anew.
-      return answerAsked(asked, input).catch(() => undefined);
+      return answerAsked(asked, input).catch((error: unknown) =>
+        isPodwrightError(error, 'E_CONNECTION')
+          ? { code: 1, stdout: '', stderr: `Unable to connect to the server: ${describeError(error)}\n` }
+          : undefined,
+      );
     },
     [Symbol.asyncDispose]: async () => transport?.[Symbol.asyncDispose](),
   };
@@ -146,6 +158,7 @@ async function create(
   find: (is: (resource: Resource) => boolean) => Promise<Resource | undefined>,
   ask: Ask,
 ): Promise<Printed | undefined> {
+  await ask('/version'); // What is made is asked for once, and not on a connection that may have ended.
   const bodies = loadAll(input);
   const made: Printed[] = [];
   for (const body of bodies) {

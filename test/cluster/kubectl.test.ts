@@ -28,18 +28,14 @@ const image = 'podwright/demo:1';
 
 /** Of each way to ask, one. */
 const asks = [
-  ...['get pods', 'get pods --no-headers', 'get po asked -o wide', 'get nodes -o wide', 'get pod none'],
-  ...['get pod asked -o json', 'get services -o json', 'get pod/asked -o name', 'get clusterroles -o name'],
-  ...['get pods -l say=a -o name', 'get pods --field-selector status.phase=Failed -o name'],
-  ...['get deploy -A -o name', 'get pod none --ignore-not-found -o name', 'get configmaps -n kube-system'],
-  ...['get --raw /readyz', 'logs asked', 'logs asked -c c --tail=1'],
+  ...['get po asked -o wide', 'get pods --no-headers', 'get pod none', 'get pod asked -o json'],
   ...[
-    '.status.containerStatuses[0].restartCount',
-    '.metadata.labels',
-    '.spec.containers',
-    '.status.conditions[?(@.type=="Ready")].status',
-    ".metadata.name}{'/'}{.spec.none",
-  ].map((path) => `get pod asked -o jsonpath={${path}}`),
+    'get services -o json',
+    'get clusterroles -o name',
+    'get pods -l say=a -o name',
+    'logs asked -c c --tail=1',
+  ],
+  `get pod asked -o jsonpath={.spec.containers}{'/'}{.spec.none}{.status.conditions[?(@.type=="Ready")].status}`,
 ];
 
 describe.skipIf(!canRun)('kubectl against podwright up --nodes 2 (needs kubectl)', () => {
@@ -75,8 +71,10 @@ describe.skipIf(!canRun)('kubectl against podwright up --nodes 2 (needs kubectl)
       expect(result, `kubectl ${args}\n${result.stderr}`).toMatchObject({ code: 0 });
       return result.stdout;
     };
+    /** What is waited for is asked without a kubectl each time. */
+    const ask = (args: string): Promise<string> => cluster.must(`${args} -n ${namespace}`);
     const readyPods = async (selector: string): Promise<readonly string[]> => {
-      const rows = await must(`get pods -l ${selector} --no-headers`);
+      const rows = await ask(`get pods -l ${selector} --no-headers`);
       return rows
         .split('\n')
         .filter((row) => /\s1\/1\s+Running\s/.test(row))
@@ -137,7 +135,7 @@ describe.skipIf(!canRun)('kubectl against podwright up --nodes 2 (needs kubectl)
         `run counter --image=${image} --restart=Never -- sh -c "for i in 1 2 3 4 5; do echo line $i; sleep 0.2; done"`,
       );
       await eventually('the counter', async () =>
-        /Running|Completed|Succeeded/.test(await must('get pod counter --no-headers')),
+        /Running|Completed|Succeeded/.test(await ask('get pod counter --no-headers')),
       );
       expect(await must('logs -f counter')).toBe('line 1\nline 2\nline 3\nline 4\nline 5\n');
       expect(await must('logs --tail=2 counter')).toBe('line 4\nline 5\n');
@@ -211,7 +209,7 @@ describe.skipIf(!canRun)('kubectl against podwright up --nodes 2 (needs kubectl)
       await must(`delete -f ${manifest}`);
       await must('delete deployment web');
       await must('delete pod client counter watched --grace-period=1');
-      await eventually('no pods', async () => (await must('get pods -l app=web --no-headers')) === '');
+      await eventually('no pods', async () => (await ask('get pods -l app=web --no-headers')) === '');
       await must(`delete namespace ${namespace}`);
     });
 
