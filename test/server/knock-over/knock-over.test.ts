@@ -1,10 +1,8 @@
 /** What loops make is deleted and changed by hand, on a real server with nodes whose kubelets run: all is right again, and events say why. */
-import { mkdtempDisposableSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { at, isObject, objectsOf, stringOf } from '#api/wire/json.ts';
 import { startFleet } from '#agent/fake-node/fleet.ts';
 import { shapeOf } from '#bin/fake-nodes/shape.ts';
@@ -16,9 +14,10 @@ import { startTestServer, type Json, type TestServer } from '#control-plane/apis
 import { controllerNames } from '#control-plane/controllers/controller-names.ts';
 import { createOwnClients } from '#control-plane/controllers/own-clients.ts';
 import { makeAll } from './made.fixture.ts';
-import { products, without, type Product } from './products.fixture.ts';
+import { apps, ns, products, without, type Product } from './products.fixture.ts';
 
 const merge = { 'content-type': 'application/merge-patch+json' };
+const directory = scratchDirectory('podwright-knock-over-');
 const stack = new AsyncDisposableStack();
 let test: TestServer;
 
@@ -38,7 +37,6 @@ beforeAll(async () => {
   );
   const client = createApiClient({ transport: test.server.transport(), userAgent: 'fleet' });
   const informers = stack.use(createInformers({ client, clock, logger, transform: withoutManagedFields }));
-  const directory = stack.use(mkdtempDisposableSync(join(tmpdir(), 'podwright-knock-over-')));
   const { serving } = await test.server.issueNodeCredentials('fake', {
     ...{ serverUrl: 'https://127.0.0.1', hosts: ['127.0.0.1'] },
   });
@@ -48,7 +46,7 @@ beforeAll(async () => {
   };
   const fleet = await startFleet(
     {
-      ...{ informers, clock, logger, directory: directory.path, name: 'fake', count: 3, leaseSeconds: 80 },
+      ...{ informers, clock, logger, directory, name: 'fake', count: 3, leaseSeconds: 80 },
       shapeOf: (index) => shapeOf(shape, index),
       server: {
         ...{ host: '127.0.0.1', port: 0 },
@@ -79,6 +77,25 @@ const show = (value: unknown): string =>
   });
 const byName = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number => (a < b ? -1 : 1);
 
+/** What each kind of workload wants, and how many of them it says are ready. */
+const wanted: Readonly<Record<string, readonly [want: string, ready: string]>> = {
+  [`${apps}/deployments`]: ['spec.replicas', 'status.readyReplicas'],
+  [`${apps}/replicasets`]: ['spec.replicas', 'status.readyReplicas'],
+  [`${apps}/statefulsets`]: ['spec.replicas', 'status.readyReplicas'],
+  [`${apps}/daemonsets`]: ['status.desiredNumberScheduled', 'status.numberReady'],
+  [`${ns}/replicationcontrollers`]: ['spec.replicas', 'status.readyReplicas'],
+};
+
+/** Of a workload whether all its pods are ready, and counted: before that what seems to be settled is on its way somewhere else. */
+function isReady({ path }: Product, one: Json | undefined): boolean {
+  const [want, ready] = wanted[path] ?? [];
+  if (want === undefined || ready === undefined) return true;
+  return (
+    (at(one, want) ?? 0) === (at(one, ready) ?? 0) &&
+    at(one, 'status.observedGeneration') === at(one, 'metadata.generation')
+  );
+}
+
 /** What there is of it once it no longer changes: parts of an object come one after another. */
 async function settled(product: Product, what: (one: Json) => unknown): Promise<Json> {
   const mayBeAbsent = product.startsAbsent === true;
@@ -93,9 +110,9 @@ async function settled(product: Product, what: (one: Json) => unknown): Promise<
         const now = found === undefined ? '' : show(what(found));
         const isSame = now !== '' && (now !== '[]' || mayBeAbsent) && now === last && now !== broken;
         last = now;
-        return isSame;
+        return isSame && isReady(product, found);
       },
-      { interval: 200 },
+      { interval: 200, timeout: 150_000 },
     )
     .toBe(true);
   return found as Json;
