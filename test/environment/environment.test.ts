@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
-import { expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configMaps, deployments, namespaces, pods } from '#api/schema/kind-ref.ts';
 import { connect } from '#client/access/connect.ts';
 import { isForbidden } from '#client/api-error.ts';
@@ -12,81 +12,91 @@ import { readScale, writeScale } from '#client/subresources/scale.ts';
 import { withController } from '#client/operator/owned.ts';
 import { podLogs } from '#client/subresources/logs.ts';
 import { repositoryRoot } from '#bin/paths.ts';
-import { startCluster } from './start-cluster.ts';
+import { startCluster, type TestCluster } from './start-cluster.ts';
 
 const namespace = 'default';
 
-it('clusters side by side know nothing of each other, and leave nothing', async () => {
-  const paths: string[] = [];
-  {
-    await using a = await startCluster();
-    await using b = await startCluster();
-    paths.push(a.kubeconfigPath, b.kubeconfigPath);
-    await a.client.create(configMaps, { metadata: { namespace, name: 'only-a' } });
-    const names = async ({ client }: typeof a): Promise<readonly (string | undefined)[]> =>
+describe('clusters side by side', () => {
+  let own: TestCluster;
+  let other: TestCluster;
+  const stack = new AsyncDisposableStack();
+  beforeAll(async () => {
+    own = stack.use(await startCluster());
+    other = stack.use(await startCluster({ controllers: false }));
+  });
+  afterAll(() => stack.disposeAsync());
+
+  it('know nothing of each other', async () => {
+    await own.client.create(configMaps, { metadata: { namespace, name: 'only-here' } });
+    const names = async ({ client }: TestCluster): Promise<readonly (string | undefined)[]> =>
       (await client.list(configMaps, { namespace })).items.map(({ metadata }) => metadata?.name);
-    expect([await names(a), await names(b)]).toEqual([
-      expect.arrayContaining(['only-a']),
-      expect.not.arrayContaining(['only-a']),
+    expect([await names(own), await names(other)]).toEqual([
+      expect.arrayContaining(['only-here']),
+      expect.not.arrayContaining(['only-here']),
     ]);
-  }
-  expect(paths.map((path) => existsSync(dirname(path)))).toEqual([false, false]);
-});
+  });
 
-it('controllers run: pods are made and placed nowhere, what is owned goes with its owner, namespaces go', async () => {
-  await using cluster = await startCluster();
-  const { client } = cluster;
-  const labels = { app: 'a' };
-  const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'i' }] } };
-  await client.create(deployments, {
-    metadata: { namespace, name: 'd' },
-    spec: { replicas: 1, selector: { matchLabels: labels }, template },
+  it('controllers run: pods are made and placed nowhere, what is owned goes with its owner, namespaces go', async () => {
+    const { client } = own;
+    const labels = { app: 'a' };
+    const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+    await client.create(deployments, {
+      metadata: { namespace, name: 'd' },
+      spec: { replicas: 1, selector: { matchLabels: labels }, template },
+    });
+    await expect
+      .poll(async () => (await client.list(pods, { namespace })).items[0]?.status?.phase, { timeout: 60_000 })
+      .toBe('Pending');
+    expect((await writeScale(client, deployments, { namespace, name: 'd' }, 2)).spec?.replicas).toBe(2);
+    expect((await readScale(client, deployments, { namespace, name: 'd' })).spec?.replicas).toBe(2);
+    const [pod] = (await client.list(pods, { namespace })).items;
+    await evict(client, { namespace, name: pod?.metadata?.name ?? '' });
+    const owner = await client.create(configMaps, { metadata: { namespace, name: 'owner' } });
+    await client.create(configMaps, withController({ metadata: { name: 'child' } }, owner, configMaps), {
+      namespace,
+    });
+    await client.delete(configMaps, { namespace, name: 'owner' });
+    const names = async () =>
+      (await client.list(configMaps, { namespace })).items.map(({ metadata }) => metadata?.name);
+    await expect.poll(names, { timeout: 60_000 }).not.toContain('child');
+    await client.create(namespaces, { metadata: { name: 'short' } });
+    await client.delete(namespaces, { name: 'short' });
+    const all = async () => (await client.list(namespaces)).items.map(({ metadata }) => metadata?.name);
+    await expect.poll(all, { timeout: 60_000 }).not.toContain('short');
   });
-  await expect
-    .poll(async () => (await client.list(pods, { namespace })).items[0]?.status?.phase, { timeout: 60_000 })
-    .toBe('Pending');
-  expect((await writeScale(client, deployments, { namespace, name: 'd' }, 2)).spec?.replicas).toBe(2);
-  expect((await readScale(client, deployments, { namespace, name: 'd' })).spec?.replicas).toBe(2);
-  const [pod] = (await client.list(pods, { namespace })).items;
-  await evict(client, { namespace, name: pod?.metadata?.name ?? '' });
-  const owner = await client.create(configMaps, { metadata: { namespace, name: 'owner' } });
-  await client.create(configMaps, withController({ metadata: { name: 'child' } }, owner, configMaps), {
-    namespace,
-  });
-  await client.delete(configMaps, { namespace, name: 'owner' });
-  const names = async () =>
-    (await client.list(configMaps, { namespace })).items.map(({ metadata }) => metadata?.name);
-  await expect.poll(names, { timeout: 60_000 }).not.toContain('child');
-  await client.create(namespaces, { metadata: { name: 'short' } });
-  await client.delete(namespaces, { name: 'short' });
-  const all = async () => (await client.list(namespaces)).items.map(({ metadata }) => metadata?.name);
-  await expect.poll(all, { timeout: 60_000 }).not.toContain('short');
-});
 
-it('a role is tested by asking as its user; warnings are told', async () => {
-  await using cluster = await startCluster({ controllers: false });
-  const warnings: string[] = [];
-  await using jane = connect({
-    kubeconfigText: cluster.kubeconfig,
-    impersonate: { user: 'jane', groups: ['developers', 'testers'] },
-    onWarning: (text) => warnings.push(text),
+  it('a role is tested by asking as its user; warnings are told', async () => {
+    const warnings: string[] = [];
+    await using jane = connect({
+      kubeconfigText: other.kubeconfig,
+      impersonate: { user: 'jane', groups: ['developers', 'testers'] },
+      onWarning: (text) => warnings.push(text),
+    });
+    await expect(jane.list(configMaps, { namespace })).rejects.toSatisfy(isForbidden);
+    const { body } = await jane.raw('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'SelfSubjectReview',
+    });
+    expect(JSON.parse(body).status.userInfo).toMatchObject({
+      username: 'jane',
+      groups: ['developers', 'testers', 'system:authenticated'],
+    });
+    await using admin = connect({
+      kubeconfig: other.kubeconfigPath,
+      onWarning: (text) => warnings.push(text),
+    });
+    const odd = { metadata: { namespace, name: 'odd' }, surprise: 1 };
+    await admin.create(configMaps, odd, { fieldValidation: 'Warn' });
+    expect(warnings).toEqual(['unknown field "surprise"']);
   });
-  await expect(jane.list(configMaps, { namespace })).rejects.toSatisfy(isForbidden);
-  const { body } = await jane.raw('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {
-    apiVersion: 'authentication.k8s.io/v1',
-    kind: 'SelfSubjectReview',
+
+  it('leave nothing', async () => {
+    await stack.disposeAsync();
+    expect([own, other].map(({ kubeconfigPath }) => existsSync(dirname(kubeconfigPath)))).toEqual([
+      false,
+      false,
+    ]);
   });
-  expect(JSON.parse(body).status.userInfo).toMatchObject({
-    username: 'jane',
-    groups: ['developers', 'testers', 'system:authenticated'],
-  });
-  await using admin = connect({
-    kubeconfig: cluster.kubeconfigPath,
-    onWarning: (text) => warnings.push(text),
-  });
-  const odd = { metadata: { namespace, name: 'odd' }, surprise: 1 };
-  await admin.create(configMaps, odd, { fieldValidation: 'Warn' });
-  expect(warnings).toEqual(['unknown field "surprise"']);
 });
 
 it('leaves nothing when the process of the test is killed', async () => {
