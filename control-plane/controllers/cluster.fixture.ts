@@ -6,7 +6,7 @@ import * as kinds from '#api/schema/kind-ref.ts';
 import type { Node, Pod } from '#api/generated/objects.ts';
 import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
 import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
-import { createInformers, type Informers } from '#client/informers.ts';
+import { createInformers, withoutManagedFields, type Informers } from '#client/informers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
 import type { IsOn } from './controller-names.ts';
 import { createRoledClients } from './roled-clients.fixture.ts';
@@ -29,7 +29,10 @@ export async function startCluster(
   const clock = createFakeClock(Date.UTC(2026, 0, 1));
   const client = createFakeApiClient(clock);
   const { clients, refused } = createRoledClients(client);
-  const informers = createInformers({ client: clients.controllerManager, clock, random: () => 0.5 });
+  const informers = createInformers({
+    ...{ client: clients.controllerManager, clock, random: () => 0.5 },
+    transform: withoutManagedFields,
+  });
   client.seed(kinds.namespaces, {
     metadata: { name: 'default' },
     spec: { finalizers: ['kubernetes'] },

@@ -101,6 +101,36 @@ it('a rollout that does not become ready stops at its surge and exceeds its prog
   expect(progressing).toMatchObject({ status: 'False', reason: 'ProgressDeadlineExceeded' });
 });
 
+it('a ReplicaSet whose template somebody else changed is no longer that of the Deployment', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  await client.create(kinds.deployments, web);
+  await cluster.settle(1000);
+  const [first] = client.all(kinds.replicaSets);
+  const { name = '', namespace } = first?.metadata ?? {};
+  const by = (manager: string, operation: 'Update') => ({
+    ...{ manager, operation, apiVersion: 'apps/v1', fieldsType: 'FieldsV1' },
+    fieldsV1: { 'f:spec': { 'f:template': { 'f:spec': {} } } },
+  });
+  const [container] = first?.spec?.template?.spec?.containers ?? [];
+  const body = {
+    metadata: { managedFields: [by('kube-controller-manager', 'Update'), by('kubectl-edit', 'Update')] },
+    spec: { template: { spec: { containers: [{ ...container, image: 'edited' }] } } },
+  };
+  await client.patch(kinds.replicaSets, { namespace, name }, { kind: 'merge', body });
+  await cluster.settle(3000);
+  const sets = client.all(kinds.replicaSets).map(({ metadata, spec }) => ({
+    isFirst: metadata?.name === name,
+    image: spec?.template?.spec?.containers[0]?.image,
+    replicas: spec?.replicas,
+  }));
+  expect(sets.toSorted((a, b) => Number(a.isFirst) - Number(b.isFirst))).toEqual([
+    { isFirst: false, image: 'v1', replicas: 4 },
+    { isFirst: true, image: 'edited', replicas: 0 },
+  ]);
+  expect((await client.get(kinds.deployments, where)).status?.collisionCount).toBe(1);
+});
+
 it('Recreate lets all old pods go before the first new one comes', async () => {
   await using cluster = await startCluster();
   const { client } = cluster;

@@ -255,6 +255,29 @@ const rows: readonly EventRow[] = [
     ],
   },
   {
+    name: 'a node that never said anything, and falls silent',
+    loop: 'node-lifecycle-controller',
+    of: ['Node', 'mute'],
+    act: async (cluster) => {
+      cluster.client.seed(kinds.nodes, { metadata: { name: 'mute' } });
+      await beSilent(cluster, 'mute');
+    },
+    want: ['Normal RegisteredNode (node-controller) Node mute event: Registered Node mute in Controller'],
+  },
+  {
+    name: 'a node that falls silent',
+    loop: 'node-lifecycle-controller',
+    of: ['Node', 'late'],
+    act: async (cluster) => {
+      cluster.client.seed(kinds.nodes, readyNode('late'));
+      await beSilent(cluster, 'late');
+    },
+    want: [
+      'Normal RegisteredNode (node-controller) Node late event: Registered Node late in Controller',
+      'Normal NodeNotReady (node-controller) Node late status is now: NodeNotReady',
+    ],
+  },
+  {
     name: 'a pod of a node that falls silent',
     loop: 'node-lifecycle-controller',
     of: ['Pod', 'own'],

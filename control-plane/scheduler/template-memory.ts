@@ -144,13 +144,14 @@ class KeptSums {
   of(nodes: readonly NodeInfo[], adds: Adds): ReadonlyMap<string, Sum> {
     for (; this.#nodes.length > nodes.length; this.#nodes.pop())
       this.#count(this.#added.pop() ?? nothing, -1);
+    const known = this.#nodes; // Of thousands, for each decision: no field is looked up for each.
     for (let place = 0; place < nodes.length; place++) {
       const node = nodes[place];
-      if (node === undefined || this.#nodes[place] === node) continue;
+      if (node === undefined || known[place] === node) continue;
       const what = adds(node);
       this.#count(this.#added[place] ?? nothing, -1);
       this.#count(what, 1);
-      this.#nodes[place] = node;
+      known[place] = node;
       this.#added[place] = what.length === 0 ? nothing : what;
     }
     return this.#sums;

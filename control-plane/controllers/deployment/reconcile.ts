@@ -15,11 +15,13 @@ import { byController } from '#control-plane/controllers/pods/by-controller.ts';
 import { controllerRef } from '#api/meta/owner.ts';
 import { byNamespace, ownedSource, selectorOf } from '#control-plane/controllers/pods/owner-keys.ts';
 import { planDeployment, type DeploymentAction } from './plan.ts';
-import { findNewReplicaSet, templateHash } from './revision.ts';
+import { TemplateWriters } from './template-writers.ts';
+import { findNewReplicaSet, isMadeFor, templateHash } from './revision.ts';
 import { computeDeploymentStatus, describeNotCreated, progressDeadlineMs, type Creation } from './status.ts';
 
 interface Loop {
   readonly context: ControllerContext;
+  readonly writers: TemplateWriters;
   readonly recorder: EventRecorder;
   readonly deploymentInformer: WritableInformer<Deployment>;
   readonly replicaSetInformer: WritableInformer<ReplicaSet>;
@@ -30,6 +32,7 @@ export function runDeployments(context: ControllerContext): Controller {
   const { informers, clock, logger } = context;
   const loop: Loop = {
     context,
+    writers: new TemplateWriters(context.client),
     recorder: context.recorder('deployment-controller'),
     deploymentInformer: informers.for(deployments, {
       indexes: { namespace: byNamespace },
@@ -68,11 +71,12 @@ async function reconcile(loop: Loop, key: string): Promise<KeyOutcome | void> {
   if (deployment === undefined) return;
   const { matchLabels = {}, matchExpressions = [] } = deployment.spec?.selector ?? {};
   if (Object.keys(matchLabels).length === 0 && matchExpressions.length === 0) return; // Would select everything.
-  const owned = await claim(
+  const claimed = await claim(
     { client: context.client, ownerKind: deployments, kind: replicaSets, informer: replicaSetInformer },
     deployment,
     labelSelectorFromObject(deployment.spec?.selector),
   );
+  const owned = await loop.writers.tell(deployment, claimed);
   const ownedPods = owned.flatMap(({ metadata }) => podInformer.byIndex('controller', metadata?.uid ?? ''));
   const nowMs = context.clock.now();
   let creation: Creation | undefined;
@@ -175,7 +179,7 @@ async function createReplicaSet(
     const there = await client.get(replicaSets, { namespace, name });
     const isOurs = controllerRef(there)?.uid === deployment.metadata?.uid;
     const hash = templateHash(deployment.spec?.template ?? {}, deployment.status?.collisionCount);
-    if (isOurs && there.metadata?.labels?.['pod-template-hash'] === hash) throw error; // Ours: the cache is late.
+    if (isOurs && isMadeFor(there, hash)) throw error; // Ours: the cache is late.
     const collisionCount = (deployment.status?.collisionCount ?? 0) + 1;
     const status = { ...deployment.status, collisionCount };
     const written = await client.update(deployments, { ...deployment, status }, { subresource: 'status' });
@@ -194,7 +198,10 @@ async function writeStatus(
   const deployment = deploymentInformer.get(key);
   if (deployment === undefined) return;
   const nowMs = context.clock.now();
-  const owned = replicaSetInformer.byIndex('controller', deployment.metadata?.uid ?? '');
+  const owned = await loop.writers.tell(
+    deployment,
+    replicaSetInformer.byIndex('controller', deployment.metadata?.uid ?? ''),
+  );
   const newReplicaSet = findNewReplicaSet(deployment, owned);
   const oldReplicaSets = owned.filter((one) => one !== newReplicaSet);
   const status = computeDeploymentStatus({ deployment, newReplicaSet, oldReplicaSets, creation, nowMs });

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { equalJson, goJson } from '#api/wire/json.ts';
+import { at, equalJson, goJson, objectOf } from '#api/wire/json.ts';
 import type { Deployment, PodTemplateSpec, ReplicaSet } from '#api/generated/objects.ts';
 
 export const revisionAnnotation = 'deployment.kubernetes.io/revision';
@@ -38,10 +38,28 @@ export function findNewReplicaSet(
   const hash = templateHash(template, deployment.status?.collisionCount);
   const byAge = replicaSets.toSorted(byCreation);
   return (
-    byAge.find(({ spec }) => equalJson(withoutHash(spec?.template ?? {}), withoutHash(template))) ??
+    byAge.find((one) => hasTemplateOf(one, deployment)) ??
     // The server may have changed the template on its way into the ReplicaSet; the name still tells.
-    byAge.find(({ metadata }) => metadata?.labels?.[templateHashLabel] === hash)
+    byAge.find((one) => isMadeFor(one, hash))
   );
+}
+
+/** Whether the template is the Deployment's present one. */
+export function hasTemplateOf({ spec }: ReplicaSet, deployment: Deployment): boolean {
+  return equalJson(withoutHash(spec?.template ?? {}), withoutHash(deployment.spec?.template ?? {}));
+}
+
+/** Whether the ReplicaSet is that of the template of this hash, as far as nobody gave it another since. */
+export function isMadeFor(replicaSet: ReplicaSet, hash: string): boolean {
+  return replicaSet.metadata?.labels?.[templateHashLabel] === hash && !isEdited(replicaSet);
+}
+
+/** Whether somebody else than who made it wrote parts of its template: what admission does belongs to who made it. */
+function isEdited({ metadata }: ReplicaSet): boolean {
+  const writers = (metadata?.managedFields ?? []).flatMap(({ manager = '', fieldsV1 }) =>
+    Object.keys(objectOf(at(fieldsV1, ['f:spec', 'f:template']))).length > 0 ? [manager] : [],
+  );
+  return new Set(writers).size > 1;
 }
 
 const revisionMax = 2n ** 63n - 1n;

@@ -82,6 +82,24 @@ it.each([
     want: { kind: 'evictLater', afterMs: 10_000 },
   },
   {
+    name: 'goes by the first toleration of a taint: for ever',
+    taints: [taint],
+    tolerations: [
+      { operator: 'Exists' as const },
+      { key: 'k', operator: 'Exists' as const, tolerationSeconds: 40 },
+    ],
+    want: { kind: 'stay' },
+  },
+  {
+    name: 'goes by the first toleration of a taint: for a time',
+    taints: [taint],
+    tolerations: [
+      { key: 'k', operator: 'Exists' as const, tolerationSeconds: 40 },
+      { operator: 'Exists' as const },
+    ],
+    want: { kind: 'evictLater', afterMs: 10_000 },
+  },
+  {
     name: 'goes when the time has passed',
     taints: [taint],
     tolerations: [{ key: 'k', operator: 'Exists' as const, tolerationSeconds: 30 }],

@@ -119,16 +119,17 @@ export type Eviction =
   | { readonly kind: 'evict' }
   | { readonly kind: 'evictLater'; readonly afterMs: number };
 
-/** What NoExecute taints of its node mean for a pod: it goes at once unless it tolerates all, for as long as it tolerates. */
+/**
+ * What NoExecute taints of its node mean for a pod: it goes at once unless it tolerates all, for as long as it tolerates. Of several tolerations
+ * of a taint the first counts (v1helper.GetMatchingTolerations).
+ */
 export function planEviction(pod: Pod, node: Node, nowMs: number): Eviction {
   let earliestMs = Number.POSITIVE_INFINITY;
   for (const taint of node.spec?.taints ?? []) {
     if (taint.effect !== 'NoExecute') continue;
-    const tolerations = (pod.spec?.tolerations ?? []).filter((toleration) =>
-      toleratesTaint(toleration, taint),
-    );
-    if (tolerations.length === 0) return { kind: 'evict' };
-    const seconds = Math.min(...tolerations.map((one) => one.tolerationSeconds ?? Number.POSITIVE_INFINITY));
+    const toleration = pod.spec?.tolerations?.find((one) => toleratesTaint(one, taint));
+    if (toleration === undefined) return { kind: 'evict' };
+    const { tolerationSeconds: seconds = Number.POSITIVE_INFINITY } = toleration;
     const sinceMs = taint.timeAdded === undefined ? nowMs : Date.parse(taint.timeAdded);
     earliestMs = Math.min(earliestMs, sinceMs + Math.max(0, seconds) * 1000);
   }

@@ -1,5 +1,5 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
-import { withCondition, findCondition } from '#api/meta/condition.ts';
+import { findCondition, isConditionTrue, withCondition } from '#api/meta/condition.ts';
 import { equalJson } from '#api/wire/json.ts';
 import { leases, nodes, pods } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
@@ -117,7 +117,7 @@ export function runNodeLifecycle(
     if (conditions !== undefined) {
       latest = await markSilent(context, node, conditions);
       nodeInformer.observe(latest);
-      tellNotReady(recorder, node);
+      if (isConditionTrue(node.status?.conditions, 'Ready')) tellNotReady(recorder, node);
     }
     const { taints, againMs } = taintsInPace(latest, clock.now(), watch);
     if (taints !== undefined && !equalJson(taints, latest.spec?.taints ?? [])) {

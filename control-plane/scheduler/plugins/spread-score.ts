@@ -30,12 +30,12 @@ export function topologySpreadScore(byDefault: readonly TopologySpreadConstraint
       const needed = isOfSystem ? [] : constraints;
       const scored = isOfSystem ? feasible : feasible.filter((node) => hasAllKeys(node, needed));
       const parts = constraints.map((constraint) => partOf(constraint, { context, scored, needed }));
-      return (node) => {
-        if (!hasAllKeys(node, needed)) return Number.NaN;
+      const sumOf = (node: NodeInfo): number => {
         let sum = 0;
         for (const part of parts) sum += part(node);
         return Math.round(sum);
       };
+      return isOfSystem ? sumOf : (node) => (hasAllKeys(node, needed) ? sumOf(node) : Number.NaN);
     },
   };
 }
@@ -49,20 +49,25 @@ function partOf(
   },
 ): (node: NodeInfo) => number {
   const { topologyKey, maxSkew } = constraint;
-  const { scored, context } = asked;
-  const valueOf = ({ node }: NodeInfo): string | undefined => memberOf(node.metadata?.labels, topologyKey);
-  const weighed = (count: number, domains: number): number => count * Math.log(domains + 2) + (maxSkew - 1);
+  const { scored, context, needed } = asked;
   if (topologyKey === hostname) {
     const counts = countsByNode(constraint, context);
-    return (node) =>
-      valueOf(node) === undefined ? 0 : weighed(counts.get(node.name)?.amount ?? 0, scored.length);
+    const weight = weightOf(scored.length);
+    return (node) => (counts.get(node.name)?.amount ?? 0) * weight + (maxSkew - 1);
   }
-  const values = new Set(scored.map(valueOf));
+  const counts = countsOf(constraint, { context, constraints: needed });
+  if (counts.size === 0) return () => 0; // Most clusters are in no zones.
+  const valueOf = ({ node }: NodeInfo): string | undefined => memberOf(node.metadata?.labels, topologyKey);
+  const values = counts.size === 1 ? new Set(counts.keys()) : new Set(scored.map(valueOf));
   values.delete(undefined);
-  if (values.size === 0) return () => 0;
-  const counts = countsOf(constraint, { context, constraints: asked.needed });
-  return (node) => {
-    const value = valueOf(node);
-    return value === undefined ? 0 : weighed(counts.get(value)?.amount ?? 0, values.size);
-  };
+  const weight = weightOf(values.size);
+  const byValue = new Map<string | undefined, number>();
+  for (const value of values)
+    byValue.set(value, (counts.get(value ?? '')?.amount ?? 0) * weight + (maxSkew - 1));
+  return (node) => byValue.get(valueOf(node)) ?? 0;
+}
+
+/** Of what is counted in a domain, where there are so many. */
+function weightOf(domains: number): number {
+  return Math.log(domains + 2);
 }
