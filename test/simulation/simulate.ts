@@ -21,6 +21,8 @@ export interface Script {
   /** Its server starts for the first time. */
   readonly isNew: boolean;
   readonly endMs: number;
+  /** For how long all its machines sleep when all is judged; 0: they stay awake. */
+  readonly sleepMs: number;
   readonly faults: readonly PlannedFault[];
   readonly steps: readonly PlannedStep[];
 }
@@ -32,6 +34,7 @@ export interface Outcome {
   readonly hash: string;
   /** The end of the trace. */
   readonly lines: readonly string[];
+  /** That went by while machines were awake. */
   readonly virtualMs: number;
   readonly writes: number;
 }
@@ -52,7 +55,13 @@ const startMs = 20_000;
 const restMsMax = 30 * minuteMs;
 /** For which nobody writes then. */
 const quietMs = 10 * minuteMs;
+/** Longer than a node's silence and what pods tolerate of it, as is what follows, for which they are looked at. */
+const [sleepMsMin, sleepMsMax] = [10 * minuteMs, 600 * minuteMs];
+const wokenMs = 7 * minuteMs;
 const linesKept = 400;
+
+/** Of so many worlds the machines of one sleep. */
+const sleepsOneIn = 8;
 
 /** The world of a seed. Pure. */
 export function scriptOf(seed: number, hours: number): Script {
@@ -67,6 +76,7 @@ export function scriptOf(seed: number, hours: number): Script {
     endMs: Math.round(hours * 60 * minuteMs),
     faults: planFaults(seed, { ...busy, count: between(0, 24) }),
     steps: planSteps(seed, { ...busy, count: between(10, 36) }),
+    sleepMs: seed % sleepsOneIn === 1 ? between(sleepMsMin, sleepMsMax) : 0,
   };
 }
 
@@ -128,6 +138,9 @@ export async function simulate(script: Script, options: SimulateOptions): Promis
     await rest(cluster, { until, isOver: isWrong, onFault, fromMs: time.sinceMs });
   }
   if (!isWrong() && time.sinceMs < script.endMs) await until(script.endMs);
+  if (!isWrong() && script.sleepMs > 0) {
+    await sleepAndWake(cluster, { until, isOver: isWrong, onFault, fromMs: time.sinceMs }, script.sleepMs);
+  }
   isOver = true;
   return {
     fault,
@@ -175,6 +188,24 @@ async function rest(cluster: SimulatedCluster, { until, isOver, onFault, fromMs 
     return onFault(`no quiet: ${after} writes in ${quietMs / minuteMs} minutes of rest`);
   const [stale] = staleCaches(cluster);
   if (stale !== undefined) onFault(stale);
+}
+
+/** All machines sleep for so long, as one that all of them are does when its lid is closed: nobody was silent, and nothing is to be done. */
+async function sleepAndWake(
+  cluster: SimulatedCluster,
+  { until, onFault, fromMs }: Rest,
+  forMs: number,
+): Promise<void> {
+  const { time, say } = cluster.options;
+  const { writes } = cluster.judge;
+  say(`all machines sleep for ${Math.round(forMs / 1000)} s`);
+  time.suspend(forMs);
+  await until(fromMs + wokenMs);
+  cluster.lookAtLate();
+  const [unrest] = [...unrestOf(cluster), ...staleCaches(cluster)];
+  if (unrest !== undefined) onFault(`after a sleep: ${unrest}`);
+  const after = cluster.judge.writes - writes;
+  if (after > cluster.nodes.length * 3) onFault(`after a sleep: ${after} writes`);
 }
 
 /** What is held and is to go is let go by who holds it. */

@@ -11,6 +11,7 @@ import { Ledger, type Held } from './judge/ledger.ts';
 import { sharedWith } from './judge/shared.ts';
 import { shrink, untilEnd } from './shrink.ts';
 import { scriptOf, type Script } from './simulate.ts';
+import { VirtualTime } from './world/virtual-time.ts';
 
 async function run(
   program: string,
@@ -61,6 +62,16 @@ it('a world that is wrong is shrunk to the few steps that matter', async () => {
   expect(code, text).toBe(1);
   expect(text).toContain('least of 25 tries: 0 faults, 3 steps of users');
   expect(text).toMatch(/it ends: .* is gone, and still runs on node/);
+});
+
+it('suspend() moves the clock of the wall, and no timer', async () => {
+  const time = new VirtualTime(1000);
+  const fired: number[] = [];
+  time.after(50, () => fired.push(time.sinceMs));
+  time.suspend(5000);
+  expect([time.nowMs, time.wallMs, time.sinceMs]).toEqual([1000, 6000, 0]);
+  await time.run(1050, async () => undefined);
+  expect([fired, time.wallMs]).toEqual([[50], 6050]);
 });
 
 describe('shrink()', () => {

@@ -4,15 +4,16 @@ export const plantSeeds: readonly {
   readonly seed: number;
   readonly found: string;
 }[] = [
-  { plant: 'stale-cache', seed: 2, found: 'a cache of nodes lacks' },
-  { plant: 'watch-from-now', seed: 1, found: 'no rest' },
-  { plant: 'expectation-lost', seed: 1, found: 'which wants' },
+  { plant: 'stale-cache', seed: 3, found: 'ready for \\d+ s, and is of' },
+  { plant: 'watch-from-now', seed: 1, found: 'a cache of pods lacks' },
+  { plant: 'expectation-lost', seed: 2, found: 'which wants' },
   { plant: 'delete-without-precondition', seed: 2, found: 'still runs on' },
   { plant: 'bind-without-precondition', seed: 1, found: 'moved from' },
   { plant: 'quota-not-held', seed: 3, found: 'which may have' },
   { plant: 'late-status', seed: 2, found: 'was Succeeded and is' },
   { plant: 'hasty-disc', seed: 2, found: 'was acknowledged' },
-  { plant: 'conflict-forgotten', seed: 8, found: 'says at rest for' },
+  { plant: 'conflict-forgotten', seed: 6, found: 'says at rest for' },
+  { plant: 'silent-in-sleep', seed: 1, found: 'after a sleep: ' },
   { plant: 'namespace-first', seed: 4, found: 'outlives its namespace' },
   { plant: 'finalizer-ignored', seed: 5, found: 'went with the finalizers' },
   { plant: 'budget-not-read-again', seed: 5, found: 'that its budget keeps' },

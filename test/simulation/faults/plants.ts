@@ -1,5 +1,5 @@
 /** Mistakes that are made on purpose, each of a kind that docs/bugs.md knows, to see that they are found. */
-import { objectOf } from '#api/wire/json.ts';
+import { objectOf, objectsOf } from '#api/wire/json.ts';
 import type { Informers } from '#client/informers.ts';
 import { defaultPlugins } from '#control-plane/apiserver/chain/admission/plugins.ts';
 import type { Plant, SimulatedCluster } from '#test/simulation/world/cluster.ts';
@@ -42,6 +42,8 @@ export const plants: Readonly<Record<string, Plant>> = {
   'conflict-forgotten': { bend: (target) => (target.startsWith('node-') ? forgetConflicts() : undefined) },
   /** Pods of a gang are bound one by one. */
   'gang-by-ones': { bend: (target) => (target === 'loops' ? hideGangs() : undefined) },
+  /** Who was silent by the clock of the wall is given up, though all machines slept. */
+  'silent-in-sleep': { bend: (target, cluster) => (target === 'loops' ? giveUpAsleep(cluster) : undefined) },
   /** A namespace goes before what is in it. */
   'namespace-first': { bend: (target, cluster) => (target === 'users' ? goAtOnce(cluster) : undefined) },
 };
@@ -227,6 +229,25 @@ function forgetConflicts(): Bend {
     if (response.status !== 409 || !statusPath.test(request.path)) return response;
     const status = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'NotFound', code: 404 };
     return { ...response, status: 404, body: Buffer.from(JSON.stringify(status)) };
+  };
+}
+
+function giveUpAsleep(cluster: SimulatedCluster): Bend {
+  const { time } = cluster.options;
+  let sleptMs = 0;
+  return (request, send) => {
+    const nowMs = time.wallMs - time.nowMs;
+    if (nowMs > sleptMs)
+      for (const { name } of cluster.nodes)
+        void overwrite(cluster, `/registry/minions/${name}`, (node) => {
+          const status = objectOf(node['status']);
+          const conditions = objectsOf(status['conditions']).map((one) =>
+            one['type'] === 'Ready' ? { ...one, status: 'Unknown' } : one,
+          );
+          return { ...node, status: { ...status, conditions } };
+        });
+    sleptMs = nowMs;
+    return send(request);
   };
 }
 

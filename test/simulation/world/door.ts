@@ -37,6 +37,7 @@ const outside = { pending: 0, last: Promise.resolve() };
 
 /** @returns how the one who simulates moves the world */
 export function openDoor(): Door {
+  countTicks();
   replaceTimers();
   replaceClocks();
   replaceChance();
@@ -61,17 +62,29 @@ export function openDoor(): Door {
   };
 }
 
-/** Ticks are looked at when no promise has anything to do, and those of one another after that: nobody makes more of them in a row. */
-const ticksInRowMax = 4;
+/** Ticks that anybody else has asked for. */
+const ticks = { made: 0 };
 
-/** Without a turn of the event loop, which is a call of the system or two. */
-function whenSettled(resolve: () => void): void {
-  let ticks = 0;
-  const tick = (): void => {
-    if (++ticks >= ticksInRowMax) resolve();
-    else nextTick(tick);
+function countTicks(): void {
+  process.nextTick = (run: (...args: never[]) => void, ...args: unknown[]): void => {
+    ticks.made++;
+    nextTick(run as (...args: unknown[]) => void, ...args);
   };
-  nextTick(tick);
+}
+
+/**
+ * Without a turn of the event loop, which is a call of the system or two. Node runs all ticks that are there, then promises until none has
+ * anything to do, and so on (processTicksAndRejections). A look is a tick that is asked for by a promise: between two of them all ticks
+ * from before have run, and all promises after that. If nobody asked for a tick meanwhile, nothing is left of either.
+ */
+function whenSettled(resolve: () => void): void {
+  let seen = -1;
+  const look = (): void => {
+    if (ticks.made === seen) return resolve();
+    seen = ticks.made;
+    queueMicrotask(() => nextTick(look));
+  };
+  nextTick(look);
 }
 
 function replaceTimers(): void {
@@ -123,12 +136,12 @@ function isDisposable(handle: unknown): handle is Disposable {
 function replaceClocks(): void {
   const RealDate = Date;
   const WorldDate = function (...args: unknown[]): Date | string {
-    if (new.target === undefined) return new RealDate(world.time.nowMs).toString();
-    return Reflect.construct(RealDate, args.length === 0 ? [world.time.nowMs] : args, new.target);
+    if (new.target === undefined) return new RealDate(world.time.wallMs).toString();
+    return Reflect.construct(RealDate, args.length === 0 ? [world.time.wallMs] : args, new.target);
   };
   WorldDate.prototype = RealDate.prototype;
   Object.assign(WorldDate, {
-    now: () => Math.floor(world.time.nowMs),
+    now: () => Math.floor(world.time.wallMs),
     UTC: RealDate.UTC,
     parse: RealDate.parse,
   });

@@ -23,7 +23,7 @@ export class Program {
     this.#time = time;
     this.bornMs = time.nowMs;
     this.clock = {
-      now: () => Math.floor(time.nowMs + this.wallOffsetMs),
+      now: () => Math.floor(time.wallMs + this.wallOffsetMs),
       monotonic: () => time.sinceMs,
       after: (ms, callback) => this.#after(ms, callback),
       sleep: (ms, signal) => this.#sleep(ms, signal),

@@ -15,6 +15,7 @@ export class VirtualTime {
   /** A binary heap, by time and then by who came first. */
   readonly #timers: Timer[] = [];
   #turns: (() => void)[] = [];
+  #sleptMs = 0;
   /** Which turn of the event loop this is, as the simulated programs see it. */
   turn: number;
 
@@ -25,9 +26,19 @@ export class VirtualTime {
     this.#nowMs = startMs;
   }
 
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, without those that were slept: what timers go by. */
   get nowMs(): number {
     return this.#nowMs;
+  }
+
+  /** Milliseconds since the epoch. */
+  get wallMs(): number {
+    return this.#nowMs + this.#sleptMs;
+  }
+
+  /** All machines sleep: their walls' clocks go on, and nothing else does (CLOCK_MONOTONIC stands still in suspend, clock_gettime(2)). */
+  suspend(ms: number): void {
+    this.#sleptMs += ms;
   }
 
   /** Milliseconds since the beginning. */
