@@ -22,7 +22,7 @@ const shared = [
     // Who plays with the timers of a process, or sees its size, its end or what ran in it, has one of his own.
   ].map(
     (folder) =>
-      `${folder}/**/!(*.kernel|*.linux|clock|http2|keeper|kill|layers|queue-names|supervisor).test.ts`,
+      `${folder}/**/!(*.kernel|*.linux|clock|http2|keeper|kill|layers|queue-names|supervisor|sweep).test.ts`,
   ),
   'agent/runtime/{id-ranges,image-volumes,large-starts,layered-file,local-runtime,runtime.fake,termination-message}.test.ts',
   'agent/runtime/{handlers/handlers,logs/read-logs}.test.ts',

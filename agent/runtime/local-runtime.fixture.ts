@@ -29,8 +29,12 @@ export interface TestNode extends RuntimeUnderTest {
   restart(): Promise<LocalRuntime>;
 }
 
-export async function makeNode(change: Partial<RuntimeOptions> = {}): Promise<TestNode> {
-  const directory = await mkdtemp('/tmp/h6-');
+/** What a runtime of its own needs, in a directory directly below /tmp; its group of processes has that name, too. */
+export interface KernelPlace extends AsyncDisposable {
+  readonly options: RuntimeOptions;
+}
+
+export async function makeKernelPlace(directory: string): Promise<KernelPlace> {
   const netlink = createSyncNetlink();
   const network: PodNetwork = {
     add: async ({ netnsPath }) => {
@@ -55,8 +59,20 @@ export async function makeNode(change: Partial<RuntimeOptions> = {}): Promise<Te
     mounts: createMounts(),
     clock: systemClock,
     log: silentLogger,
-    ...change,
   };
+  return {
+    options,
+    [Symbol.asyncDispose]: async () => {
+      await netlink[Symbol.asyncDispose]();
+      await cgroups?.remove(prefix, 5_000);
+    },
+  };
+}
+
+export async function makeNode(change: Partial<RuntimeOptions> = {}): Promise<TestNode> {
+  const directory = await mkdtemp('/tmp/h6-');
+  const place = await makeKernelPlace(directory);
+  const options: RuntimeOptions = { ...place.options, ...change };
   const supervisorPid = async (): Promise<number> => {
     const directory = runtime
       .observeAll()
@@ -90,8 +106,7 @@ export async function makeNode(change: Partial<RuntimeOptions> = {}): Promise<Te
         await runtime.removePod(uid, AbortSignal.timeout(150_000));
       }
       await runtime[Symbol.asyncDispose]();
-      await netlink[Symbol.asyncDispose]();
-      await cgroups?.remove(prefix, 5_000);
+      await place[Symbol.asyncDispose]();
       const mounts = await readFile('/proc/self/mountinfo', 'utf8');
       expect(mounts).not.toContain(directory);
       await rm(directory, { recursive: true });

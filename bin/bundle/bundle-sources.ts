@@ -56,6 +56,7 @@ export async function bundleSources(input: BundleInput): Promise<readonly Bundle
 /** The file that each module goes into, which is known once all are: `planGroups` of them. */
 function groupsIn(root: string): { readonly plugin: Plugin; readonly nameOf: (id: string) => string | null } {
   let groups: ReadonlyMap<string, string> = new Map();
+  let threads: ReadonlySet<string> = new Set();
   const isEntered = (module: string, entry: string): boolean =>
     [`${entry}.ts`, `${entry}.js`].includes(relative(root, module));
   const plugin: Plugin = {
@@ -68,9 +69,11 @@ function groupsIn(root: string): { readonly plugin: Plugin; readonly nameOf: (id
           [name, entries.flatMap((entry) => modules.filter((id) => isEntered(id, entry)))] as const,
       );
       groups = planGroups(imports, Object.fromEntries(entered));
+      // They have files of their own, which whoever starts them names.
+      threads = new Set(modules.filter((id) => this.getModuleInfo(id)?.isEntry === true));
     },
   };
-  return { plugin, nameOf: (id) => groups.get(id) ?? null };
+  return { plugin, nameOf: (id) => (threads.has(id) ? null : (groups.get(id) ?? null)) };
 }
 
 const threadAddress = /\bnew URL\('(\.\/[\w.-]+\.[jt]s)', import\.meta\.url\)/g;

@@ -15,14 +15,14 @@ const run = promisify(execFile);
 
 /** A repository in which each thing is that a bundle must keep right. `says` is what its program says of a run. */
 const sources: Readonly<Record<string, string>> = {
-  'package.json': '{ "type": "module", "imports": { "#base/*": "./base/*" } }',
+  'package.json': '{ "type": "module", "imports": { "#base/*": "./base/*", "#native/*": "./native/*" } }',
   'node_modules/.package-lock.json': '{}',
   'node_modules/a/package.json': '{ "name": "a", "main": "index.cjs" }',
   'node_modules/a/index.cjs': "const { join } = require('path'); exports.joined = join('a', 'b');",
   'base/text.ts': "export const text: string = 'größer →';",
   'base/place.ts': 'export const place = import.meta.dirname;',
-  'base/thread.ts':
-    "import { parentPort } from 'node:worker_threads';\nimport { text } from './text.ts';\nparentPort?.postMessage(`${text} by a thread`);",
+  'native/netlink/worker-thread.ts':
+    "import { parentPort } from 'node:worker_threads';\nimport { text } from '#base/text.ts';\nparentPort?.postMessage(`${text} by a thread`);",
   'base/data.json': '{ "value": 7 }',
   'bin/later.ts': "export const later = 'loaded later';",
   'bin/main.ts': `import { readFileSync } from 'node:fs';
@@ -42,8 +42,10 @@ export async function main(): Promise<void> {
   const isUndiciThere = process.moduleLoadList.some((name) => name.includes('undici'));
   console.log(JSON.stringify({ text, joined, later, place: join(place), value, methods: http.METHODS === methods, isUndiciThere, thread: await promise }));
 }`,
-  'bin/start.ts': "import { relay } from '#base/relay.ts';\nexport const start = (): URL => relay();",
-  'base/relay.ts': "export const relay = (): URL => new URL('./thread.ts', import.meta.url);",
+  'bin/start.ts':
+    "import { relay } from '#native/netlink/relay.ts';\nexport const start = (): URL => relay();",
+  'native/netlink/relay.ts':
+    "export const relay = (): URL => new URL('./worker-thread.ts', import.meta.url);",
 };
 
 const says = (root: string): object => ({

@@ -11,7 +11,8 @@ import type { ContainerConfig, PodSandboxConfig } from '#proto/cri/api.ts';
 import { connectForTest } from '#agent/runtime/cri-client/cri-client.fixture.ts';
 import { runtimeConformance } from '#agent/runtime/runtime.conformance.ts';
 import { criConformance, shellContainer, uniqueSandbox } from './cri.conformance.ts';
-import { isRoot, makeNode, type KernelCri } from './kernel-node.fixture.ts';
+import { isRoot } from '#agent/runtime/local-runtime.fixture.ts';
+import { makeNode, type KernelCri } from './kernel-node.fixture.ts';
 
 describe.skipIf(!isRoot)('CRI on the kernel (needs root)', () => {
   let node: KernelCri;

@@ -1,24 +1,14 @@
 /** A node of its own whose runtime is the real one, served as CRI: supervisors, namespaces, overlay roots. The pod network is a loopback. */
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { expect } from 'vitest';
-import type { PodNetwork } from '#agent/network/pod-network.ts';
-import { createRuntime, type RuntimeOptions } from '#agent/runtime/create-runtime.ts';
-import { createDemoImage } from '#agent/runtime/images/demo-image.ts';
-import type { LocalRuntime } from '#agent/runtime/local-runtime.ts';
-import { systemClock } from '#base/clock.ts';
-import { silentLogger } from '#base/log.ts';
-import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
-import { createLauncher } from '#native/launch/launcher.linux.ts';
-import { createMounts } from '#native/mount/mount.linux.ts';
-import { createSyncNetlink } from '#native/netlink/netlink.linux.ts';
-import { serveCri, type CriServerUnderTest } from './cri.fixture.ts';
 
-export const isRoot: boolean = process.getuid?.() === 0;
-const cgroupMount = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((path) =>
-  existsSync(`${path}/cgroup.procs`),
-);
+import { createRuntime } from '#agent/runtime/create-runtime.ts';
+import { createDemoImage } from '#agent/runtime/images/demo-image.ts';
+import { makeKernelPlace } from '#agent/runtime/local-runtime.fixture.ts';
+import type { LocalRuntime } from '#agent/runtime/local-runtime.ts';
+import { serveCri, type CriServerUnderTest } from './cri.fixture.ts';
 
 export interface KernelCri extends CriServerUnderTest {
   readonly root: string;
@@ -29,31 +19,8 @@ export interface KernelCri extends CriServerUnderTest {
 /** `archives`: images beside the one of the demo. */
 export async function makeNode(archives: readonly Buffer[] = []): Promise<KernelCri> {
   const root = mkdtempSync('/tmp/h-cri-');
-  const prefix = root.slice('/tmp/'.length);
-  const netlink = createSyncNetlink();
-  const network: PodNetwork = {
-    add: async ({ netnsPath }) => {
-      await netlink.apply({ kind: 'path', path: netnsPath }, [{ op: 'setLink', name: 'lo', up: true }]);
-      return { ips: ['127.0.0.1'] };
-    },
-    del: async () => undefined,
-    collect: async () => undefined,
-    check: async () => [],
-    status: async () => ({ isReady: true, reason: '' }),
-  };
-  const cgroups = cgroupMount === undefined ? undefined : createCgroups(cgroupMount);
-  await cgroups?.ensure(prefix, []);
-  const options: RuntimeOptions = {
-    runDirectory: `${root}/run`,
-    dataDirectory: `${root}/data`,
-    launcher: createLauncher(),
-    netlink,
-    network,
-    cgroups: cgroupMount === undefined ? undefined : createCgroups(`${cgroupMount}/${prefix}`),
-    mounts: createMounts(),
-    clock: systemClock,
-    log: silentLogger,
-  };
+  const place = await makeKernelPlace(root);
+  const { options } = place;
   const signal = new AbortController().signal;
   let runtime: LocalRuntime = await createRuntime(options, signal);
   const [image] = await runtime.images.importArchive(await createDemoImage(), {}, signal);
@@ -78,8 +45,7 @@ export async function makeNode(archives: readonly Buffer[] = []): Promise<Kernel
       }
       await cri[Symbol.asyncDispose]();
       await runtime[Symbol.asyncDispose]();
-      await netlink[Symbol.asyncDispose]();
-      await cgroups?.remove(prefix, 5_000);
+      await place[Symbol.asyncDispose]();
       expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(root);
       await rm(root, { recursive: true });
     },

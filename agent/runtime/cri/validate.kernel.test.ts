@@ -19,7 +19,8 @@ import type {
   SecurityProfile,
 } from '#proto/cri/api.ts';
 import { shellContainer, uniqueSandbox } from './cri.conformance.ts';
-import { isRoot, makeNode, type KernelCri } from './kernel-node.fixture.ts';
+import { isRoot } from '#agent/runtime/local-runtime.fixture.ts';
+import { makeNode, type KernelCri } from './kernel-node.fixture.ts';
 
 type Namespaces = NonNullable<Outgoing<LinuxContainerSecurityContext>['namespace_options']>;
 
