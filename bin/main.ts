@@ -414,7 +414,7 @@ function toolCommands(program: Command): void {
     .description("what this host's kernel and set-up have and lack, with the remedy")
     .option('--kubeconfig <file>', 'also what may lock the cluster that it names')
     .addOption(output())
-    .action(async (options) => (await import('./doctor.ts')).runDoctor(options));
+    .action(async (options) => (await import('./doctor/doctor.ts')).runDoctor(options));
   program
     .command('setup')
     .description('install and build what this checkout needs, then exit')

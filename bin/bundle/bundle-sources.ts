@@ -43,7 +43,10 @@ export async function bundleSources(input: BundleInput): Promise<readonly Bundle
     entryFileNames: '[name].js',
     comments: false,
     // Modules that each other group takes along would be loaded by programs that do not need them.
-    codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: groups.nameOf }] },
+    codeSplitting: {
+      includeDependenciesRecursively: false,
+      groups: [{ name: groups.nameOf, debugName: 'shared by programs' }],
+    },
   });
   const chunks = output.filter((chunk) => chunk.type === 'chunk');
   return chunks.map(({ fileName, code, moduleIds }) => ({

@@ -1,29 +1,6 @@
 import { Option, type Command } from 'commander';
 import { commas, integer } from '#bin/options/argument.ts';
 
-/** Options of kube-cloud-controller-manager, by its names and with its defaults. Durations as Go writes them. */
-export interface CloudControllerCommandOptions {
-  /** A module in TypeScript or JavaScript. */
-  readonly cloudProvider: string;
-  readonly cloudConfig?: string;
-  readonly kubeconfig?: string;
-  readonly clusterName: string;
-  readonly clusterCidr?: readonly string[];
-  readonly configureCloudRoutes: boolean;
-  readonly controllers: readonly string[];
-  readonly routeReconciliationPeriod: string;
-  readonly nodeMonitorPeriod: string;
-  readonly nodeStatusUpdateFrequency: string;
-  readonly concurrentNodeSyncs: number;
-  readonly concurrentServiceSyncs: number;
-  readonly leaderElect: boolean;
-  readonly leaderElectLeaseDuration: string;
-  readonly leaderElectRenewDeadline: string;
-  readonly leaderElectRetryPeriod: string;
-  readonly leaderElectResourceName: string;
-  readonly leaderElectResourceNamespace: string;
-}
-
 /** As pflag takes them: `--NAME`, `--NAME=true`, `--NAME=false`. */
 function boolean(text: string): boolean | string {
   return text === 'true' ? true : text === 'false' ? false : text;

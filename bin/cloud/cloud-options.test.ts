@@ -3,9 +3,15 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
-import { addCloudControllerCommand, type CloudControllerCommandOptions } from './add-command.ts';
+import { addCloudControllerCommand } from './add-command.ts';
 import { cloudFault, loadCloud } from './load-cloud.ts';
-import { cloudFaults, cloudProblems, cloudSettingsOf, leaseTimesOf } from './options.ts';
+import {
+  cloudFaults,
+  cloudProblems,
+  cloudSettingsOf,
+  leaseTimesOf,
+  type CloudControllerCommandOptions,
+} from './options.ts';
 
 function parse(...args: readonly string[]): CloudControllerCommandOptions {
   const program = new Command();

@@ -8,9 +8,15 @@ import { createLogger } from '#bin/program/log.ts';
 import { announceReady } from '#bin/program/ready.ts';
 import { stopSignal } from '#bin/program/stop-signal.ts';
 import { refuseOptions } from '#bin/options/option-problems.ts';
-import type { CloudControllerCommandOptions } from './add-command.ts';
+
 import { loadCloud } from './load-cloud.ts';
-import { cloudFaults, cloudProblems, cloudSettingsOf, leaseTimesOf } from './options.ts';
+import {
+  cloudFaults,
+  cloudProblems,
+  cloudSettingsOf,
+  leaseTimesOf,
+  type CloudControllerCommandOptions,
+} from './options.ts';
 
 export async function runCloudController(options: CloudControllerCommandOptions): Promise<void> {
   const stop = stopSignal();

@@ -8,7 +8,29 @@ import {
   type CloudControllersOptions,
 } from '#control-plane/cloud/start-cloud-controllers.ts';
 import { durationProblems, nameProblems } from '#bin/options/option-problems.ts';
-import type { CloudControllerCommandOptions } from './add-command.ts';
+
+/** Options of kube-cloud-controller-manager, by its names and with its defaults. Durations as Go writes them. */
+export interface CloudControllerCommandOptions {
+  /** A module in TypeScript or JavaScript. */
+  readonly cloudProvider: string;
+  readonly cloudConfig?: string;
+  readonly kubeconfig?: string;
+  readonly clusterName: string;
+  readonly clusterCidr?: readonly string[];
+  readonly configureCloudRoutes: boolean;
+  readonly controllers: readonly string[];
+  readonly routeReconciliationPeriod: string;
+  readonly nodeMonitorPeriod: string;
+  readonly nodeStatusUpdateFrequency: string;
+  readonly concurrentNodeSyncs: number;
+  readonly concurrentServiceSyncs: number;
+  readonly leaderElect: boolean;
+  readonly leaderElectLeaseDuration: string;
+  readonly leaderElectRenewDeadline: string;
+  readonly leaderElectRetryPeriod: string;
+  readonly leaderElectResourceName: string;
+  readonly leaderElectResourceNamespace: string;
+}
 
 export type CloudSettings = Pick<
   CloudControllersOptions,

@@ -5,7 +5,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { labelSelectorFromMap, matchesLabels } from '#api/meta/selector.ts';
 import { matchesRule } from '#control-plane/apiserver/chain/admission/match/request-rule.ts';
 import { matchConstraintsOf } from '#control-plane/apiserver/chain/admission/match/match-constraints.ts';
-import type { Finding } from '#bin/doctor.ts';
+import type { Finding } from './finding.ts';
 
 /** What the checks of a cluster look at. */
 export interface ClusterFacts {

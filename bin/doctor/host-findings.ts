@@ -1,27 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-
-import { systemClock } from '#base/clock.ts';
-import { describeError, errnoOf } from '#base/errors.ts';
-import { ownNetns } from '#native/netlink/netlink.ts';
-import { createSyncNft } from '#native/nft/nft.linux.ts';
-import { findBusybox } from '#native/launch/busybox.ts';
-import { compileDeviceProgram } from '#native/bpf/device-program.ts';
-import { allDeviceRules, normaliseDeviceRules } from '#native/bpf/device-rules.ts';
-import { BPF_PROG_TYPE_CGROUP_DEVICE, loadProgram } from '#native/bpf/load.linux.ts';
-import { packetRedirectorRefusal } from '#native/bpf/redirect/packet-redirector.linux.ts';
-import { connectedRefusal, socketBalancerRefusal } from '#native/bpf/sockets/socket-balancer.linux.ts';
-import { print } from './terminal/print.ts';
-import type { OutputFormat } from './terminal/progress.ts';
-import { version } from './version.ts';
-
-export interface Finding {
-  readonly what: string;
-  readonly state: 'ok' | 'missing' | 'limited';
-  readonly detail: string;
-  /** What to do about it; empty when all is well. */
-  readonly remedy: string;
-}
+import type { Finding } from './finding.ts';
 
 /** What the checks look at; a value, so that the verdict is a pure function. */
 export interface HostFacts {
@@ -46,7 +23,7 @@ export interface HostFacts {
 }
 
 const wantedControllers = ['cpu', 'memory', 'pids'];
-const wantedNamespaces = ['net', 'mnt', 'pid', 'ipc', 'uts', 'cgroup', 'user'];
+export const wantedNamespaces: readonly string[] = ['net', 'mnt', 'pid', 'ipc', 'uts', 'cgroup', 'user'];
 
 const ok = (what: string, detail: string): Finding => ({ what, state: 'ok', detail, remedy: '' });
 
@@ -201,115 +178,3 @@ const packages: Readonly<Record<string, string>> = {
   nsenter: 'util-linux',
   busybox: 'busybox-static',
 };
-
-function readOr(path: string, otherwise: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return otherwise;
-  }
-}
-
-function isInPath(program: string): boolean {
-  return (process.env['PATH'] ?? '').split(':').some((directory) => existsSync(`${directory}/${program}`));
-}
-
-/** Looks at this machine; changes nothing. */
-export async function gatherFacts(): Promise<HostFacts> {
-  const mountinfo = readOr('/proc/self/mountinfo', '');
-  const cgroup2 = mountinfo
-    .split('\n')
-    .find((line) => / - cgroup2 /.test(line))
-    ?.split(' ')[4];
-  const programs = ['unshare', 'nsenter'];
-  return {
-    isRoot: process.getuid?.() === 0,
-    kernelRelease: readOr('/proc/sys/kernel/osrelease', '0.0').trim(),
-    filesystems: readOr('/proc/filesystems', ''),
-    cgroupControllers:
-      cgroup2 === undefined
-        ? undefined
-        : readOr(`${cgroup2}/cgroup.controllers`, '')
-            .split(/\s+/)
-            .filter((name) => name !== ''),
-    namespaces: wantedNamespaces.filter((name) => existsSync(`/proc/self/ns/${name}`)),
-    programs: {
-      ...Object.fromEntries(programs.map((program) => [program, isInPath(program)])),
-      busybox: findBusybox() !== undefined,
-    },
-    hasNftables: probeNftables(),
-    seccomp:
-      readOr('/proc/self/status', '').includes('Seccomp_filters:') ||
-      readOr('/proc/self/status', '').includes('Seccomp:'),
-    deviceRefusal: probeDevices(),
-    flowRefusal: await probeFlows(),
-    socketRefusal: process.getuid?.() === 0 ? socketBalancerRefusal() : undefined,
-    connectedRefusal: process.getuid?.() === 0 ? connectedRefusal() : undefined,
-    redirectRefusal: process.getuid?.() === 0 ? packetRedirectorRefusal() : undefined,
-  };
-}
-
-function probeDevices(): string | undefined {
-  if (process.getuid?.() !== 0) return undefined;
-  try {
-    const program = compileDeviceProgram(normaliseDeviceRules(allDeviceRules));
-    loadProgram(BPF_PROG_TYPE_CGROUP_DEVICE, program)[Symbol.dispose]();
-    return undefined;
-  } catch (error) {
-    return describeError(error);
-  }
-}
-
-/** Of an address that nobody has: the list is empty, if there is one. */
-async function probeFlows(): Promise<string | undefined> {
-  if (process.getuid?.() !== 0) return undefined;
-  try {
-    await createSyncNft().flows(ownNetns, ['0.0.0.0']);
-    return undefined;
-  } catch (error) {
-    return describeError(error);
-  }
-}
-
-/** In a namespace that lives as long as the probe; loads the module where the kernel has it as one. */
-function probeNftables(): boolean | undefined {
-  if (process.getuid?.() !== 0) return undefined;
-  try {
-    execFileSync('unshare', ['--net', process.execPath, '--eval', ''], { stdio: 'ignore' });
-    return existsSync('/proc/net/netfilter') || existsSync('/proc/sys/net/netfilter');
-  } catch (error) {
-    console.error(`podwright: probe nftables: ${describeError(error)}`);
-    return false;
-  }
-}
-
-const marks: Readonly<Record<Finding['state'], string>> = { ok: 'ok', limited: '--', missing: '!!' };
-
-export async function runDoctor(options: {
-  readonly output: OutputFormat;
-  readonly kubeconfig?: string | undefined;
-}): Promise<void> {
-  const ofCluster = options.kubeconfig === undefined ? [] : await examineCluster(options.kubeconfig);
-  const findings = [...examine(await gatherFacts()), ...ofCluster];
-  for (const finding of findings) {
-    if (options.output === 'json') {
-      print(JSON.stringify(finding));
-      continue;
-    }
-    const remedy = finding.remedy === '' ? '' : `\n      ${finding.remedy}`;
-    print(`${marks[finding.state]}  ${finding.what.padEnd(12)} ${finding.detail}${remedy}`);
-  }
-  if (findings.some(({ state }) => state === 'missing')) process.exitCode = 1;
-}
-
-async function examineCluster(kubeconfig: string): Promise<readonly Finding[]> {
-  const { examineWebhooks, gatherClusterFacts } = await import('./doctor/cluster-findings.ts');
-  const { createApiClient } = await import('#client/api-client.ts');
-  const { createHttpTransport } = await import('#client/http-transport.ts');
-  const { loadKubeconfig } = await import('#client/kubeconfig.ts');
-  await using transport = createHttpTransport(loadKubeconfig(kubeconfig, systemClock));
-
-  const client = createApiClient({ transport, userAgent: `podwright-doctor/${version()}` });
-  return examineWebhooks(await gatherClusterFacts(client));
-}

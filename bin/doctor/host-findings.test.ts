@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { examine, type HostFacts } from './doctor.ts';
+import { examine, type HostFacts } from './host-findings.ts';
 
 const healthy: HostFacts = {
   isRoot: true,
