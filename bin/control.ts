@@ -18,7 +18,8 @@ import { PassThrough, type Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 
 import { systemClock, type Clock } from '#base/clock.ts';
-import { describeError, isPodwrightError, PodwrightError, errnoOf, type ErrorCode } from '#base/errors.ts';
+import { describeError, errnoOf, PodwrightError } from '#base/errors.ts';
+import { errorOf, failureOf, type Failure } from '#base/failure.ts';
 import { http } from '#base/http.ts';
 import type { ImageRecord, ImageStore, Runtime } from '#agent/runtime/runtime.ts';
 import { clearSocketPath } from './program/socket-path.ts';
@@ -111,12 +112,11 @@ async function answer(
     if (body === undefined) response.writeHead(204).end();
     else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   } catch (error) {
-    const code = isPodwrightError(error) ? error.code : 'E_INTERNAL';
     // The command line reads the answer only when it has sent all of an archive, so what is left of a refused one is taken in.
     request.unpipe().resume();
     await finished(request, { writable: false }).catch(() => undefined);
     response.writeHead(400, { 'content-type': 'application/json' });
-    response.end(JSON.stringify({ code, message: describeError(error) }));
+    response.end(JSON.stringify(failureOf(error)));
   }
 }
 
@@ -250,8 +250,7 @@ async function ask(
   if (response.statusCode === 204) return undefined;
   const value: unknown = JSON.parse(text);
   if (response.statusCode === 200) return value;
-  const failure = value as { readonly code: ErrorCode; readonly message: string }; // Our own agent's answer, as above.
-  throw new PodwrightError(failure.code, failure.message);
+  throw errorOf(value as Failure); // Our own agent's answer, as above.
 }
 
 /** @throws E_CONNECTION where the agent went away, E_INTERNAL with what it said that ended the archive */

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 
 import { systemClock } from '#base/clock.ts';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
+import { failureOf } from '#base/failure.ts';
 import type { ImageRecord } from '#agent/runtime/runtime.ts';
 import { nodesHere, type NodeHere } from './nodes-here.ts';
 import { packDirectory } from './pack-directory.ts';
@@ -59,8 +60,8 @@ export async function importInto(
   try {
     return await control.importArchive(source, name);
   } catch (error) {
-    const code = isPodwrightError(error) ? error.code : 'E_INTERNAL';
-    const message = `import ${archive} into ${nodeName}: ${describeError(error)}`;
+    const { code, message: why } = failureOf(error);
+    const message = `import ${archive} into ${nodeName}: ${why}`;
     throw new PodwrightError(code, message, { cause: error });
   } finally {
     source.destroy();
@@ -149,8 +150,7 @@ export async function removeImages(
     if (first !== undefined) throw first;
     return;
   }
-  const code = isPodwrightError(first) ? first.code : 'E_INTERNAL';
-  throw new PodwrightError(code, failures.map(describeError).join('; '));
+  throw new PodwrightError(failureOf(first).code, failures.map(describeError).join('; '));
 }
 
 /** Images that no container of their node is made of, or mounts: a pod that wants one again pulls it again. */

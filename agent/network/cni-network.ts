@@ -1,5 +1,6 @@
 import { timeoutSignal } from '#base/clock.ts';
-import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
+import { failureOf } from '#base/failure.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { CniCommand, CniInvoker } from '#api/cni/invocation.ts';
 import {
@@ -123,8 +124,8 @@ async function undoAdd(undo: () => Promise<void>, error: unknown): Promise<void>
   try {
     await undo();
   } catch (undoError) {
-    const message = `${describeError(error)}; and taking it down again: ${describeError(undoError)}`;
-    const code = isPodwrightError(error) ? error.code : 'E_INTERNAL';
-    throw new PodwrightError(code, message, { cause: new SuppressedError(undoError, error) });
+    const { code, message } = failureOf(error);
+    const both = `${message}; and taking it down again: ${describeError(undoError)}`;
+    throw new PodwrightError(code, both, { cause: new SuppressedError(undoError, error) });
   }
 }

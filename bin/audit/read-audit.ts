@@ -31,8 +31,10 @@ export function auditFlagProblems(flags: AuditFlags): readonly string[] {
       : []),
     ...(auditLogPath === '' ? ['--audit-log-path: names no file'] : []),
     ...durationProblems('--audit-webhook-initial-backoff', auditWebhookInitialBackoff),
-    ...(auditLogPath === undefined ? [] : deliveryProblems('log', logFlags(flags))),
-    ...(auditWebhookConfigFile === undefined ? [] : deliveryProblems('webhook', webhookFlags(flags))),
+    ...(auditLogPath === undefined ? [] : deliveryProblems('log', deliveryFlags('log', flags))),
+    ...(auditWebhookConfigFile === undefined
+      ? []
+      : deliveryProblems('webhook', deliveryFlags('webhook', flags))),
   ];
 }
 
@@ -90,7 +92,7 @@ export function readAudit(
         auditLogPath === undefined
           ? undefined
           : {
-              ...deliveryOf(logFlags(flags)),
+              ...deliveryOf(deliveryFlags('log', flags)),
               path: auditLogPath === '-' ? '-' : resolve(auditLogPath),
               format: flags.auditLogFormat === 'legacy' ? 'legacy' : 'json',
               bytesMax: (flags.auditLogMaxsize || megabytesDefault) * megabyte,
@@ -102,7 +104,7 @@ export function readAudit(
         webhook === undefined
           ? undefined
           : {
-              ...deliveryOf(webhookFlags(flags)),
+              ...deliveryOf(deliveryFlags('webhook', flags)),
               kubeconfig: webhook,
               initialBackoffMs: parseDurationMs(auditWebhookInitialBackoff),
             },
@@ -141,34 +143,14 @@ function modeOf(text: string): Mode {
   return modes.find((mode) => mode === text) ?? 'blocking';
 }
 
-function logFlags(flags: AuditFlags): DeliveryFlags {
-  const given = deliveryDefaults.log;
-  return {
-    mode: flags.auditLogMode ?? given.mode,
-    batchBufferSize: flags.auditLogBatchBufferSize ?? given.batchBufferSize,
-    batchMaxSize: flags.auditLogBatchMaxSize ?? given.batchMaxSize,
-    batchMaxWait: flags.auditLogBatchMaxWait ?? given.batchMaxWait,
-    batchThrottleEnable: flags.auditLogBatchThrottleEnable ?? given.batchThrottleEnable,
-    batchThrottleQps: flags.auditLogBatchThrottleQps ?? given.batchThrottleQps,
-    batchThrottleBurst: flags.auditLogBatchThrottleBurst ?? given.batchThrottleBurst,
-    truncateEnabled: flags.auditLogTruncateEnabled ?? given.truncateEnabled,
-    truncateMaxBatchSize: flags.auditLogTruncateMaxBatchSize ?? given.truncateMaxBatchSize,
-    truncateMaxEventSize: flags.auditLogTruncateMaxEventSize ?? given.truncateMaxEventSize,
-  };
-}
-
-function webhookFlags(flags: AuditFlags): DeliveryFlags {
-  const given = deliveryDefaults.webhook;
-  return {
-    mode: flags.auditWebhookMode ?? given.mode,
-    batchBufferSize: flags.auditWebhookBatchBufferSize ?? given.batchBufferSize,
-    batchMaxSize: flags.auditWebhookBatchMaxSize ?? given.batchMaxSize,
-    batchMaxWait: flags.auditWebhookBatchMaxWait ?? given.batchMaxWait,
-    batchThrottleEnable: flags.auditWebhookBatchThrottleEnable ?? given.batchThrottleEnable,
-    batchThrottleQps: flags.auditWebhookBatchThrottleQps ?? given.batchThrottleQps,
-    batchThrottleBurst: flags.auditWebhookBatchThrottleBurst ?? given.batchThrottleBurst,
-    truncateEnabled: flags.auditWebhookTruncateEnabled ?? given.truncateEnabled,
-    truncateMaxBatchSize: flags.auditWebhookTruncateMaxBatchSize ?? given.truncateMaxBatchSize,
-    truncateMaxEventSize: flags.auditWebhookTruncateMaxEventSize ?? given.truncateMaxEventSize,
-  };
+/** What was said of one place, and for the rest what holds where nothing is said. */
+function deliveryFlags(place: 'log' | 'webhook', flags: AuditFlags): DeliveryFlags {
+  const defaults = deliveryDefaults[place];
+  const prefix = place === 'log' ? 'auditLog' : 'auditWebhook';
+  const given: Readonly<Record<string, unknown>> = { ...flags };
+  const said = Object.keys(defaults).flatMap((name) => {
+    const value = given[`${prefix}${name.charAt(0).toUpperCase()}${name.slice(1)}`];
+    return value === undefined ? [] : [[name, value]];
+  });
+  return { ...defaults, ...Object.fromEntries(said) };
 }

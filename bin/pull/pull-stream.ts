@@ -5,7 +5,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createInterface } from 'node:readline';
 
 import type { Clock } from '#base/clock.ts';
-import { describeError, errnoOf, isPodwrightError, PodwrightError, type ErrorCode } from '#base/errors.ts';
+import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { failureOf, type Failure } from '#base/failure.ts';
 import type { PullProgress } from '#agent/runtime/images/pull-progress.ts';
 import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
 
@@ -14,7 +15,7 @@ export const pullStreamType = 'application/x-ndjson';
 export type PullNews =
   | { readonly kind: 'progress'; readonly progress: PullProgress }
   | { readonly kind: 'pulled'; readonly image: ImageRecord }
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string };
+  | ({ readonly kind: 'failed' } & Failure);
 
 /** What comes in between is told no more often. */
 const progressMs = 1_000;
@@ -44,8 +45,7 @@ export async function sendPull(
     say({ kind: 'pulled', image: await images.pull(reference, { onProgress }, signal) });
   } catch (error) {
     if (signal.aborted) return;
-    const code = isPodwrightError(error) ? error.code : 'E_INTERNAL';
-    say({ kind: 'failed', code, message: describeError(error) });
+    say({ kind: 'failed', ...failureOf(error) });
   }
   response.end();
 }

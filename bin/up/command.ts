@@ -29,8 +29,8 @@ import { renderMissing, renderReady } from './demo-image.ts';
 import { clusterCgroupsOf } from './cluster-cgroups.ts';
 import { bringDown } from './down.ts';
 import { forgetNodes } from './forget-nodes.ts';
-import { defaultOptions, readKeptOptions, writeKeptOptions, type KeptOptions } from './options.ts';
-import type { Egress, UpIpFamily } from './plan.ts';
+import { defaultOptions, readKeptOptions, writeKeptOptions } from './options.ts';
+import type { Egress, KeptOptions, UpIpFamily } from './plan.ts';
 import { startUp } from './up.ts';
 
 export interface UpCommandOptions {

@@ -10,34 +10,17 @@ import { errnoOf } from '#base/errors.ts';
 import { parseFabric, plainFabricText } from '#agent/network/fabric/settings.ts';
 import { parseCidr } from '#base/ip.ts';
 import { parseExposed } from './outside/exposed.ts';
-import { egresses, egressOf, ipFamilies, nodesMax, podsMax, type Egress, type UpIpFamily } from './plan.ts';
+import {
+  egresses,
+  egressOf,
+  ipFamilies,
+  nodesMax,
+  podsMax,
+  type Egress,
+  type KeptOptions,
+  type UpIpFamily,
+} from './plan.ts';
 import { isServerOption } from './server-option.ts';
-
-export interface KeptOptions {
-  readonly nodes: number;
-  readonly port: number;
-  readonly ipFamily: UpIpFamily;
-  /** The prefix of each node's range of pod addresses. */
-  readonly nodeCidrMaskSize: number;
-  /** Of each node. */
-  readonly maxPods: number;
-  /** How packets go from node to node, in the words of agent/network/fabric/settings.ts. */
-  readonly fabric: string;
-  /** More for the server: `enable-admission-plugins=AlwaysPullImages`. */
-  readonly serverOption: readonly string[];
-  /** How pods reach what the machine reaches. */
-  readonly egress: Egress;
-  /** Ports of nodes that are at 127.0.0.1: `8080:30080`, `services`. */
-  readonly expose: readonly string[];
-  readonly proxyMode: ProxyMode;
-  readonly fastPath: FastPath;
-  /** Networks of the addresses that LoadBalancers get; none: they get none. */
-  readonly loadBalancerCidr: readonly string[];
-  /** Nodes without machines, beside the others. */
-  readonly fakeNodes: number;
-  /** Programs that make containers of RuntimeClasses: `crun=/usr/bin/crun`. */
-  readonly runtimeHandler: readonly string[];
-}
 
 export const defaultOptions: KeptOptions = {
   ...{ nodes: 1, port: 6443, nodeCidrMaskSize: 24, maxPods: 110 },

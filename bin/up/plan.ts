@@ -86,30 +86,35 @@ export function egressOf(given: Egress | boolean): Egress {
   return given ? 'relay' : 'none';
 }
 
-export interface UpOptions {
+/** What a cluster is told once, and keeps: a file of its data. */
+export interface KeptOptions {
   readonly nodes: number;
-  readonly dataDir: string; // absolute
-  readonly port: number; // on 127.0.0.1
+  readonly port: number;
   readonly ipFamily: UpIpFamily;
-  /** The prefix of each node's range of IPv4 pod addresses. */
+  /** The prefix of each node's range of pod addresses. */
   readonly nodeCidrMaskSize: number;
   /** Of each node. */
   readonly maxPods: number;
-  /** How packets go from node to node. */
+  /** How packets go from node to node, in the words of agent/network/fabric/settings.ts. */
   readonly fabric: string;
-  /** `enable-admission-plugins=AlwaysPullImages`: more for the server. */
+  /** More for the server: `enable-admission-plugins=AlwaysPullImages`. */
   readonly serverOption: readonly string[];
   /** How pods reach what the machine reaches. */
   readonly egress: Egress;
-  /** What of its ports is at 127.0.0.1, as parseExposed() reads it. */
+  /** Ports of nodes that are at 127.0.0.1: `8080:30080`, `services`. */
   readonly expose: readonly string[];
   readonly proxyMode: ProxyMode;
   readonly fastPath: FastPath;
-  /** Networks of the addresses that LoadBalancers get. */
+  /** Networks of the addresses that LoadBalancers get; none: they get none. */
   readonly loadBalancerCidr: readonly string[];
-  /** Nodes without machines, all of one process beside the server. */
+  /** Nodes without machines, beside the others. */
   readonly fakeNodes: number;
+  /** Programs that make containers of RuntimeClasses: `crun=/usr/bin/crun`. */
   readonly runtimeHandler: readonly string[];
+}
+
+export interface UpOptions extends KeptOptions {
+  readonly dataDir: string; // absolute
 }
 
 /** One "host" of the cluster on this machine: a process that holds its namespaces, and where its files are. */

@@ -1,29 +1,16 @@
 /** Our plugins where runtimes look for them: links to one forwarder, and beside them what it runs where no resident answers. */
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import {
-  chmod,
-  link,
-  mkdir,
-  mkdtemp,
-  readFile,
-  rename,
-  rm,
-  rmdir,
-  unlink,
-  writeFile,
-} from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { link, mkdir, readFile, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { writeDurably } from '#base/durable-file.ts';
-import { errnoOf, PodwrightError } from '#base/errors.ts';
-import { namesIn } from '#base/names-in.ts';
+import { PodwrightError } from '#base/errors.ts';
 import { ensureForwarder } from '#native/launch/build.ts';
 import { configureForwarder, isForwarder } from '#native/launch/forwarder.ts';
 import { createPluginRegistry } from '#cni-plugins/registry.ts';
 import { bundle } from './bundle.ts';
+import { addonOf, placeProgram, removeOtherPrograms, type ProgramDirectory } from './place-program.ts';
 
 export interface InstallOptions {
   /** Where programs that follow the CNI specification look, usually /opt/cni/bin. */
@@ -44,8 +31,12 @@ export interface InstalledPlugins {
 }
 
 const run = promisify(execFile);
-const draftPrefix = '.podwright-draft-';
-const directoryName = /^\.podwright-[0-9a-f]{16}$/;
+/** Where the plugins of a directory have what they run. */
+const placeIn = (binDir: string): ProgramDirectory => ({
+  binDir,
+  prefix: '.podwright-',
+  names: ['plugins.cjs', 'load.cjs', 'plugins.cache', 'forwarder'],
+});
 /** A call of each command of three plugins, in namespaces of its own. */
 const rehearsalMsMax = 60_000;
 
@@ -53,7 +44,7 @@ const rehearsalMsMax = 60_000;
 export async function installPlugins(options: InstallOptions): Promise<InstalledPlugins> {
   const { binDir, nodePath, sockets } = options;
   await mkdir(binDir, { recursive: true, mode: 0o755 });
-  const directory = await placeBundle(options);
+  const directory = await placeBundle(options, placeIn(binDir));
   const load = join(directory, 'load.cjs');
   const forwarder = join(directory, 'forwarder');
   const binary = configureForwarder(await readFile(await ensureForwarder()), {
@@ -68,7 +59,7 @@ export async function installPlugins(options: InstallOptions): Promise<Installed
     paths.push(path);
   }
   await rehearse(options, directory);
-  await removeOthers(binDir, directory);
+  await removeOtherPrograms(placeIn(binDir), directory);
   return { paths, resident: [nodePath, load, 'resident'], dhcpDaemon: [nodePath, load, 'dhcp-daemon'] };
 }
 
@@ -78,38 +69,16 @@ export async function uninstallPlugins(binDir: string): Promise<void> {
     const path = join(binDir, name);
     if (existsSync(path) && isForwarder(await readFile(path))) await unlink(path);
   }
-  await removeOthers(binDir, undefined);
+  await removeOtherPrograms(placeIn(binDir), undefined);
 }
 
-/** A directory named after what is in it: what V8 has kept of a text is not to meet another text of the same length. */
-async function placeBundle({ binDir, nodePath, root }: InstallOptions): Promise<string> {
-  const text = bundle({ root, entry: 'cni-plugins/program/program.ts', packageFile: addonOf(root) });
-  const load = await readFile(join(import.meta.dirname, 'load.cjs'), 'utf8');
-  const hash = createHash('sha256').update([text, load, nodePath, process.version].join('\0')).digest('hex');
-  const directory = join(binDir, `.podwright-${hash.slice(0, 16)}`);
-  const draft = await mkdtemp(join(binDir, draftPrefix));
-  await writeFile(join(draft, 'plugins.cjs'), text);
-  await writeFile(join(draft, 'load.cjs'), load);
-  await chmod(draft, 0o755);
-  try {
-    await rename(draft, directory);
-  } catch (error) {
-    await removeOwnDirectory(draft);
-    // The same is there: two at once, or a second time.
-    if (!['ENOTEMPTY', 'EEXIST'].includes(errnoOf(error) ?? '')) throw error;
-  }
-  return directory;
-}
-
-/** koffi's addon: what its package does first is to look for it, which takes longer than the rest of a call. */
-function addonOf(root: string): (name: string) => string {
-  const require = createRequire(join(root, 'package.json'));
-  return (name) => {
-    require(name);
-    const addon = Object.keys(require.cache).find((path) => path.endsWith(`${name}.node`));
-    if (addon !== undefined) return addon;
-    throw new PodwrightError('E_UNSUPPORTED', `bundle CNI plugins: ${name} has no addon for ${process.arch}`);
+async function placeBundle({ nodePath, root }: InstallOptions, directory: ProgramDirectory): Promise<string> {
+  const packageFile = addonOf(root, 'CNI plugins');
+  const files = {
+    'plugins.cjs': { content: bundle({ root, entry: 'cni-plugins/program/program.ts', packageFile }) },
+    'load.cjs': { content: await readFile(join(import.meta.dirname, 'load.cjs'), 'utf8') },
   };
+  return placeProgram(directory, files, [nodePath, process.version]);
 }
 
 /** What is at the path goes on until its successor stands there. */
@@ -134,21 +103,4 @@ async function rehearse({ nodePath, binDir }: InstallOptions, directory: string)
   } catch (cause) {
     throw new PodwrightError('E_INTERNAL', `rehearse the CNI plugins of ${binDir}`, { cause });
   }
-}
-
-/** Of earlier installations, of those that were cut short, and of all where none is kept. What somebody else put there stays. */
-async function removeOthers(binDir: string, kept: string | undefined): Promise<void> {
-  for (const name of await namesIn(binDir)) {
-    const path = join(binDir, name);
-    const isOurs = directoryName.test(name) || name.startsWith(draftPrefix);
-    if (isOurs && path !== kept) await removeOwnDirectory(path);
-  }
-}
-
-async function removeOwnDirectory(path: string): Promise<void> {
-  for (const name of ['plugins.cjs', 'load.cjs', 'plugins.cache', 'forwarder'])
-    await rm(join(path, name), { force: true });
-  await rmdir(path).catch((error: unknown) => {
-    if (!['ENOTEMPTY', 'ENOENT'].includes(errnoOf(error) ?? '')) throw error;
-  });
 }

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { systemClock } from '#base/clock.ts';
-import { PodwrightError, type ErrorCode } from '#base/errors.ts';
+import { PodwrightError } from '#base/errors.ts';
+import { errorOf, type Failure } from '#base/failure.ts';
 import type { MountOption, MountSpec } from './mount.ts';
 
 export interface MountRequest {
@@ -10,14 +11,7 @@ export interface MountRequest {
 }
 
 /** What crosses the thread boundary: an error keeps its code and what the kernel said. */
-export type MountReply =
-  | { readonly kind: 'done' }
-  | {
-      readonly kind: 'failed';
-      readonly code: ErrorCode;
-      readonly message: string;
-      readonly detail: Readonly<Record<string, unknown>>;
-    };
+export type MountReply = { readonly kind: 'done' } | ({ readonly kind: 'failed' } & Failure);
 
 /** Mounts under way, by target: what waits for a server in the kernel cannot be ended from here. */
 const underWay = new Set<string>();
@@ -58,8 +52,7 @@ export async function mountOnThread(
   });
   try {
     const reply = await promise;
-    if (reply.kind === 'failed')
-      throw new PodwrightError(reply.code, reply.message, { detail: reply.detail });
+    if (reply.kind === 'failed') throw errorOf(reply);
   } finally {
     signal.removeEventListener('abort', onAbort);
     worker.unref();

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { describeError, isPodwrightError } from '#base/errors.ts';
+import { failureOf } from '#base/failure.ts';
 import { createMounts } from './mount.linux.ts';
 import type { MountReply, MountRequest } from './mount-thread.ts';
 
@@ -9,13 +9,7 @@ function main({ target, spec, options }: MountRequest): MountReply {
     createMounts().mount(target, spec, options);
     return { kind: 'done' };
   } catch (error) {
-    const known = isPodwrightError(error);
-    return {
-      kind: 'failed',
-      code: known ? error.code : 'E_INTERNAL',
-      message: known ? error.message : describeError(error),
-      detail: known ? { ...error.detail } : {},
-    };
+    return { kind: 'failed', ...failureOf(error) };
   }
 }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { Pod } from '#api/generated/objects.ts';
 import { familyOfIp, type IpFamily } from '#base/ip.ts';
+import { shellWord } from '#base/shell-word.ts';
 import { canTestClusters, eventually, startCluster, type TestCluster } from './cluster.ts';
 
 const canRun = canTestClusters();
@@ -97,7 +98,7 @@ describe.skipIf(!canRun).each(clusters)(
       targets: readonly Target[],
     ): Promise<readonly (Answer | null)[]> => {
       const command = ['chroot', '/machine', process.execPath, '-e', clientScript, JSON.stringify(targets)];
-      const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
+      const quoted = command.map(shellWord).join(' ');
       return JSON.parse(await cluster.must(`exec -i ${pod?.metadata?.name} -- sh`, { input: quoted }));
     };
     const inHost = async (host: string, targets: readonly Target[]): Promise<readonly (Answer | null)[]> => {

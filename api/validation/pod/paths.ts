@@ -1,8 +1,32 @@
-import { invalidField, type FieldError } from '#api/errors/field-error.ts';
+import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { givenChoiceErrors } from '#api/validation/field.ts';
+import { stringOf } from '#api/wire/json.ts';
 
 /** A path that does not go up (validatePathNoBacksteps). */
 export function backstepErrors(path: string, field: string): readonly FieldError[] {
   return path.split('/').includes('..') ? [invalidField(field, path, "must not contain '..'")] : [];
+}
+
+const hostPathTypes = [
+  '',
+  'BlockDevice',
+  'CharDevice',
+  'Directory',
+  'DirectoryOrCreate',
+  'File',
+  'FileOrCreate',
+  'Socket',
+];
+
+/** A path of the host, and what is to be there (validateHostPathVolumeSource). */
+export function hostPathErrors(source: JsonObject, path: string): readonly FieldError[] {
+  const place = stringOf(source['path']);
+  if (place === '') return [requiredField(`${path}.path`)];
+  return [
+    ...backstepErrors(place, `${path}.path`),
+    ...givenChoiceErrors(`${path}.type`, source['type'], hostPathTypes),
+  ];
 }
 
 /** A path within a volume: relative, and not up and out of it (validateLocalDescendingPath). */

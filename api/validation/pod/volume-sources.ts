@@ -11,7 +11,7 @@ import { tryParseQuantity } from '#api/meta/quantity.ts';
 import { givenChoiceErrors, missingErrors, tooLongErrors } from '#api/validation/field.ts';
 import { dnsLabel, dnsSubdomain, formatErrors, requiredText } from '#api/validation/format.ts';
 import { pullPolicyErrors } from './container.ts';
-import { backstepErrors, localPathErrors, modeErrors } from './paths.ts';
+import { hostPathErrors, localPathErrors, modeErrors } from './paths.ts';
 
 /** Complaints about what is behind a volume, at its place. */
 export type SourceRule = (source: JsonObject, path: string) => readonly FieldError[];
@@ -94,26 +94,6 @@ export const placeRules: Readonly<Record<string, SourceRule>> = {
     ...pullPolicyErrors(source['pullPolicy'], `${path}.pullPolicy`),
   ],
 };
-
-const hostPathTypes = [
-  '',
-  'BlockDevice',
-  'CharDevice',
-  'Directory',
-  'DirectoryOrCreate',
-  'File',
-  'FileOrCreate',
-  'Socket',
-];
-
-function hostPathErrors(source: JsonObject, path: string): readonly FieldError[] {
-  const place = stringOf(source['path']);
-  if (place === '') return [requiredField(`${path}.path`)];
-  return [
-    ...backstepErrors(place, `${path}.path`),
-    ...givenChoiceErrors(`${path}.type`, source['type'], hostPathTypes),
-  ];
-}
 
 /** Names of an initiator by its three schemes (RFC 3720 section 3.2.6). */
 const initiators: Readonly<Record<string, RegExp>> = {

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
-import { PodwrightError, type ErrorCode } from '#base/errors.ts';
+import { PodwrightError } from '#base/errors.ts';
+import { errorOf, type Failure } from '#base/failure.ts';
 import type { UnpackRequest, UnpackResult } from './unpack-layer.ts';
 
 /** How a layer gets unpacked; the store's port, so that tests can fail it. */
@@ -8,12 +9,7 @@ export type Unpack = (request: UnpackRequest, signal: AbortSignal) => Promise<Un
 /** What crosses the thread boundary: an error keeps its code. */
 export type UnpackReply =
   | { readonly kind: 'done'; readonly result: UnpackResult }
-  | {
-      readonly kind: 'failed';
-      readonly code: ErrorCode;
-      readonly message: string;
-      readonly detail: Readonly<Record<string, unknown>>;
-    };
+  | ({ readonly kind: 'failed' } & Failure);
 
 /** unpackLayer on a thread that lives for this layer: the event loop stays free, and aborting is ending the thread. */
 export const unpackOnThread: Unpack = async (request, signal) => {
@@ -30,7 +26,7 @@ export const unpackOnThread: Unpack = async (request, signal) => {
   try {
     const reply = await promise;
     if (reply.kind === 'done') return reply.result;
-    throw new PodwrightError(reply.code, reply.message, { detail: reply.detail });
+    throw errorOf(reply);
   } finally {
     signal.removeEventListener('abort', onAbort);
     await worker.terminate();

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { describeError, isPodwrightError } from '#base/errors.ts';
+import { failureOf } from '#base/failure.ts';
 import { unpackLayer, type UnpackRequest } from './unpack-layer.ts';
 import type { UnpackReply } from './unpack-thread.ts';
 
@@ -11,13 +11,7 @@ async function main(request: UnpackRequest): Promise<UnpackReply> {
   try {
     return { kind: 'done', result: await unpackLayer(request) };
   } catch (error) {
-    const known = isPodwrightError(error);
-    return {
-      kind: 'failed',
-      code: known ? error.code : 'E_INTERNAL',
-      message: known ? error.message : describeError(error),
-      detail: known ? { ...error.detail } : {},
-    };
+    return { kind: 'failed', ...failureOf(error) };
   }
 }
 

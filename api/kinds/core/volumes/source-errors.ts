@@ -58,11 +58,3 @@ export const namedSecret =
         : formatErrors(`${place}.namespace`, namespace, dnsLabel)),
     ];
   };
-
-/** A path that leads nowhere above. */
-export const noBacksteps: SourceRule = (source, path) => {
-  const place = stringOf(source['path']);
-  return when(place.split('/').includes('..'), () =>
-    invalidField(`${path}.path`, place, "must not contain '..'"),
-  );
-};

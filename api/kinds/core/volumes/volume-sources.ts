@@ -1,18 +1,10 @@
 import { invalidField, notSupportedField, requiredField, type FieldError } from '#api/errors/field-error.ts';
 import { isObject, listOf, objectOf, stringOf } from '#api/wire/json.ts';
 import { givenChoiceErrors, when } from '#api/validation/field.ts';
+import { backstepErrors, hostPathErrors } from '#api/validation/pod/paths.ts';
 import { dnsLabel, formatErrors, requiredText } from '#api/validation/format.ts';
 import { csiDriverNameErrors } from '#api/kinds/storage/csi-validation.ts';
-import {
-  all,
-  namedSecret,
-  needs,
-  noBacksteps,
-  partition,
-  secret,
-  unit,
-  type SourceRule,
-} from './source-errors.ts';
+import { all, namedSecret, needs, partition, secret, unit, type SourceRule } from './source-errors.ts';
 
 /** What is behind a PersistentVolume: its rule, and what complaints call it where that is not its field. */
 export interface VolumeSource {
@@ -24,27 +16,10 @@ export interface VolumeSource {
   readonly extra?: string | null;
 }
 
-const hostPathTypes = [
-  '',
-  'BlockDevice',
-  'CharDevice',
-  'Directory',
-  'DirectoryOrCreate',
-  'File',
-  'FileOrCreate',
-  'Socket',
-];
-
-const hostPath: SourceRule = (source, path, volume) =>
-  stringOf(source['path']) === ''
-    ? [requiredField(`${path}.path`)]
-    : [
-        ...noBacksteps(source, path, volume),
-        ...givenChoiceErrors(`${path}.type`, source['type'], hostPathTypes),
-      ];
-
-const local: SourceRule = (source, path, volume) =>
-  stringOf(source['path']) === '' ? [requiredField(`${path}.path`)] : noBacksteps(source, path, volume);
+const local: SourceRule = (source, path) => {
+  const place = stringOf(source['path']);
+  return place === '' ? [requiredField(`${path}.path`)] : backstepErrors(place, `${path}.path`);
+};
 
 const nfs: SourceRule = (source, path) =>
   when(!stringOf(source['path']).startsWith('/'), () =>
@@ -185,7 +160,7 @@ const csi: SourceRule = (source, path, volume) => [
 
 /** In kube-apiserver's order (ValidatePersistentVolumeSpec of kubernetes pkg/apis/core/validation). */
 export const volumeSources: readonly VolumeSource[] = [
-  { field: 'hostPath', rule: hostPath },
+  { field: 'hostPath', rule: hostPathErrors },
   { field: 'gcePersistentDisk', rule: all(needs('pdName'), partition), label: 'persistentDisk' },
   { field: 'awsElasticBlockStore', rule: all(needs('volumeID'), partition) },
   { field: 'glusterfs', rule: all(needs('endpoints', 'path'), endpointsNamespace) },
