@@ -1,7 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
-import type { Socket } from 'node:net';
 import type { Kind } from '#api/schema/kinds.ts';
 import { createKindCatalogue, type KindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { Clock } from '#base/clock.ts';
@@ -49,19 +47,25 @@ import { bootstrap, keepKubernetesService } from './bootstrap.ts';
 import { keepIdentity } from './identity-lease.ts';
 import { handle } from './chain/handle.ts';
 import { serveStoreAsEtcd, type EtcdListen } from './etcd-listen.ts';
-import { createHttpServer, servingContext, type HttpServerOptions } from './serve/http-server.ts';
 import { createInProcessTransport } from './serve/in-process.ts';
 import { RequestTurns } from './serve/request-turns.ts';
 import type { MetricSource } from './serve/metrics.ts';
 import { metricsOf } from './server-metrics.ts';
 import type { MayDial } from './nodes/dialable.ts';
 import { createNodeDialer, type NodeDialer } from './nodes/node-dialer.ts';
-import { handleUpgrade } from './nodes/upgrade.ts';
 import { ensureClusterPki, type ClusterPki } from './pki/cluster-pki.ts';
 import { renderKubeconfig } from './pki/kubeconfig.ts';
 import { servingHosts } from './pki/serving-hosts.ts';
 import type { KeyPair } from './pki/certificate.ts';
-import { listenError, withPaths, type Listener } from './listener.ts';
+import {
+  closeAll,
+  listen,
+  portOf,
+  showAll,
+  type Listener,
+  type RunningServer,
+  type ServingCertificates,
+} from './listener.ts';
 import { Registry } from './objects/registry.ts';
 import type { User } from './serve/request.ts';
 import type { ServerContext } from './server-context.ts';
@@ -158,7 +162,6 @@ export interface ApiServer extends AsyncDisposable {
 }
 
 const localAdmin: User = { name: 'system:apiserver', groups: ['system:masters'] };
-const closeGraceMs = 500;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -390,76 +393,6 @@ function runningServer(
   };
 }
 
-interface RunningServer {
-  readonly server: Http2SecureServer;
-  readonly port: number;
-  readonly sessions: ReadonlySet<ServerHttp2Session>;
-  readonly sockets: ReadonlySet<Socket>;
-}
-
-/** What listeners show, and whose clients a handshake takes for its own: those of clients, and of a proxy in front. */
-type ServingCertificates = Pick<HttpServerOptions, 'serving' | 'caCertPem'>;
-
 function shownBy({ serving }: ClusterPki, known: ServerAuthentication): ServingCertificates {
   return { serving, caCertPem: `${known.clientCaPem()}${known.frontProxyCaPem() ?? ''}` };
-}
-
-function showAll(servers: readonly RunningServer[], shown: ServingCertificates): void {
-  for (const { server } of servers) server.setSecureContext(servingContext(shown));
-}
-
-async function listen(
-  context: ServerContext,
-  shown: ServingCertificates,
-  listener: Listener,
-): Promise<RunningServer> {
-  const { paths, ...where } = { paths: undefined, ...listener };
-  const own = withPaths(context, paths);
-  const { logger, turns } = context;
-  const server = createHttpServer({
-    ...{ ...shown, logger, turns, handle: (request) => handle(own, request) },
-    upgrade: (request, upgrade) => handleUpgrade(own, request, upgrade),
-  });
-  const sessions = new Set<ServerHttp2Session>();
-  const sockets = new Set<Socket>();
-  server.on('session', (session) => {
-    sessions.add(session);
-    session.once('close', () => sessions.delete(session));
-  });
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', (error) => reject(listenError(listener, error)));
-  server.listen(where, resolve);
-  await promise;
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  return { server, port, sessions, sockets };
-}
-
-/** Watches end cleanly, then connections close; what does not end in time is cut. */
-async function closeAll(
-  servers: readonly RunningServer[],
-  closing: AbortController,
-  clock: Clock,
-): Promise<void> {
-  closing.abort();
-  await Promise.all(
-    servers.map(async ({ server, sessions, sockets }) => {
-      const { promise: closed, resolve } = Promise.withResolvers<void>();
-      server.close(() => resolve());
-      for (const session of sessions) session.close();
-      using _cut = clock.after(closeGraceMs, () => {
-        for (const socket of sockets) socket.destroy();
-      });
-
-      await closed;
-    }),
-  );
-}
-
-function portOf(listeners: readonly Listener[]): number {
-  return listeners.flatMap((listener) => ('port' in listener ? [listener.port] : []))[0] ?? 0;
 }
