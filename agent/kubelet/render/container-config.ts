@@ -257,8 +257,25 @@ const hasPrivileged = (spec: Pod['spec']): boolean =>
 /** PATH_MAX of linux/limits.h without its NUL. */
 const pathBytesMax = 4095;
 
-/** The subPath of a mount, with subPathExpr expanded. @throws {E_INVALID} when a variable of it is not known */
+/**
+ * The subPath of a mount, with subPathExpr expanded: only then is it known where it leads. Words of makeMounts in pkg/kubelet/kubelet_pods.go.
+ *
+ * @throws {E_INVALID} when a variable of it is not known, and when it is absolute or goes up
+ */
 export function subPathOf(mount: VolumeMount, env: readonly EnvEntry[]): string | undefined {
+  const subPath = expandedSubPath(mount, env);
+  if (subPath === undefined) return undefined;
+  if (subPath.startsWith('/'))
+    throw new PodwrightError('E_INVALID', `error SubPath \`${subPath}\` must not be an absolute path`);
+  if (subPath.split('/').includes('..'))
+    throw new PodwrightError(
+      'E_INVALID',
+      `unable to provision SubPath \`${subPath}\`: must not contain '..'`,
+    );
+  return subPath;
+}
+
+function expandedSubPath(mount: VolumeMount, env: readonly EnvEntry[]): string | undefined {
   if (mount.subPathExpr === undefined || mount.subPathExpr === '') {
     return mount.subPath === '' ? undefined : mount.subPath;
   }

@@ -346,6 +346,15 @@ describe('renderContainer() and renderSandbox()', () => {
       'missing value for "NO"',
     );
   });
+
+  test.each([
+    ['/tmp', 'error SubPath `/tmp` must not be an absolute path'],
+    ['..', "unable to provision SubPath `..`: must not contain '..'"],
+    ['a/../b', "unable to provision SubPath `a/../b`: must not contain '..'"],
+  ])('a subPath of variables that is %j is refused in the words of Kubernetes', (value, want) => {
+    const mount = { name: 'v', mountPath: '/', subPathExpr: '$(POD)' };
+    expect(() => subPathOf(mount, [{ name: 'POD', value }])).toThrow(want);
+  });
 });
 
 describe('mounts', () => {

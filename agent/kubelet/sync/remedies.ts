@@ -13,7 +13,8 @@ const remedies: Readonly<Record<string, string>> = {
   ErrImagePull:
     'check the name and the registry, give imagePullSecrets, or bring the image with `podwright image import`',
   StartError: 'correct the command or working directory of the container',
-  CreateContainerConfigError: 'make the ConfigMap, Secret or volume that is named; it is tried again',
+  CreateContainerConfigError:
+    'make the ConfigMap, Secret or volume that is named, or correct the field; it is tried again',
   CreateContainerError:
     'correct the container, or bring a better image of the name; it is tried again, and `podwright doctor` says what this host lacks',
   OOMKilled: 'raise the memory limit of the container',
