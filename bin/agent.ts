@@ -4,7 +4,15 @@ import { systemClock, type Clock } from '#base/clock.ts';
 import { removeDrafts } from '#base/durable-file.ts';
 import { familyOfIp } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
-import { configMaps, endpointSlices, nodes, pods, serviceCidrs, services } from '#api/schema/kind-ref.ts';
+import {
+  configMaps,
+  endpointSlices,
+  namespaces,
+  nodes,
+  pods,
+  serviceCidrs,
+  services,
+} from '#api/schema/kind-ref.ts';
 import type { Node } from '#api/generated/objects.ts';
 import { parseDurationMs } from '#api/meta/duration.ts';
 import { cdiDirectories } from '#agent/device/cdi/cdi-files.ts';
@@ -337,6 +345,7 @@ async function startNetwork(
     await startDns({
       ...shared,
       ...caches,
+      namespaces: clusterInformers.for(namespaces),
       addresses: options.clusterDns,
       zone: options.clusterDomain,
       upstreams: () => (options.podEgress === 'none' ? [] : hostNames.nameservers()),

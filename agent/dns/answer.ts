@@ -78,10 +78,10 @@ function look(labels: readonly string[], view: DnsView, options: DnsOptions): Fo
   if (first === undefined) return { ...nothing, isApex: true };
   if (first === 'dns-version') return path.length === 1 ? { ...nothing, text: schemaVersion } : undefined;
   if (first === 'dns') return lookServer(path, options);
-  if (first === 'pod') return lookPod(namespace, name, path.length);
+  if (first === 'pod') return lookPod(path, view);
   if (first !== 'svc') return undefined;
   if (namespace === undefined) return nothing;
-  if (name === undefined) return view.hasNamespace(namespace) ? nothing : undefined;
+  if (name === undefined) return view.hasNamespace(namespace) === true ? nothing : undefined;
   const service = view.service(namespace, name);
   if (service === undefined) return undefined;
   const fqdn = `${name}.${namespace}.svc.${options.zone}`;
@@ -94,16 +94,14 @@ function lookServer([, name, ...more]: readonly string[], { serverIps = [] }: Dn
   return name === 'ns' && more.length === 0 ? { ...nothing, ips: serverIps } : undefined;
 }
 
-/** `10-244-0-5.namespace.pod`: says what the name says, whether or not there is such a pod (CoreDNS: `pods insecure`). */
-function lookPod(
-  namespace: string | undefined,
-  label: string | undefined,
-  length: number,
-): Found | undefined {
-  if (namespace === undefined || label === undefined) return nothing;
+/** `10-244-0-5.namespace.pod`: says what the name says, whether or not there is such a pod (CoreDNS: `pods insecure`), where there is the namespace. */
+function lookPod([, namespace, label, ...more]: readonly string[], view: DnsView): Found | undefined {
+  if (namespace === undefined) return nothing;
+  if (view.hasNamespace(namespace) === false) return undefined;
+  if (label === undefined) return nothing;
   const dotted = label.replaceAll('-', '.');
   const ip = familyOfIp(dotted) === 4 ? dotted : label.replaceAll('-', ':');
-  return familyOfIp(ip) === undefined || length > 3 ? undefined : { ...nothing, ips: [ip] };
+  return familyOfIp(ip) === undefined || more.length > 0 ? undefined : { ...nothing, ips: [ip] };
 }
 
 interface BelowService {
@@ -124,6 +122,8 @@ function lookService(service: DnsService, { rest, fqdn, endpoints }: BelowServic
     return { ...nothing, ips: service.ips, targets: () => targetsOfService(service, any, fqdn) };
   if (first === undefined) {
     const all = service.kind === 'headless' ? service.endpoints : [];
+    // Nobody is ready: no such name, by the specification (2.4.1); nor is there one below it.
+    if (all.length === 0) return undefined;
     const ips = unique(all.map((item) => item.ip));
     return { ...nothing, ips, targets: () => targetsOfEndpoints(all, any, fqdn) };
   }

@@ -1,4 +1,4 @@
-import type { EndpointSlice, Service } from '#api/generated/objects.ts';
+import type { Endpoint, EndpointSlice, Namespace, Service } from '#api/generated/objects.ts';
 import type { Informer } from '#client/client.ts';
 import { familyOfIp } from '#base/ip.ts';
 import { createServiceIndex, type ServiceIndex } from '#agent/proxy/service-index.ts';
@@ -22,7 +22,7 @@ export type DnsService =
   | { readonly kind: 'headless'; readonly endpoints: readonly DnsEndpoint[] }
   | { readonly kind: 'external'; readonly target: string };
 
-/** A name that an address has: that of a Service, or of an endpoint of a headless one. */
+/** A name that an address has: that of a Service, or of an endpoint of one. */
 export interface ReverseName {
   readonly namespace: string;
   readonly service: string;
@@ -34,44 +34,39 @@ export interface DnsView {
   service(namespace: string, name: string): DnsService | undefined;
   /** Those of a Service that are ready, whether or not it has an address of its own. */
   endpoints(namespace: string, name: string): readonly DnsEndpoint[];
-  /** Whether any Service lives in it. */
-  hasNamespace(namespace: string): boolean;
+  /** Undefined: there is no Service in it, and which namespaces there are is not known. */
+  hasNamespace(namespace: string): boolean | undefined;
+  /** The Service's whose address it is, or else of endpoints that are ready, of all Services that have it, as CoreDNS says them. */
   reverse(ip: string): readonly ReverseName[];
 }
 
-/** Follows Services and EndpointSlices; addresses are looked up backwards by an index kept per Service. */
-export function createDnsView(
-  services: Informer<Service>,
-  endpointSlices: Informer<EndpointSlice>,
-): DnsView & Disposable {
-  const namesByIp = new Map<string, Map<string, ReverseName>>();
-  const ipsByKey = new Map<string, readonly string[]>();
-  const namespaces = new Map<string, Set<string>>();
+export interface DnsCaches {
+  readonly services: Informer<Service>;
+  readonly endpointSlices: Informer<EndpointSlice>;
+  /** Until it has synced, and without it, namespaces are known by their Services. */
+  readonly namespaces?: Informer<Namespace>;
+}
+
+/** Follows Services and EndpointSlices; addresses are looked up backwards by an index of the Services that have them. */
+export function createDnsView(caches: DnsCaches): DnsView & Disposable {
+  const { services, endpointSlices, namespaces } = caches;
+  const keysByIp = new KeysByIp();
+  const withServices = new Map<string, Set<string>>();
   const known = new Map<string, DnsService>(); // What was asked for since it changed: of 1,000 endpoints it takes a while to make.
   let index: (ServiceIndex & Disposable) | undefined;
 
+  const slicesOf = (key: string): readonly EndpointSlice[] => index?.slices(key) ?? [];
   function update(key: string): void {
     known.delete(key);
-    for (const ip of ipsByKey.get(key) ?? []) {
-      const names = namesByIp.get(ip);
-      names?.delete(key);
-      if (names?.size === 0) namesByIp.delete(ip);
-    }
-    const found = reverseNames(key, find(key));
-    ipsByKey.set(key, [...found.keys()]);
-    for (const [ip, name] of found) {
-      const names = namesByIp.get(ip) ?? new Map<string, ReverseName>();
-      names.set(key, name);
-      namesByIp.set(ip, names);
-    }
-    if (found.size === 0) ipsByKey.delete(key);
-    noteNamespace(namespaces, key, services.get(key) !== undefined);
+    const service = services.get(key);
+    keysByIp.set(key, service === undefined ? [] : addressesOf(service, slicesOf(key)));
+    noteNamespace(withServices, key, service !== undefined);
   }
   const find = (key: string): DnsService | undefined => {
     const kept = known.get(key);
     if (kept !== undefined) return kept;
     const service = services.get(key);
-    const made = service === undefined ? undefined : toDnsService(service, index?.slices(key) ?? []);
+    const made = service === undefined ? undefined : toDnsService(service, slicesOf(key));
     if (made !== undefined) known.set(key, made);
     return made;
   };
@@ -82,14 +77,51 @@ export function createDnsView(
   for (const key of index.keys()) update(key);
   return {
     service: (namespace, name) => find(`${namespace}/${name}`),
-    endpoints: (namespace, name) => (index?.slices(`${namespace}/${name}`) ?? []).flatMap(toEndpoints),
-    hasNamespace: (namespace) => namespaces.has(namespace),
-    reverse: (ip) =>
-      [...(namesByIp.get(ip)?.entries() ?? [])]
-        .toSorted(([a], [b]) => (a < b ? -1 : 1))
-        .map(([, name]) => name),
+    endpoints: (namespace, name) => slicesOf(`${namespace}/${name}`).flatMap(toEndpoints),
+    hasNamespace: (namespace) => {
+      if (withServices.has(namespace)) return true;
+      return namespaces?.hasSynced === true ? namespaces.get(namespace) !== undefined : undefined;
+    },
+    reverse: (ip) => {
+      const keys = keysByIp.get(ip).toSorted();
+      const own = keys.find((key) => clusterIpsOf(services.get(key) ?? {}).includes(ip));
+      if (own !== undefined) return [{ ...partsOf(own), label: undefined }];
+      return keys.flatMap((key) => labelsOf(ip, slicesOf(key)).map((label) => ({ ...partsOf(key), label })));
+    },
     [Symbol.dispose]: () => index?.[Symbol.dispose](),
   };
+}
+
+/** Which Services have an address. Most addresses are one Service's: those take no set, of which there would be 100,000 in large clusters. */
+class KeysByIp {
+  readonly #keys = new Map<string, string | Set<string>>();
+  readonly #ips = new Map<string, readonly string[]>();
+
+  get(ip: string): readonly string[] {
+    const keys = this.#keys.get(ip) ?? [];
+    return typeof keys === 'string' ? [keys] : [...keys];
+  }
+
+  /** All that the Service has; of none it is forgotten. */
+  set(key: string, ips: readonly string[]): void {
+    for (const ip of this.#ips.get(key) ?? []) this.#remove(key, ip);
+    for (const ip of ips) this.#add(key, ip);
+    if (ips.length === 0) this.#ips.delete(key);
+    else this.#ips.set(key, ips);
+  }
+
+  #add(key: string, ip: string): void {
+    const keys = this.#keys.get(ip);
+    if (keys === undefined) this.#keys.set(ip, key);
+    else if (typeof keys === 'string') this.#keys.set(ip, new Set([keys, key]));
+    else keys.add(key);
+  }
+
+  #remove(key: string, ip: string): void {
+    const keys = this.#keys.get(ip);
+    if (typeof keys === 'object') keys.delete(key);
+    if (keys === key || (typeof keys === 'object' && keys.size === 0)) this.#keys.delete(ip);
+  }
 }
 
 /** Pure. Undefined for a Service that has no name in DNS (no address and not headless). */
@@ -129,22 +161,41 @@ function toEndpoints(slice: EndpointSlice): readonly DnsEndpoint[] {
         ],
   );
   return (slice.endpoints ?? []).flatMap((endpoint) => {
-    const ip = endpoint.addresses[0];
-    if (ip === undefined || endpoint.conditions?.ready === false) return [];
-    return [{ label: endpoint.hostname?.toLowerCase() || ip.replaceAll(/[.:]/g, '-'), ip, ports }];
+    const ip = addressOf(endpoint);
+    return ip === undefined ? [] : [{ label: labelOf(endpoint, ip), ip, ports }];
   });
+}
+
+/** Undefined for an endpoint that is not ready. */
+function addressOf({ addresses, conditions }: Endpoint): string | undefined {
+  return conditions?.ready === false ? undefined : addresses[0];
+}
+
+const labelOf = ({ hostname }: Endpoint, ip: string): string =>
+  hostname?.toLowerCase() || ip.replaceAll(/[.:]/g, '-');
+
+/** Those of a Service and of its endpoints, each once; none where the Service has no name that an address could have. */
+function addressesOf(service: Service, slices: readonly EndpointSlice[]): readonly string[] {
+  if (service.spec?.type === 'ExternalName') return [];
+  const endpoints = slices
+    .filter(({ addressType }) => addressType !== 'FQDN')
+    .flatMap((slice) => (slice.endpoints ?? []).flatMap((endpoint) => addressOf(endpoint) ?? []));
+  return [...new Set([...clusterIpsOf(service), ...endpoints])];
+}
+
+/** What endpoints of an address are called. */
+function labelsOf(ip: string, slices: readonly EndpointSlice[]): readonly string[] {
+  const own = slices.flatMap(({ endpoints = [] }) => endpoints.filter((each) => addressOf(each) === ip));
+  return [...new Set(own.map((endpoint) => labelOf(endpoint, ip)))];
 }
 
 function byLabel(a: DnsEndpoint, b: DnsEndpoint): number {
   return `${a.label} ${a.ip}` < `${b.label} ${b.ip}` ? -1 : 1;
 }
 
-function reverseNames(key: string, service: DnsService | undefined): ReadonlyMap<string, ReverseName> {
-  const [namespace = '', name = ''] = key.split('/');
-  if (service === undefined || service.kind === 'external') return new Map();
-  const named = (label: string | undefined): ReverseName => ({ namespace, service: name, label });
-  if (service.kind === 'cluster') return new Map(service.ips.map((ip) => [ip, named(undefined)]));
-  return new Map(service.endpoints.map(({ ip, label }) => [ip, named(label)]));
+function partsOf(key: string): Pick<ReverseName, 'namespace' | 'service'> {
+  const [namespace = '', service = ''] = key.split('/');
+  return { namespace, service };
 }
 
 function noteNamespace(namespaces: Map<string, Set<string>>, key: string, isPresent: boolean): void {

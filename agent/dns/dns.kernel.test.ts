@@ -6,7 +6,14 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createFakeClock, systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
-import type { ConfigMap, Endpoint, EndpointSlice, Service, ServiceSpec } from '#api/generated/objects.ts';
+import type {
+  ConfigMap,
+  Endpoint,
+  EndpointSlice,
+  Namespace,
+  Service,
+  ServiceSpec,
+} from '#api/generated/objects.ts';
 import { createInformerCache } from '#client/informer.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { CLONE_NEWNET } from '#native/sys/constants.ts';
@@ -53,6 +60,11 @@ function slice(
 const http = { name: 'http', port: 80, protocol: 'TCP' } as const;
 const services = createInformerCache<Service>(throwIt);
 const slices = createInformerCache<EndpointSlice>(throwIt);
+const namespaces = createInformerCache<Namespace>(throwIt);
+namespaces.replace(
+  ['default', 'bare'].map((name) => ({ metadata: { name, uid: name, resourceVersion: '5' } })),
+  '5',
+);
 services.replace(
   [
     service('web', { clusterIP: '10.96.0.80', clusterIPs: ['10.96.0.80', 'fd00::80'], ports: [http] }),
@@ -95,7 +107,7 @@ slices.replace(
   ],
   '5',
 );
-const view = createDnsView(services, slices);
+const view = createDnsView({ services, endpointSlices: slices, namespaces });
 const options = {
   ...{ zone: 'cluster.local', ttlSeconds: 5, ownCidrs: ['10.244.0.0/16', '10.96.0.0/12'] },
   serverIps: ['10.96.0.10'],
@@ -137,7 +149,7 @@ describe('answer()', () => {
     ['A', '10-244-2-9.web.default.svc.cluster.local', 'A 10.244.2.9'],
     ['A', 'web-2.web.default.svc.cluster.local', 'no such name'],
     ['A', 'x.web-0.web.default.svc.cluster.local', 'no such name'],
-    ['A', 'empty.default.svc.cluster.local', 'no data'],
+    ['A', 'empty.default.svc.cluster.local', 'no such name'],
     ['SRV', '_http._tcp.web.default.svc.cluster.local', 'SRV 0 100 80 web.default.svc.cluster.local'],
     [
       'SRV',
@@ -162,7 +174,7 @@ describe('answer()', () => {
     ],
     ['SRV', 'two-0.two.default.svc.cluster.local', 'SRV 0 100 8080 two-0.two.default.svc.cluster.local'],
     ['SRV', 'web-0.web.default.svc.cluster.local', 'SRV 0 100 8080 web-0.web.default.svc.cluster.local'],
-    ['SRV', 'empty.default.svc.cluster.local', 'no data'],
+    ['SRV', 'empty.default.svc.cluster.local', 'no such name'],
     ['SRV', '_http._udp.web.default.svc.cluster.local', 'no such name'],
     ['SRV', '_dns._tcp.web.default.svc.cluster.local', 'no such name'],
     ['A', '_tcp.web.default.svc.cluster.local', 'no data'],
@@ -174,6 +186,11 @@ describe('answer()', () => {
     ['A', 'web.other.svc.cluster.local', 'no such name'],
     ['A', 'default.svc.cluster.local', 'no data'],
     ['A', 'other.svc.cluster.local', 'no such name'],
+    ['A', 'bare.svc.cluster.local', 'no data'],
+    ['A', 'web.bare.svc.cluster.local', 'no such name'],
+    ['A', 'bare.pod.cluster.local', 'no data'],
+    ['A', 'other.pod.cluster.local', 'no such name'],
+    ['A', '10-244-0-5.other.pod.cluster.local', 'no such name'],
     ['A', 'svc.cluster.local', 'no data'],
     ['A', 'pod.cluster.local', 'no data'],
     ['A', '10-244-0-5.default.pod.cluster.local', 'A 10.244.0.5'],
@@ -191,6 +208,9 @@ describe('answer()', () => {
     ['PTR', '80.0.96.10.in-addr.arpa', 'PTR web.default.svc.cluster.local'],
     ['PTR', '5.0.244.10.in-addr.arpa', 'PTR db-0.db.default.svc.cluster.local'],
     ['PTR', '6.1.244.10.in-addr.arpa', 'PTR 10-244-1-6.db.default.svc.cluster.local'],
+    ['PTR', '8.2.244.10.in-addr.arpa', 'PTR web-0.web.default.svc.cluster.local'],
+    ['PTR', '9.2.244.10.in-addr.arpa', 'PTR 10-244-2-9.web.default.svc.cluster.local'],
+    ['PTR', '10.2.244.10.in-addr.arpa', 'no such name'],
     ['PTR', '99.0.244.10.in-addr.arpa', 'no such name'],
     ['PTR', '8.8.8.8.in-addr.arpa', 'forward'],
     [

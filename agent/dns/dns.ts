@@ -1,6 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
-import type { ConfigMap, EndpointSlice, Service } from '#api/generated/objects.ts';
+import type { ConfigMap, EndpointSlice, Namespace, Service } from '#api/generated/objects.ts';
 import { bitsOf, familyOfIp } from '#base/ip.ts';
 import { servedCidrsOf, type ClusterNetwork } from '#agent/network/cluster-network.ts';
 import type { ServiceNetworks } from '#agent/network/service-networks.ts';
@@ -16,6 +16,7 @@ import { createResolver } from './resolver.ts';
 export interface DnsServerOptions {
   readonly services: Informer<Service>;
   readonly endpointSlices: Informer<EndpointSlice>;
+  readonly namespaces?: Informer<Namespace>;
   readonly netlink: Netlink;
   readonly clock: Clock;
   readonly log: Logger;
@@ -47,7 +48,7 @@ export async function startDns(options: DnsServerOptions): Promise<AsyncDisposab
   const { addresses, port = 53, netlink, clock, log, upstreams, counts } = options;
   await using stack = new AsyncDisposableStack();
 
-  const view = stack.use(createDnsView(options.services, options.endpointSlices));
+  const view = stack.use(createDnsView(options));
   // Asking ourselves for what we do not know would go round in circles.
   const others = (): readonly string[] => upstreams().filter((server) => !addresses.includes(server));
   const settings = stack.use(
