@@ -399,6 +399,34 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
       );
     });
 
+    test('bandwidth bounds some of the others that a container speaks with, and CHECK sees a queue that is gone', async () => {
+      const bandwidth = {
+        ingressRate: 8_000_000,
+        ingressBurst: 80_000,
+        egressRate: 80e9,
+        egressBurst: 160_000,
+      };
+      const unshapedSubnets = ['10.0.0.0/9', 'fd00:1::/40', '::/0'];
+      const config = { ...bandwidth, unshapedSubnets, prevResult: made };
+      const result = await ours('bandwidth', call('ADD', 'bandwidth', config), signal);
+      const [veth, , ifb] = ((result?.['interfaces'] ?? []) as readonly { readonly name: string }[]).map(
+        ({ name }) => name,
+      );
+      expect(run(`tc qdisc show dev ${veth}`)).toContain('htb 1: root');
+      expect(run(`tc class show dev ${veth}`)).toMatch(
+        /htb 1:30 root .*rate 8Mbit ceil 8Mbit burst 9?1?[0-9.]*(K?b)/,
+      );
+      expect(run(`tc class show dev ${ifb}`)).toContain('rate 80Gbit');
+      expect(run(`tc filter show dev ${veth} parent 1:`)).toContain('match 0a000000/ff800000 at 12');
+      expect(run(`tc filter show dev ${ifb} parent 1:`)).toContain('match fd000001/ffffffff at 24');
+      const previous = { ...config, prevResult: result };
+      await ours('bandwidth', call('CHECK', 'bandwidth', previous), signal);
+      run(`tc qdisc del dev ${veth} root`);
+      const broken = ours('bandwidth', call('CHECK', 'bandwidth', previous), signal);
+      await expect(broken).rejects.toThrow('has no queue htb');
+      await ours('bandwidth', call('DEL', 'bandwidth', previous), signal);
+    });
+
     test('bandwidth of more than 32 bits of bytes a second', async () => {
       const config = {
         runtimeConfig: { bandwidth: { ingressRate: 80e9, ingressBurst: 8e6 } },

@@ -96,9 +96,21 @@ const rows: readonly (readonly [type: string, config: JsonObject])[] = [
     { sysctl: { 'net.ipv4.conf.IFNAME.log_martians': '1' }, mtu: 1300, promisc: true, txQLen: 5, dataDir },
   ],
   ['sbr', {}],
+  ['sbr', { gateway: '10.1.0.254', addSourceHints: true }],
+  ['loopback', {}],
   ['vrf', { vrfname: 'blue' }],
   ['bandwidth', { ingressRate: 8000000, ingressBurst: 80000, egressRate: 16000000, egressBurst: 80000 }],
   ['bandwidth', { runtimeConfig: { bandwidth: { ingressRate: 1000, ingressBurst: 2000 } } }],
+  ['bandwidth', { ingressRate: 8000, ingressBurst: 8000, unshapedSubnets: ['10.0.0.0/8', 'fd00::/36'] }],
+  [
+    'bandwidth',
+    {
+      shapedSubnets: ['0.0.0.0/0'],
+      egressRate: 8000,
+      egressBurst: 8000,
+      runtimeConfig: { bandwidth: { ingressRate: 1000, ingressBurst: 2000 } },
+    },
+  ],
 ];
 
 /** Runs ADD or DEL and gives what was applied, and said. */

@@ -78,7 +78,11 @@ const rows: readonly (readonly [
   [{ ...bandwidth, ingressRate: 1000 }, 7, 'both set or neither'],
   [{ ...bandwidth, egressRate: 1e12, egressBurst: 1e12 }, 7, 'less than 32 Gbit'],
   [{ ...bandwidth, ingressRate: 1000, ingressBurst: 1000 }, 7, 'is no end of a pair'],
-  [{ ...bandwidth, unshapedSubnets: ['10.0.0.0/8'] }, 2, 'unshapedSubnets is not supported'],
+  [{ ...bandwidth, unshapedSubnets: ['10.0.0.0'] }, 7, 'subnet "10.0.0.0" is not a CIDR'],
+  [{ ...bandwidth, unshapedSubnets: ['10.0.0.0/8'], shapedSubnets: ['::/0'] }, 7, 'exclude each other'],
+  [{ type: 'sbr', prevResult, gateway: 'x' }, 7, 'gateway "x" is not an address'],
+  [{ type: 'bridge', ipam: { type: 'dhcp', priority: -1 } }, 7, 'priority -1 is not from 0'],
+  [{ type: 'bridge', ipam: { type: 'dhcp', suppress: ['dns'] } }, 7, 'suppress "dns" is not "gateway"'],
   [{ type: 'firewall', prevResult, backend: 'firewalld' }, 2, 'backend firewalld is not supported'],
   [{ type: 'firewall', prevResult, iptablesAdminChainName: '-x y' }, 7, 'is not the name of a chain'],
   [{ type: 'firewall' }, 7, 'prevResult is missing'],
@@ -103,7 +107,6 @@ const rows: readonly (readonly [
   [{ type: 'bridge', ipam: { type: 'dhcp', request: [{ option: 300 }] } }, 7, 'nor a number'],
   [{ type: 'flannel', subnetFile: '/none' }, 11, 'is flanneld running?'],
   [{ type: 'bridge', vlan: 4095, ipam }, 7, 'vlan 4095 is not from 1 to 4094'],
-  [{ type: 'bridge', enabledad: true, ipam }, 2, 'enabledad is not supported'],
 ];
 
 describe('ADD refuses', () => {

@@ -17,7 +17,22 @@ const result: CniResult = {
 };
 
 describe('renderResult()', () => {
-  test.each(cniVersions)('%s round trips but for what the version lacks', (version) => {
+  test.each(['0.1.0', '0.2.0'] as const)('%s has an address of each family, and no interfaces', (version) => {
+    const document = renderResult(result, version);
+    expect(document['ip4']).toEqual({
+      ip: '10.1.0.2/24',
+      gateway: '10.1.0.1',
+      routes: [{ dst: '0.0.0.0/0', gw: '10.1.0.1' }],
+    });
+    expect(parseResult(structuredClone(document))).toEqual({
+      ...result,
+      interfaces: [],
+      ips: result.ips.map(({ interface: _interface, ...ip }) => ip),
+      routes: [{ dst: '0.0.0.0/0', gw: '10.1.0.1' }],
+    });
+  });
+
+  test.each(cniVersions.slice(2))('%s round trips but for what the version lacks', (version) => {
     const hasMtu = version === '1.1.0';
     const document = renderResult(result, version);
     expect(document['cniVersion']).toBe(version);

@@ -2,7 +2,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { cniError, cniErrorCode } from './cni-error.ts';
 import { asObject, field, parseJsonObject } from './json-field.ts';
 import { renderResult, type CniResult } from './result.ts';
-import { highestCommonVersion, isCniVersion, type CniVersion } from './version.ts';
+import { highestCommonVersion, isCniVersion, unsaidCniVersion, type CniVersion } from './version.ts';
 
 /** One entry of a list's `plugins`: `type` names the program; the rest is the plugin's own. */
 export interface PluginConfig extends JsonObject {
@@ -113,7 +113,7 @@ function toPluginConfig(plugin: JsonObject, what: string): PluginConfig {
 }
 
 function negotiateVersion(document: JsonObject, name: string): CniVersion {
-  const version = field.string(document, 'cniVersion') ?? '0.3.0';
+  const version = field.string(document, 'cniVersion') || unsaidCniVersion;
   const offered = [...field.strings(document, 'cniVersions'), version];
   const best = highestCommonVersion(offered);
   if (best !== undefined && (offered.length > 1 || isCniVersion(version))) return best;

@@ -54,6 +54,7 @@ export function parseResult(document: JsonObject): CniResult {
   if (version !== undefined && !isCniVersion(version)) {
     throw cniError(cniErrorCode.incompatibleVersion, `parse result: version ${JSON.stringify(version)}`);
   }
+  if (document['ip4'] !== undefined || document['ip6'] !== undefined) return parseOldResult(document);
   return {
     interfaces: field.objects(document, 'interfaces').map(parseInterface),
     ips: field.objects(document, 'ips').map(parseResultIp),
@@ -64,6 +65,7 @@ export function parseResult(document: JsonObject): CniResult {
 
 /** The document for a version: fields that came later are left out, `ips[].version` is there until 0.4.0. */
 export function renderResult(result: CniResult, version: CniVersion): JsonObject {
+  if (!isAtLeast(version, '0.3.0')) return renderOldResult(result, version);
   const has11 = isAtLeast(version, '1.1.0');
   const hasIpVersion = !isAtLeast(version, '1.0.0');
   return {
@@ -83,6 +85,40 @@ export function renderResult(result: CniResult, version: CniVersion): JsonObject
       result.routes.map(({ dst, gw, ...rest }) => compact({ dst, gw, ...(has11 ? rest : {}) })),
     ),
     dns: result.dns,
+  };
+}
+
+/** Until 0.2.0 a result has one address of each family, with its routes, and no interfaces. */
+function renderOldResult({ ips, routes, dns }: CniResult, version: CniVersion): JsonObject {
+  const isV6 = (text: string): boolean => text.includes(':');
+  const part = (wantsV6: boolean): JsonObject | undefined => {
+    const ip = ips.find(({ address }) => isV6(address) === wantsV6);
+    if (ip === undefined) return undefined;
+    const own = routes.filter(({ dst }) => isV6(dst) === wantsV6);
+    return compact({
+      ip: ip.address,
+      gateway: ip.gateway,
+      ...unlessEmpty(
+        'routes',
+        own.map(({ dst, gw }) => compact({ dst, gw })),
+      ),
+    });
+  };
+  return { cniVersion: version, ...compact({ ip4: part(false), ip6: part(true) }), dns };
+}
+
+function parseOldResult(document: JsonObject): CniResult {
+  const parts = ['ip4', 'ip6'].flatMap((name): readonly JsonObject[] => {
+    const part = field.object(document, name);
+    return part === undefined ? [] : [part];
+  });
+  return {
+    interfaces: [],
+    ips: parts.map((part) =>
+      parseResultIp(compact({ address: field.string(part, 'ip'), gateway: field.string(part, 'gateway') })),
+    ),
+    routes: parts.flatMap((part) => field.objects(part, 'routes').map(parseRoute)),
+    dns: parseDns(field.object(document, 'dns') ?? {}),
   };
 }
 

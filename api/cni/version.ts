@@ -1,7 +1,10 @@
 /** The versions of the CNI specification that we speak, oldest first. */
-export const cniVersions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
+export const cniVersions = ['0.1.0', '0.2.0', '0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
 
 export type CniVersion = (typeof cniVersions)[number];
+
+/** What a configuration means that says none (libcni, version.ConfigDecoder). */
+export const unsaidCniVersion: CniVersion = '0.1.0';
 
 export const latestCniVersion: CniVersion = '1.1.0';
 

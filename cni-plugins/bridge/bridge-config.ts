@@ -1,12 +1,7 @@
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
-import {
-  parseIpMasq,
-  parseLinkConfig,
-  refuseFields,
-  type LinkConfig,
-} from '#cni-plugins/skel/link-config.ts';
+import { parseIpMasq, parseLinkConfig, type LinkConfig } from '#cni-plugins/skel/link-config.ts';
 
 /** The configuration of the bridge plugin, as the CNI project documents it, and `routed`. */
 export interface BridgeConfig extends LinkConfig {
@@ -29,6 +24,8 @@ export interface BridgeConfig extends LinkConfig {
    * containers of one bridge stays on layer 2 and needs the module br_netfilter.
    */
   readonly routed: boolean;
+  /** The kernel asks the bridge whether somebody has an address of IPv6 already, and ADD waits for it. */
+  readonly detectsDuplicates: boolean;
   /** Another address of the gateway's family goes where IPv4 has one, or IPv6 one of the same subnet. */
   readonly forceAddress: boolean;
 }
@@ -47,15 +44,11 @@ const vlanMax = 4094;
 /** More is a mistake: ranges may be as wide as all of them. */
 const trunkMax = 128;
 
-/** Options of the CNI project's bridge that change behaviour and that we do not have. */
-const unsupported = ['enabledad'] as const;
-
 /** @throws {E_INVALID, E_UNSUPPORTED} */
 export function parseBridgeConfig(
   config: PluginConfig,
   args: Readonly<Record<string, string>> = {},
 ): BridgeConfig {
-  refuseFields(config, unsupported);
   const flag = (name: string): boolean => field.boolean(config, name) ?? false;
   if (flag('hairpinMode') && flag('promiscMode')) {
     throw invalid('hairpinMode and promiscMode exclude each other');
@@ -83,6 +76,7 @@ export function parseBridgeConfig(
     isLeftDown: flag('disableContainerInterface'),
     vlans,
     routed: flag('routed'),
+    detectsDuplicates: flag('enabledad'),
     forceAddress: flag('forceAddress'),
   };
 }

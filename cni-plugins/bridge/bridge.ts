@@ -21,6 +21,7 @@ export const bridge: CniPlugin = createLinkPlugin<BridgeConfig>({
       ? planMacSpoofCheck(hostVethName(request), macOfContainer(config, request, ips))
       : []),
   ],
+  settles: ({ detectsDuplicates, isLeftDown }) => detectsDuplicates && !isLeftDown,
   isLeftDown: (config) => config.isLeftDown,
   compareHost,
   planGc: (config, valid, { links }) => {

@@ -188,7 +188,6 @@ describe('parseBridgeConfig() refuses', () => {
     [{ vlanTrunk: Array.from({ length: 129 }, () => ({ id: 2 })) }, 'more than 128'],
     [{ vlan: 4000, isGateway: true, bridge: 'a-long-bridge' }, 'more than 15 characters'],
     [{ disableContainerInterface: true, ipam: { type: 'static' } }, 'leaves the link down'],
-    [{ enabledad: true }, 'enabledad is not supported'],
     [{ ipMasqBackend: 'iptables' }, 'iptables'],
     [{ hairpinMode: true, promiscMode: true }, 'exclude'],
     [{ mtu: 'big' }, 'mtu'],

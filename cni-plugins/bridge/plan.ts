@@ -82,9 +82,14 @@ export function planBridgeAdd({
           ...(mtu === undefined ? [] : [{ op: 'setLink', name: request.ifname, mtu } as const]),
           ...planNoRouters(request.ifname),
           ...planIpv6(request.ifname, ips),
-          withoutWaiting(request.ifname),
+          ...(config.detectsDuplicates ? askingFirst(request.ifname) : [withoutWaiting(request.ifname)]),
           ...(config.isLeftDown ? [] : [{ op: 'setLink', name: request.ifname, up: true } as const]),
-          ...ips.map((ip): NetOp => ({ op: 'ensureAddress', name: request.ifname, address: ip.address })),
+          ...ips.map((ip): NetOp => ({
+            op: 'ensureAddress',
+            name: request.ifname,
+            address: ip.address,
+            ...(config.detectsDuplicates ? { detectsDuplicates: true } : {}),
+          })),
           ...planGatewayRoutes(config, request, ips),
           ...routes.map((route): NetOp => toRouteOp(route, request.ifname)),
         ],
@@ -128,6 +133,16 @@ export function planBridgeDel(request: LinkRequest): ReturnType<LinkPlugin<Bridg
  */
 function withoutWaiting(link: string): NetOp {
   return { op: 'setSysctl', key: `net/ipv6/conf/${link}/accept_dad`, value: '0', isOptional: true };
+}
+
+/** `enhanced_dad`: what comes back of the question itself is no answer (RFC 7527), as with a bridge's hairpin mode. */
+function askingFirst(link: string): readonly NetOp[] {
+  return ['enhanced_dad', 'accept_dad'].map((name) => ({
+    op: 'setSysctl',
+    key: `net/ipv6/conf/${link}/${name}`,
+    value: '1',
+    isOptional: true,
+  }));
 }
 
 function planBridge(config: BridgeConfig, ips: readonly PlannedIp[], mac: string): readonly NetOp[] {

@@ -19,7 +19,7 @@ import {
   type ClientParts,
   type DhcpLink,
 } from './client.ts';
-import { encodeHolding, decodeHolding, type Holding, type LeaseRequest } from './holding.ts';
+import { encodeHolding, decodeHolding, type Holding, type LeaseRequest, takenOf } from './holding.ts';
 import type { Lease } from './lease.ts';
 
 /** What the plugin asks of a daemon, wherever that is. */
@@ -251,12 +251,11 @@ class Daemon implements RunningDaemon {
       if (given !== undefined) releaseLease(parts, given);
       return this.#wakeUp(held);
     }
-    const ips = [
-      { address: given.address, ...(given.gateway === undefined ? {} : { gateway: given.gateway }) },
-    ];
+    const { gateway, routes } = takenOf(given, request);
+    const ips = [{ address: given.address, ...(gateway === undefined ? {} : { gateway }) }];
     await this.#options.netlink.apply(
       { kind: 'path', path: request.netns },
-      planContainer(request.ifname, { ips, routes: given.routes }),
+      planContainer(request.ifname, { ips, routes }),
     );
     this.#hold({ request, lease: given, obtainedAtMs: askedAtMs, isLost: false });
   }

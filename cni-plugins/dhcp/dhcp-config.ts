@@ -2,7 +2,6 @@
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { refuseFields } from '#cni-plugins/skel/link-config.ts';
 import type { NetworkCall, PluginCall } from '#cni-plugins/skel/plugin.ts';
 import type { LeaseRequest } from './holding.ts';
 import { dhcpOption } from './message.ts';
@@ -56,6 +55,7 @@ export function parseDhcpConfig(call: PluginCall): LeaseRequest {
     containerId: call.containerId,
     ifname: call.ifname,
     netns: call.netns,
+    ...parseRoutesOf(ipam),
     clientId: clientId ?? `${call.containerId}/${network}/${call.ifname}`,
     parameters: parseRequested(field.objects(ipam, 'request')),
     options: provided
@@ -73,9 +73,20 @@ export function daemonSocketOf(call: NetworkCall): string | undefined {
 }
 
 function ipamOf({ config }: NetworkCall): JsonObject {
-  const ipam = field.object(config, 'ipam') ?? {};
-  refuseFields({ type: 'dhcp', ...ipam }, ['priority']);
-  return ipam;
+  return field.object(config, 'ipam') ?? {};
+}
+
+/** `priority` of the routes, 0 for the kernel's own; `suppress`: `["gateway"]`. */
+function parseRoutesOf(ipam: JsonObject): Pick<LeaseRequest, 'priority' | 'hasNoGateway'> {
+  const priority = field.number(ipam, 'priority') ?? 0;
+  if (!Number.isInteger(priority) || priority < 0 || priority >= 2 ** 32)
+    throw invalid(`priority ${priority} is not from 0 to ${2 ** 32 - 1}`);
+  const unknown = field.strings(ipam, 'suppress').find((item) => item !== 'gateway');
+  if (unknown !== undefined) throw invalid(`suppress ${JSON.stringify(unknown)} is not "gateway"`);
+  return {
+    ...(priority === 0 ? {} : { priority }),
+    ...(field.strings(ipam, 'suppress').length === 0 ? {} : { hasNoGateway: true }),
+  };
 }
 
 function parseRequested(items: readonly JsonObject[]): readonly number[] {

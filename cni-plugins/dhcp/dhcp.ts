@@ -3,6 +3,7 @@ import { field } from '#api/cni/json-field.ts';
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import type { CniPlugin, NetworkCall, PluginCall } from '#cni-plugins/skel/plugin.ts';
 import type { Attachment, DhcpDaemon } from './daemon.ts';
+import { takenOf } from './holding.ts';
 import { connectToDaemon } from './daemon-socket.ts';
 import { daemonSocketOf, defaultDaemonSocket, parseDhcpConfig } from './dhcp-config.ts';
 
@@ -18,7 +19,10 @@ export function createDhcp(own?: DhcpDaemon): CniPlugin {
   return {
     name: 'dhcp',
     async add(call, _host, signal) {
-      const { address, gateway, routes, dns } = await daemonOf(call).acquire(parseDhcpConfig(call), signal);
+      const request = parseDhcpConfig(call);
+      const lease = await daemonOf(call).acquire(request, signal);
+      const { address, dns } = lease;
+      const { gateway, routes } = takenOf(lease, request);
       return {
         interfaces: [],
         ips: [{ address, ...(gateway === undefined ? {} : { gateway }) }],

@@ -16,6 +16,10 @@ export interface LeaseRequest {
   readonly parameters: readonly number[];
   /** Values in base64. */
   readonly options: readonly (readonly [code: number, value: string])[];
+  /** Of its routes; the lowest is taken. */
+  readonly priority?: number | undefined;
+  /** It gets no gateway and no default route. */
+  readonly hasNoGateway?: boolean;
 }
 
 export interface Holding {
@@ -66,6 +70,20 @@ export function parseLeaseRequest(document: JsonObject): LeaseRequest {
       const [code, value] = Array.isArray(pair) ? (pair as readonly unknown[]) : [];
       return [codeOf(code), required(typeof value === 'string' ? value : undefined, 'options')] as const;
     }),
+    priority: field.number(document, 'priority'),
+    hasNoGateway: field.boolean(document, 'hasNoGateway') ?? false,
+  };
+}
+
+/** What the container gets of its lease. */
+export function takenOf(
+  { gateway, routes }: Pick<Lease, 'gateway' | 'routes'>,
+  { priority, hasNoGateway = false }: Pick<LeaseRequest, 'priority' | 'hasNoGateway'>,
+): Pick<Lease, 'gateway' | 'routes'> {
+  const taken = hasNoGateway ? routes.filter(({ dst }) => !dst.endsWith('/0')) : routes;
+  return {
+    gateway: hasNoGateway ? undefined : gateway,
+    routes: priority === undefined ? taken : taken.map((route) => ({ ...route, priority })),
   };
 }
 

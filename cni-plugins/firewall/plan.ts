@@ -76,18 +76,19 @@ export function planFirewall(config: FirewallConfig, previous: CniResult): Firew
 /** From one bridge to another nothing goes: what comes from a bridge and leaves by another is dropped in the second stage. */
 function planIsolation(families: readonly IptablesFamily[], bridge: string): readonly FirewallRule[] {
   const [first, second] = isolationChains;
+  const said = ['-m', 'comment', '--comment', 'CNI firewall plugin rules (ingressPolicy: same-bridge)'];
   return families.flatMap((family): readonly FirewallRule[] => [
-    { family, chain: 'FORWARD', rule: ['-j', first], first: true, shared: true },
+    { family, chain: 'FORWARD', rule: ['-j', first, ...said], first: true, shared: true },
     {
       family,
       chain: first,
-      rule: ['-i', bridge, '!', '-o', bridge, '-j', second],
+      rule: ['-i', bridge, '!', '-o', bridge, '-j', second, ...said],
       first: true,
       shared: true,
     },
-    { family, chain: first, rule: ['-j', 'RETURN'], shared: true },
-    { family, chain: second, rule: ['-o', bridge, '-j', 'DROP'], first: true, shared: true },
-    { family, chain: second, rule: ['-j', 'RETURN'], shared: true },
+    { family, chain: first, rule: ['-j', 'RETURN', ...said], shared: true },
+    { family, chain: second, rule: ['-o', bridge, '-j', 'DROP', ...said], first: true, shared: true },
+    { family, chain: second, rule: ['-j', 'RETURN', ...said], shared: true },
   ]);
 }
 

@@ -4,6 +4,7 @@ import type { PluginConfig } from '#api/cni/network-config.ts';
 import type { IpvlanMode } from '#native/netlink/netlink.ts';
 import { masterOf, parseLinkConfig } from '#cni-plugins/skel/link-config.ts';
 import {
+  comparePart,
   createMadeLinkPlugin,
   planNotify,
   type MadeLink,
@@ -28,6 +29,12 @@ export const madeIpvlan: MadeLink<IpvlanConfig> = {
     return { link: { kind: 'ipvlan', dev: master.name, mode: config.mode }, master };
   },
   prepare: (_config, ifname) => planNotify(ifname),
+  compare: (config, link, near) =>
+    comparePart(
+      link,
+      { kind: 'ipvlan', master: config.master || undefined, mode: ['mode', link.ipvlanMode, config.mode] },
+      near,
+    ),
 };
 
 export const ipvlan: CniPlugin = createMadeLinkPlugin(madeIpvlan);

@@ -4,6 +4,7 @@ import type { PluginConfig } from '#api/cni/network-config.ts';
 import type { MacvlanMode } from '#native/netlink/netlink.ts';
 import { masterOf, parseLinkConfig } from '#cni-plugins/skel/link-config.ts';
 import {
+  comparePart,
   createMadeLinkPlugin,
   planNotify,
   type MadeLink,
@@ -32,6 +33,12 @@ export const madeMacvlan: MadeLink<MacvlanConfig> = {
     return { link: { kind: 'macvlan', dev: master.name, mode, ...queue }, master };
   },
   prepare: (_config, ifname) => planNotify(ifname),
+  compare: (config, link, near) =>
+    comparePart(
+      link,
+      { kind: 'macvlan', master: config.master || undefined, mode: ['mode', link.macvlanMode, config.mode] },
+      near,
+    ),
 };
 
 export const macvlan: CniPlugin = createMadeLinkPlugin(madeMacvlan);

@@ -1,7 +1,7 @@
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
-import { bitsOf, formatIp, parseCidr } from '#base/ip.ts';
+import { bitsOf, cidrContains, formatIp, parseCidr, parseIp, type Ip } from '#base/ip.ts';
 import type { NetChange, NetOp, RouteInfo } from '#native/netlink/netlink.ts';
 import { createChainedPlugin, type ChainedInput } from '#cni-plugins/skel/chained-plugin.ts';
 import { familyOf } from '#cni-plugins/skel/link-plan.ts';
@@ -10,6 +10,10 @@ import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
 export interface SbrConfig {
   /** The first table; without, the first that nobody uses. */
   readonly table: number | undefined;
+  /** In place of the one that an address of its family has, or has not. */
+  readonly gateway: Ip | undefined;
+  /** What is on the link stays in the main table, too, with the address as its source: who has bound none reaches it. */
+  readonly addsSourceHints: boolean;
 }
 
 /** Tables below are left to whoever else numbers them by hand. */
@@ -63,11 +67,18 @@ export function planSbr({
   const moved: NetOp[] = [];
   const ops: NetOp[] = [];
   let table = (config.table ?? firstTable) - 1;
-  for (const { source, gateway } of sourcesOf(previous, dev)) {
+  const hinted = new Set<string>();
+  for (const { source, ...ip } of sourcesOf(previous, dev)) {
+    const isOther = config.gateway?.family === familyOf(source);
+    const gateway = isOther && config.gateway !== undefined ? formatIp(config.gateway) : ip.gateway;
     do table += 1;
     while (config.table === undefined && used.has(table));
     const own = routes.filter((route) => familyOfRoute(route) === familyOf(source) && !isLinkLocal(route));
     for (const { destination, gateway: via } of own) {
+      if (destination === 'default' && isOther) {
+        moved.push({ op: 'removeRoute', destination, dev, ...(via === undefined ? {} : { gateway: via }) });
+        continue;
+      }
       ops.push({
         op: 'ensureRoute',
         destination,
@@ -75,19 +86,33 @@ export function planSbr({
         table,
         ...(via === undefined ? {} : { gateway: via }),
       });
+      if (config.addsSourceHints && via === undefined && isWithin(source, destination)) {
+        if (!hinted.has(destination))
+          ops.push({ op: 'ensureRoute', destination, dev, scope: 'link', source: addressOf(source) });
+        hinted.add(destination);
+        continue;
+      }
       moved.push({ op: 'removeRoute', destination, dev, ...(via === undefined ? {} : { gateway: via }) });
     }
-    if (gateway !== undefined && !own.some(({ destination }) => destination === 'default'))
+    if (gateway !== undefined && (isOther || !own.some(({ destination }) => destination === 'default')))
       ops.push({ op: 'ensureRoute', destination: 'default', gateway, dev, table });
     ops.push({ op: 'ensureRule', source, table });
   }
   // A route goes where each address of the family has its copy; those by gateways before what leads to these.
-  const gone = moved.filter(
-    (op, i) => moved.findIndex((other) => JSON.stringify(other) === JSON.stringify(op)) === i,
+  const kept = moved.filter((op) => !('destination' in op && hinted.has(op.destination)));
+  const gone = kept.filter(
+    (op, i) => kept.findIndex((other) => JSON.stringify(other) === JSON.stringify(op)) === i,
   );
   return [
     { netns: { kind: 'path', path: request.netns }, ops: [...sorted(ops), ...sorted(gone).toReversed()] },
   ];
+}
+
+const addressOf = (source: string): string => source.replace(/\/.*/, '');
+
+function isWithin(source: string, network: string): boolean {
+  const [ip, cidr] = [parseCidr(source)?.ip, parseCidr(network)];
+  return ip !== undefined && cidr !== undefined && cidrContains(cidr, ip);
 }
 
 /** A default route says it by its gateway. */
@@ -120,10 +145,18 @@ function sourcesOf(
 
 function parseSbr(config: PluginConfig): SbrConfig {
   const table = field.number(config, 'table');
+  const text = field.string(config, 'gateway') ?? '';
+  const gateway = text === '' ? undefined : parseIp(text);
+  if (text !== '' && gateway === undefined)
+    throw cniError(
+      cniErrorCode.invalidNetworkConfig,
+      `sbr: gateway ${JSON.stringify(text)} is not an address`,
+    );
+  const addsSourceHints = field.boolean(config, 'addSourceHints') ?? false;
   if (
     table === undefined ||
     (Number.isInteger(table) && table > 0 && table < 2 ** 32 && (table < 253 || table > 255))
   )
-    return { table };
+    return { table, gateway, addsSourceHints };
   throw cniError(cniErrorCode.invalidNetworkConfig, `sbr: table ${table} is the kernel's own, or none`);
 }

@@ -6,7 +6,14 @@ import { cniCommands, parseArgs, type CniCommand, type CniInvocation } from '#ap
 import { field, parseJsonObject } from '#api/cni/json-field.ts';
 import { isNetworkName, type CniAttachment, type PluginConfig } from '#api/cni/network-config.ts';
 import { parseResult, renderResult } from '#api/cni/result.ts';
-import { cniVersions, isAtLeast, isCniVersion, latestCniVersion, type CniVersion } from '#api/cni/version.ts';
+import {
+  cniVersions,
+  isAtLeast,
+  isCniVersion,
+  latestCniVersion,
+  unsaidCniVersion,
+  type CniVersion,
+} from '#api/cni/version.ts';
 import type { CniPlugin, PluginCall, PluginHost } from './plugin.ts';
 
 type Requirement = 'required' | 'optional' | 'absent';
@@ -197,7 +204,7 @@ const commandSince: Partial<Record<CniCommand, CniVersion>> = {
 };
 
 function checkConfig(config: JsonObject, command: CniCommand): CniVersion {
-  const version = config['cniVersion'] ?? '0.3.0';
+  const version = config['cniVersion'] || unsaidCniVersion;
   if (!isCniVersion(version)) {
     throw cniError(
       cniErrorCode.incompatibleVersion,

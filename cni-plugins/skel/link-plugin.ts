@@ -3,6 +3,7 @@
  * one request; CHECK compares with the same; DEL gives the address back first and removes by name, with no state. What differs is data
  * and pure functions.
  */
+import { settleAddresses } from './settle.ts';
 import { timeoutSignal } from '#base/clock.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
@@ -10,6 +11,7 @@ import type { CniAttachment, PluginConfig } from '#api/cni/network-config.ts';
 import { emptyResult, type CniInterface, type CniIp, type CniResult } from '#api/cni/result.ts';
 import {
   ownNetns,
+  type LinkInfo,
   type NetChange,
   type NetnsRef,
   type NetOp,
@@ -62,6 +64,10 @@ export interface LinkPlugin<C extends LinkConfig> {
   masquerades?(config: C, request: LinkRequest, ips: readonly CniIp[]): readonly Masquerade[];
   /** Differences of the host's side. */
   compareHost?(config: C, request: LinkRequest, host: NetworkState): readonly string[];
+  /** Differences of the link itself; `near` is where the link is that it is part of. */
+  compareLink?(config: C, link: LinkInfo, near: NetworkState): readonly string[];
+  /** Whether ADD waits until the kernel knows that nobody else has the addresses of IPv6. */
+  settles?(config: C): boolean;
   /** Whether the container gets a link at all. */
   hasLink?(config: C): boolean;
   /** Whether it is the container's own to bring the link up. */
@@ -102,10 +108,17 @@ export function createLinkPlugin<C extends LinkConfig>(link: LinkPlugin<C>): Cni
       const container = await host.netlink.state({ kind: 'path', path: call.netns });
       const compareHost = async (): Promise<readonly string[]> =>
         link.compareHost?.(config, call, await host.netlink.state(ownNetns)) ?? [];
+      const made = container.links.find(({ name }) => name === call.ifname);
+      const compareLink = async (): Promise<readonly string[]> => {
+        if (link.compareLink === undefined || made === undefined) return [];
+        const near = link.looksAt?.(config, call) ?? ownNetns;
+        return link.compareLink(config, made, await host.netlink.state(near));
+      };
       const differences = [
         ...compareContainer(call.ifname, call.prevResult, container).filter(
           (difference) => link.isLeftDown?.(config) !== true || difference !== `${call.ifname} is down`,
         ),
+        ...(await compareLink()),
         ...(link.compareHost === undefined ? [] : await compareHost()),
       ];
       if (differences.length > 0)
@@ -151,6 +164,7 @@ async function addLink<C extends LinkConfig>(
     ),
   );
   for (const { table, add } of made) await commitInTable(host.nft, table, [add]);
+  if (link.settles?.(config) === true) await settleAddresses(link.name, call, host, signal);
   const result = await completed(planned, call, host);
   undo.move();
   return { ...result, dns: config.dns ?? given.dns };

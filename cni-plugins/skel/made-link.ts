@@ -1,5 +1,11 @@
 /** Plugins whose link is made in the container's namespace at once, of one of the host or of nothing: what differs is the link. */
-import { ownNetns, type LinkKind, type NetOp } from '#native/netlink/netlink.ts';
+import {
+  ownNetns,
+  type LinkKind,
+  type NetOp,
+  type LinkInfo,
+  type NetworkState,
+} from '#native/netlink/netlink.ts';
 import { checkMtu, type LinkConfig } from './link-config.ts';
 import { planContainer } from './link-plan.ts';
 import { createLinkPlugin, type LinkPlan, type LinkPlugin, type PlanInput } from './link-plugin.ts';
@@ -22,6 +28,8 @@ export interface MadeLink<C extends MadeLinkConfig> {
     /** Sets a bound for the MTU. */
     readonly master?: { readonly name: string; readonly mtu: number };
   };
+  /** What CHECK finds otherwise than `config` has it; `near` is where the link is that it is part of. */
+  readonly compare?: (config: C, link: LinkInfo, near: NetworkState) => readonly string[];
   /** In the container, before the link comes up. */
   readonly prepare?: (config: C, ifname: string) => readonly NetOp[];
 }
@@ -34,6 +42,7 @@ export function createMadeLinkPlugin<C extends MadeLinkConfig>(made: MadeLink<C>
     looksAt: ({ isInContainer }, { netns: path }) =>
       isInContainer === true ? { kind: 'path', path } : ownNetns,
     reachesServers: made.looks,
+    ...(made.compare === undefined ? {} : { compareLink: made.compare }),
     plan: (input) => planMadeLink(made, input),
     planDel: (_config, { ifname }) => ({ host: [], container: [{ op: 'removeLink', name: ifname }] }),
   });
@@ -65,6 +74,28 @@ export function planMadeLink<C extends MadeLinkConfig>(made: MadeLink<C>, input:
       ips: ipam.ips.map((ip) => ({ ...ip, interface: 0 })),
     },
   };
+}
+
+/** Differences of a link that is part of another: of its kind, of the one that it is part of where that is named, and of its mode. Pure. */
+export function comparePart(
+  link: LinkInfo,
+  wanted: {
+    readonly kind: string;
+    readonly master: string | undefined;
+    readonly mode: readonly [name: string, is: unknown, wanted: unknown];
+  },
+  near: NetworkState,
+): readonly string[] {
+  const { kind, master } = wanted;
+  if (link.kind !== kind) return [`${link.name} is a ${link.kind ?? 'physical link'}, not a ${kind}`];
+  const [name, is, want] = wanted.mode;
+  const parent = near.links.find((other) => other.name === master);
+  return [
+    ...(master === undefined || parent?.index === link.peerIndex
+      ? []
+      : [`${link.name} is not part of ${master}`]),
+    ...(is === want ? [] : [`${link.name} has ${name} ${String(is)}, not ${String(want)}`]),
+  ];
 }
 
 /** Neighbours are told when the address is another's by now (gratuitous ARP, unsolicited NDP). */

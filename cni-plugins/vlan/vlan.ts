@@ -2,7 +2,12 @@ import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
 import { masterOf, parseLinkConfig } from '#cni-plugins/skel/link-config.ts';
-import { createMadeLinkPlugin, type MadeLink, type MadeLinkConfig } from '#cni-plugins/skel/made-link.ts';
+import {
+  comparePart,
+  createMadeLinkPlugin,
+  type MadeLink,
+  type MadeLinkConfig,
+} from '#cni-plugins/skel/made-link.ts';
 import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
 
 export interface VlanConfig extends MadeLinkConfig {
@@ -19,6 +24,12 @@ export const madeVlan: MadeLink<VlanConfig> = {
     const master = masterOf('vlan', config.master, host);
     return { link: { kind: 'vlan', dev: master.name, id: config.vlanId }, master };
   },
+  compare: (config, link, near) =>
+    comparePart(
+      link,
+      { kind: 'vlan', master: config.master, mode: ['id', link.vlanId, config.vlanId] },
+      near,
+    ),
 };
 
 export const vlan: CniPlugin = createMadeLinkPlugin(madeVlan);

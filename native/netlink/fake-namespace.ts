@@ -28,7 +28,6 @@ export interface FakeLink extends LinkInfo {
     readonly vlans: readonly number[];
   };
   readonly vlanFiltering?: boolean;
-  readonly queue?: string;
   readonly redirectedTo?: number;
   readonly neighbours?: LinkNeighbours;
 }
@@ -56,7 +55,6 @@ export class FakeNamespace {
       const {
         peer: _peer,
         port: _port,
-        queue: _queue,
         redirectedTo: _to,
         vlanFiltering: _vlan,
         neighbours: _,
@@ -123,6 +121,7 @@ export class FakeNamespace {
     readonly kind?: string;
     readonly vxlan?: LinkInfo['vxlan'];
     readonly vrfTable?: number;
+    readonly part?: Partial<LinkInfo>;
   }): number {
     const index = ++this.#lastIndex;
     const mac = link.mac?.toLowerCase() ?? `02:00:00:00:00:${index.toString(16).padStart(2, '0')}`;
@@ -140,6 +139,7 @@ export class FakeNamespace {
       txQueueLength: 1000,
       ...(link.vxlan !== undefined && { vxlan: link.vxlan }),
       ...(link.vrfTable !== undefined && { vrfTable: link.vrfTable }),
+      ...link.part,
     });
     this.tell({ kind: 'link', name: link.name, removed: false });
     return index;

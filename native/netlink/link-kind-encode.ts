@@ -4,7 +4,7 @@ import { AF_INET6 } from '#native/sys/constants.ts';
 import { parseAddress } from './address.ts';
 import type { MessageWriter } from './codec.ts';
 import * as nl from './netlink-constants.ts';
-import type { LinkKind, NetnsRef } from './netlink.ts';
+import type { IpvlanMode, LinkKind, MacvlanMode, NetnsRef } from './netlink.ts';
 import { linkHeader } from './rtnetlink-headers.ts';
 
 interface Settings {
@@ -24,14 +24,18 @@ interface Numbers {
   netnsFd(netns: NetnsRef): number;
 }
 
-const macvlanModes = {
+export const macvlanModes: Readonly<Record<MacvlanMode, number>> = {
   private: nl.MACVLAN_MODE_PRIVATE,
   vepa: nl.MACVLAN_MODE_VEPA,
   bridge: nl.MACVLAN_MODE_BRIDGE,
   passthru: nl.MACVLAN_MODE_PASSTHRU,
-} as const;
+};
 
-const ipvlanModes = { l2: nl.IPVLAN_MODE_L2, l3: nl.IPVLAN_MODE_L3, l3s: nl.IPVLAN_MODE_L3S } as const;
+export const ipvlanModes: Readonly<Record<IpvlanMode, number>> = {
+  l2: nl.IPVLAN_MODE_L2,
+  l3: nl.IPVLAN_MODE_L3,
+  l3s: nl.IPVLAN_MODE_L3S,
+};
 
 /** The link of which the new one is a part, told by IFLA_LINK. */
 export function lowerLinkOf(link: LinkKind): string | undefined {

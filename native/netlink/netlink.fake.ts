@@ -173,7 +173,14 @@ class MemoryNetlink implements FakeNetlink {
         namespace.addLink({ name: op.name, kind: 'tun' });
         return;
       case 'setQueue':
-        return namespace.change(namespace.get(op.name).index, { queue: op.queue.kind });
+        return namespace.change(
+          namespace.get(op.name).index,
+          op.queue.kind === 'ingress' ? {} : { queue: op.queue.kind },
+        );
+      case 'addQueueClass':
+      case 'addQueueFilter':
+        namespace.get(op.name);
+        return;
       case 'redirectIngress':
         return namespace.change(namespace.get(op.name).index, { redirectedTo: namespace.get(op.to).index });
       case 'setSysctl':
@@ -194,6 +201,7 @@ class MemoryNetlink implements FakeNetlink {
       kind: link.kind,
       ...(op.mtu !== undefined && { mtu: op.mtu }),
       ...(op.mac !== undefined && { mac: op.mac }),
+      part: partOf(link, namespace),
     };
     if ('dev' in link && link.dev !== undefined) namespace.get(link.dev);
     if (link.kind !== 'veth') {
@@ -271,6 +279,20 @@ function vxlanOf(link: LinkKind): Pick<LinkInfo, 'vxlan'> {
   if (link.kind !== 'vxlan') return {};
   const { vni, local, port, isLearning = true } = link;
   return { vxlan: { vni, local, port, isLearning } };
+}
+
+/** What a link that is part of another has besides. */
+function partOf(link: LinkKind, namespace: FakeNamespace): Partial<LinkInfo> {
+  switch (link.kind) {
+    case 'macvlan':
+      return { peerIndex: namespace.get(link.dev).index, macvlanMode: link.mode };
+    case 'ipvlan':
+      return { peerIndex: namespace.get(link.dev).index, ipvlanMode: link.mode };
+    case 'vlan':
+      return { peerIndex: namespace.get(link.dev).index, vlanId: link.id };
+    default:
+      return {};
+  }
 }
 
 /** A port that was told nothing. */

@@ -58,6 +58,12 @@ export interface TokenBucket {
   readonly limitBytes: number;
 }
 
+/** tc-htb(8): packets are of classes, each with a rate; what no filter leads to one is of `defaultClass`. */
+export interface ClassQueue {
+  readonly kind: 'htb';
+  readonly defaultClass: number;
+}
+
 /**
  * One change. `ensure*` is idempotent, `remove*` succeeds if the thing is gone, `add*` fails with E_EXISTS if it is there.
  * Addresses are `10.0.0.2/24`, destinations `10.0.1.0/24` or `default`; mtu in bytes.
@@ -116,7 +122,13 @@ export type NetOp =
       readonly first: number;
       readonly last?: number;
     }
-  | { readonly op: 'ensureAddress'; readonly name: string; readonly address: string }
+  /** `detectsDuplicates`: an address of IPv6 is not used until nobody of the link said that it has it (RFC 4862). */
+  | {
+      readonly op: 'ensureAddress';
+      readonly name: string;
+      readonly address: string;
+      readonly detectsDuplicates?: boolean;
+    }
   | { readonly op: 'removeAddress'; readonly name: string; readonly address: string }
   | {
       readonly op: 'ensureRoute'; // replaces a route to the same destination (NLM_F_REPLACE)
@@ -170,7 +182,23 @@ export type NetOp =
   | {
       readonly op: 'setQueue';
       readonly name: string;
-      readonly queue: TokenBucket | { readonly kind: 'ingress' };
+      readonly queue: TokenBucket | ClassQueue | { readonly kind: 'ingress' };
+    }
+  /** A class of the link's ClassQueue: bytes a second, and the most at once; without, what the rate needs. */
+  | {
+      readonly op: 'addQueueClass';
+      readonly name: string;
+      readonly id: number; // from 1 to 65535
+      readonly rateBytes: number;
+      readonly burstBytes?: number;
+    }
+  /** What comes from, or goes to, a network (CIDR) is of a class of the link's ClassQueue. */
+  | {
+      readonly op: 'addQueueFilter';
+      readonly name: string;
+      readonly match: 'source' | 'target';
+      readonly network: string;
+      readonly to: number; // the class
     }
   /** All that comes in by a link leaves by `to` instead; needs the queue `ingress`. */
   | { readonly op: 'redirectIngress'; readonly name: string; readonly to: string }
@@ -204,6 +232,11 @@ export interface LinkInfo {
   readonly vxlan?: VxlanInfo | undefined;
   /** Of a vrf, the table that its links are routed by. */
   readonly vrfTable?: number | undefined;
+  readonly macvlanMode?: MacvlanMode | undefined;
+  readonly ipvlanMode?: IpvlanMode | undefined;
+  readonly vlanId?: number | undefined;
+  /** What bounds that which leaves by it. */
+  readonly queue?: 'tbf' | 'htb' | undefined;
 }
 
 /** How a vxlan device was made. */
@@ -224,6 +257,8 @@ export interface LinkNeighbours {
 export interface AddressInfo {
   readonly linkIndex: number;
   readonly address: string; // 10.0.0.2/24
+  /** Not used yet: it is asked whether somebody has it; or somebody has. */
+  readonly state?: 'tentative' | 'duplicate';
 }
 
 export interface RouteInfo {

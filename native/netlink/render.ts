@@ -52,6 +52,13 @@ export function renderNetOp(op: NetOp): string {
       return words('add tap', op.name, ...tapWords(op));
     case 'setQueue':
       return words('set queue', op.name, ...queueWords(op.queue));
+    case 'addQueueClass':
+      return words(
+        `add queue class ${op.name} ${op.id} rate ${op.rateBytes}Bps`,
+        setting('burst', op.burstBytes),
+      );
+    case 'addQueueFilter':
+      return `add queue filter ${op.name} ${op.match} ${op.network} to class ${op.to}`;
     case 'redirectIngress':
       return `redirect ingress ${op.name} to ${op.to}`;
     case 'setSysctl':
@@ -156,6 +163,7 @@ function tapWords(op: Extract<NetOp, { readonly op: 'addTap' }>): readonly Word[
 
 function queueWords(queue: Extract<NetOp, { readonly op: 'setQueue' }>['queue']): readonly Word[] {
   if (queue.kind === 'ingress') return ['ingress'];
+  if (queue.kind === 'htb') return ['htb', setting('default', queue.defaultClass)];
   const { rateBytes, burstBytes, limitBytes } = queue;
   return ['tbf', `rate ${rateBytes}Bps`, setting('burst', burstBytes), setting('limit', limitBytes)];
 }

@@ -44,6 +44,8 @@ const toleratedByOp: Readonly<Record<NetOp['op'], readonly string[]>> = {
   removeRule: ['ENOENT'],
   addTap: [],
   setQueue: [],
+  addQueueClass: [],
+  addQueueFilter: [],
   redirectIngress: ['EEXIST'],
   setSysctl: [],
 };

@@ -5,6 +5,7 @@ import { formatAddress, formatMac } from './address.ts';
 import { type NetlinkMessage, parseAttributes, textOf, u32Of } from './codec.ts';
 import * as nl from './netlink-constants.ts';
 import type { AddressInfo, LinkInfo, NetEvent, RouteInfo, RoutingPolicy } from './netlink.ts';
+import { ipvlanModes, macvlanModes } from './link-kind-encode.ts';
 import { ruleSourceLength } from './rule-encode.ts';
 import { ifaddrmsgLayout, ifinfomsgLayout, ndmsgLayout, rtmsgLayout } from './rtnetlink-headers.ts';
 
@@ -39,6 +40,8 @@ export function decodeLink(message: NetlinkMessage): LinkInfo | undefined {
     txQueueLength: u32Of(attributes.get(nl.IFLA_TXQLEN)),
     ...vxlanOf(info),
     ...vrfOf(info),
+    ...partOf(info),
+    ...queueOf(textOf(attributes.get(nl.IFLA_QDISC))),
   };
 }
 
@@ -69,6 +72,39 @@ function vrfOf(info: Buffer | undefined): Pick<LinkInfo, 'vrfTable'> {
   return { vrfTable: u32Of(parseAttributes(data).get(nl.IFLA_VRF_TABLE)) };
 }
 
+function queueOf(kind: string | undefined): Pick<LinkInfo, 'queue'> {
+  return kind === 'tbf' || kind === 'htb' ? { queue: kind } : {};
+}
+
+/** How a link that is part of another was made. */
+function partOf(info: Buffer | undefined): Pick<LinkInfo, 'macvlanMode' | 'ipvlanMode' | 'vlanId'> {
+  if (info === undefined) return {};
+  const attributes = parseAttributes(info);
+  const data = attributes.get(nl.IFLA_INFO_DATA);
+  if (data === undefined) return {};
+  const settings = parseAttributes(data);
+  const u16Of = (value: Buffer | undefined): number | undefined =>
+    value === undefined || value.length < 2 ? undefined : value.readUInt16LE(0);
+  switch (textOf(attributes.get(nl.IFLA_INFO_KIND))) {
+    case 'macvlan':
+      return { macvlanMode: keyOf(macvlanModes, u32Of(settings.get(nl.IFLA_MACVLAN_MODE))) };
+    case 'ipvlan':
+      return { ipvlanMode: keyOf(ipvlanModes, u16Of(settings.get(nl.IFLA_IPVLAN_MODE))) };
+    case 'vlan':
+      return { vlanId: u16Of(settings.get(nl.IFLA_VLAN_ID)) };
+    default:
+      return {};
+  }
+}
+
+function keyOf<K extends string>(
+  names: Readonly<Record<K, number>>,
+  value: number | undefined,
+): K | undefined {
+  for (const name in names) if (names[name] === value) return name;
+  return undefined;
+}
+
 /** RTM_NEWADDR or RTM_DELADDR. */
 export function decodeAddress(message: NetlinkMessage): AddressInfo | undefined {
   const payload = checkedPayload(message, ifaddrmsgLayout.size);
@@ -79,7 +115,13 @@ export function decodeAddress(message: NetlinkMessage): AddressInfo | undefined 
   return {
     linkIndex: payload.readUInt32LE(ifaddrmsgLayout.ifa_index),
     address: `${formatAddress(bytes)}/${payload[ifaddrmsgLayout.ifa_prefixlen]}`,
+    ...stateOf(u32Of(attributes.get(nl.IFA_FLAGS)) ?? 0),
   };
+}
+
+function stateOf(flags: number): Pick<AddressInfo, 'state'> {
+  if ((flags & nl.IFA_F_DADFAILED) !== 0) return { state: 'duplicate' };
+  return (flags & nl.IFA_F_TENTATIVE) === 0 ? {} : { state: 'tentative' };
 }
 
 /** RTM_NEWROUTE or RTM_DELROUTE. undefined: not of the main table, a cached clone, or not IPv4 or IPv6. */

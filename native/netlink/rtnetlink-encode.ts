@@ -84,6 +84,8 @@ export function encodeNetOp(op: MessageOp, resolver: Resolver, sequence: number)
       writeNeighbour(writer, op, { resolver, sequence });
       break;
     case 'setQueue':
+    case 'addQueueClass':
+    case 'addQueueFilter':
     case 'redirectIngress':
       writeTraffic(writer, op, { resolver, sequence });
       break;
@@ -196,7 +198,7 @@ function writeSetLink(
 
 function writeAddress(
   writer: MessageWriter,
-  op: { readonly name: string; readonly address: string },
+  op: { readonly name: string; readonly address: string; readonly detectsDuplicates?: boolean },
   resolver: Resolver,
 ): void {
   const prefix = parsePrefix(op.address);
@@ -209,7 +211,7 @@ function writeAddress(
   header.writeUInt32LE(resolver.linkIndex(op.name), ifaddrmsgLayout.ifa_index);
   writer.raw(header).attribute(nl.IFA_LOCAL, prefix.bytes).attribute(nl.IFA_ADDRESS, prefix.bytes);
   // IPAM made it unique; duplicate address detection would keep it unusable for a second or two.
-  if (prefix.family === AF_INET6) writer.u32(nl.IFA_FLAGS, nl.IFA_F_NODAD);
+  if (prefix.family === AF_INET6 && op.detectsDuplicates !== true) writer.u32(nl.IFA_FLAGS, nl.IFA_F_NODAD);
 }
 
 const routeTypes = {

@@ -1,9 +1,15 @@
 /** Queueing disciplines and filters (linux/rtnetlink.h struct tcmsg, linux/pkt_sched.h, linux/pkt_cls.h). Pure. */
+import { unreachable } from '#base/unreachable.ts';
 import type { MessageWriter } from './codec.ts';
 import * as nl from './netlink-constants.ts';
-import type { NetOp, TokenBucket } from './netlink.ts';
+import type { ClassQueue, NetOp, TokenBucket } from './netlink.ts';
+import { AF_INET6 } from '#native/sys/constants.ts';
+import { parsePrefix } from './address.ts';
 
-type TrafficOp = Extract<NetOp, { readonly op: 'setQueue' | 'redirectIngress' }>;
+type TrafficOp = Extract<
+  NetOp,
+  { readonly op: 'setQueue' | 'addQueueClass' | 'addQueueFilter' | 'redirectIngress' }
+>;
 
 interface Context {
   readonly resolver: { linkIndex(name: string): number };
@@ -15,30 +21,121 @@ const handleOfIngress = 0xffff_0000;
 const handleOfRoot = 0x0001_0000;
 /** From here on a rate is told in 64 bits, and this stands in the field of 32 (net/sched/sch_tbf.c). */
 const rateMax = 2 ** 32 - 1;
+/** What a class sends at a turn is its rate divided by this (tc-htb(8), r2q). */
+const rateToQuantum = 10;
+/** The unit of bursts of classes (PSCHED_SHIFT of net/pkt_sched.h). */
+const tickNs = 64;
+/** Offsets of addresses in the headers of IPv4 and IPv6, and htons(ETH_P_IP), htons(ETH_P_IPV6). */
+const filters = {
+  ip4: { protocol: 0x0008, priority: 16, source: 12, target: 16 },
+  ip6: { protocol: 0xdd86, priority: 15, source: 8, target: 24 },
+} as const;
 const acknowledged = nl.NLM_F_REQUEST | nl.NLM_F_ACK | nl.NLM_F_CREATE;
 
 export function writeTraffic(writer: MessageWriter, op: TrafficOp, { resolver, sequence }: Context): void {
   const index = resolver.linkIndex(op.name);
-  if (op.op === 'redirectIngress') {
-    writer.message(nl.RTM_NEWTFILTER, acknowledged | nl.NLM_F_EXCL, sequence);
-    writer.raw(tcHeader({ index, parent: handleOfIngress, info: (1 << 16) | ethernetAll }));
-    writer.text(nl.TCA_KIND, 'u32');
-    writeRedirect(writer, resolver.linkIndex(op.to));
-    return;
+  switch (op.op) {
+    case 'setQueue':
+      writer.message(nl.RTM_NEWQDISC, acknowledged | nl.NLM_F_REPLACE, sequence);
+      return writeQueue(writer, index, op.queue);
+    case 'addQueueClass':
+      writer.message(nl.RTM_NEWTCLASS, acknowledged | nl.NLM_F_EXCL, sequence);
+      return writeClass(writer, index, op);
+    case 'addQueueFilter':
+      writer.message(nl.RTM_NEWTFILTER, acknowledged | nl.NLM_F_EXCL, sequence);
+      return writeNetworkFilter(writer, index, op);
+    case 'redirectIngress':
+      writer.message(nl.RTM_NEWTFILTER, acknowledged | nl.NLM_F_EXCL, sequence);
+      writer.raw(tcHeader({ index, parent: handleOfIngress, info: (1 << 16) | ethernetAll }));
+      writer.text(nl.TCA_KIND, 'u32');
+      return writeRedirect(writer, resolver.linkIndex(op.to));
+    default:
+      return unreachable(op);
   }
-  const { queue } = op;
-  writer.message(nl.RTM_NEWQDISC, acknowledged | nl.NLM_F_REPLACE, sequence);
+}
+
+function writeQueue(
+  writer: MessageWriter,
+  index: number,
+  queue: Extract<NetOp, { readonly op: 'setQueue' }>['queue'],
+): void {
   if (queue.kind === 'ingress') {
     writer.raw(tcHeader({ index, handle: handleOfIngress, parent: nl.TC_H_INGRESS }));
     writer.text(nl.TCA_KIND, 'ingress');
     return;
   }
   writer.raw(tcHeader({ index, handle: handleOfRoot, parent: nl.TC_H_ROOT }));
-  writer.text(nl.TCA_KIND, 'tbf');
+  writer.text(nl.TCA_KIND, queue.kind);
   writer.nested(nl.TCA_OPTIONS, () => {
+    if (queue.kind === 'htb') return void writer.attribute(nl.TCA_HTB_INIT, classQueue(queue));
     writer.attribute(nl.TCA_TBF_PARMS, tokenBucket(queue));
     if (queue.rateBytes >= rateMax) writer.attribute(nl.TCA_TBF_RATE64, uint64(queue.rateBytes));
     writer.u32(nl.TCA_TBF_BURST, queue.burstBytes);
+  });
+}
+
+/** struct tc_htb_glob; from a class' rate divided by the second number follows how much of it is sent at a turn. */
+function classQueue({ defaultClass }: ClassQueue): Buffer {
+  const options = Buffer.alloc(20);
+  options.writeUInt32LE(nl.TC_HTB_PROTOVER, 0);
+  options.writeUInt32LE(rateToQuantum, 4);
+  options.writeUInt32LE(defaultClass, 8);
+  return options;
+}
+
+/** struct tc_htb_opt: rate and ceil are struct tc_ratespec; both are the rate, as the class has no other to borrow from. */
+function writeClass(
+  writer: MessageWriter,
+  index: number,
+  { id, rateBytes, burstBytes = 0 }: Extract<NetOp, { readonly op: 'addQueueClass' }>,
+): void {
+  const options = Buffer.alloc(44);
+  for (const at of [0, 12]) {
+    options[at + 1] = nl.TC_LINKLAYER_ETHERNET;
+    options.writeUInt32LE(Math.min(rateBytes, rateMax), at + 8);
+  }
+  const ticks = Math.min(Math.floor((burstBytes / rateBytes) * (1e9 / tickNs)), 2 ** 32 - 1);
+  options.writeUInt32LE(ticks, 24);
+  options.writeUInt32LE(ticks, 28);
+  writer.raw(tcHeader({ index, handle: handleOfRoot | id, parent: handleOfRoot }));
+  writer.text(nl.TCA_KIND, 'htb');
+  writer.nested(nl.TCA_OPTIONS, () => {
+    writer.attribute(nl.TCA_HTB_PARMS, options);
+    if (rateBytes < rateMax) return;
+    writer.attribute(nl.TCA_HTB_RATE64, uint64(rateBytes));
+    writer.attribute(nl.TCA_HTB_CEIL64, uint64(rateBytes));
+  });
+}
+
+/** Filters of one priority are of one protocol: each family has its own. Words of the address that the prefix says nothing of are not compared. */
+function writeNetworkFilter(
+  writer: MessageWriter,
+  index: number,
+  { network, match, to }: Extract<NetOp, { readonly op: 'addQueueFilter' }>,
+): void {
+  const { family, bytes, length } = parsePrefix(network);
+  const kind = family === AF_INET6 ? filters.ip6 : filters.ip4;
+  const keys: Buffer[] = [];
+  for (let at = 0; at * 8 < length; at += 4) {
+    const mask = ((2 ** 32 - 2 ** (32 - Math.min(length - at * 8, 32))) >>> 0) as number;
+    const key = Buffer.alloc(16); // struct tc_u32_key
+    key.writeUInt32BE(mask, 0);
+    key.writeUInt32BE((bytes.readUInt32BE(at) & mask) >>> 0, 4);
+    key.writeInt32LE(kind[match] + at, 8);
+    keys.push(key);
+  }
+  const selector = Buffer.alloc(16); // struct tc_u32_sel
+  selector[0] = nl.TC_U32_TERMINAL;
+  selector[2] = Math.max(keys.length, 1);
+  writer.raw(tcHeader({ index, parent: handleOfRoot, info: (kind.priority << 16) | kind.protocol }));
+  writer.text(nl.TCA_KIND, 'u32');
+  writer.nested(nl.TCA_OPTIONS, () => {
+    writer.u32(nl.TCA_U32_CLASSID, handleOfRoot | to);
+    // One of zeros matches all.
+    writer.attribute(
+      nl.TCA_U32_SEL,
+      Buffer.concat([selector, ...(keys.length === 0 ? [Buffer.alloc(16)] : keys)]),
+    );
   });
 }
 
