@@ -91,6 +91,7 @@ test('startNodeAgent() registers the node and keeps its lease', async () => {
     'ephemeral-storage': '10Gi',
     pods: '110',
   });
+  expect(node?.status?.nodeInfo).toMatchObject({ kubeletVersion: 'v1.36.2', kubeProxyVersion: '' });
   expect(node?.status?.conditions?.find((c) => c.type === 'Ready')).toMatchObject({
     status: 'True',
     reason: 'KubeletReady',

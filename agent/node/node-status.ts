@@ -161,7 +161,7 @@ export function renderNodeStatus(
       osImage: machine.osImage,
       containerRuntimeVersion: input.versions.runtime,
       kubeletVersion: input.versions.kubelet,
-      kubeProxyVersion: input.versions.kubelet,
+      kubeProxyVersion: '', // unset since 1.33 (KEP-4004: a kubelet does not know it)
       operatingSystem: 'linux',
       architecture: machine.architecture,
       ...(machine.swapBytes === undefined ? {} : { swap: { capacity: machine.swapBytes } }),
