@@ -24,6 +24,8 @@ export interface Regarding {
   readonly object: KubeObject;
   /** `spec.containers{name}`: which part of the object. */
   readonly fieldPath?: string | undefined;
+  /** Of the event, for programs that read it. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface EventRecorderOptions {
@@ -145,7 +147,8 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       // What is said again and again must not take the place of what is new.
       const kind = before === undefined ? 'new' : 'again';
       if (!takeToken(budgets, `${kind}/${involved.uid ?? ''}/${involved.name}`, nowMs)) return;
-      const entry = before ?? newEntry(options, involved, { type, reason, message: text, nowMs });
+      const said = { type, reason, message: text, nowMs, annotations: regarding.annotations };
+      const entry = before ?? newEntry(options, involved, said);
       entry.count += 1;
       entry.lastMs = nowMs;
       memory.said(key, entry);
@@ -182,19 +185,22 @@ async function writeEvent(client: ApiClient, entry: Known, at: string): Promise<
   await client.create(events, { ...event, count: entry.count, lastTimestamp: seconds(at) }, { namespace });
 }
 
-function newEntry(
-  options: EventRecorderOptions,
-  involved: ObjectReference,
-  said: { readonly type: string; readonly reason: string; readonly message: string; readonly nowMs: number },
-): Known {
-  const { nowMs, ...what } = said;
+interface Said extends Pick<Regarding, 'annotations'> {
+  readonly type: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly nowMs: number;
+}
+
+function newEntry(options: EventRecorderOptions, involved: ObjectReference, said: Said): Known {
+  const { nowMs, annotations, ...what } = said;
   const namespace = involved.namespace ?? 'default'; // Of cluster-scoped objects, by convention.
   // As client-go names events: the object's name and the time in hexadecimal nanoseconds; the fraction tells two of a millisecond apart.
   const end = `.${(BigInt(nowMs) * 1_000_000n + BigInt(nextFraction(options.clock))).toString(16)}`;
   const name = `${(involved.name ?? '').slice(0, nameLengthMax - end.length).replace(/[^a-z0-9]+$/, '')}${end}`;
   const firstTimestamp = seconds(new Date(nowMs).toISOString());
   const event: Event = {
-    metadata: { name, namespace },
+    metadata: { name, namespace, ...(annotations === undefined ? {} : { annotations }) },
     involvedObject: involved,
     ...what,
     source: { component: options.component, ...(options.host === undefined ? {} : { host: options.host }) },

@@ -7,7 +7,6 @@ import type { Node } from '#api/generated/objects.ts';
 import { managedAttachAnnotation } from '#api/volume/attachment.ts';
 import { volumesDirectoryAnnotation, volumeSizesAnnotation } from '#api/volume/local-volumes.ts';
 import { formatDuration } from '#api/meta/duration.ts';
-import { nodes } from '#api/schema/kind-ref.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
@@ -15,10 +14,10 @@ import { openPulledImages, type PulledImages } from './images/pulled/pulled-imag
 import { createAppArmor, isAppArmorEnabled } from '#agent/node/apparmor.ts';
 import { noAppArmor } from './render/apparmor.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
-import { readDisk, readMachine, type MachineFacts } from '#agent/node/machine.ts';
+import { readMachine, type MachineFacts } from '#agent/node/machine.ts';
 import type { LeaseNotes } from '#agent/node/lease-notes.ts';
 import { startNodeAgent, type NodeAgent, type WatchedNode } from '#agent/node/node-agent.ts';
-import { allocatableOf, isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
+import { allocatableOf, type NodeInput } from '#agent/node/node-status.ts';
 import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
 import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import { readUserNamespaceFacts, userNamespaceProblem } from '#agent/node/user-namespaces.ts';
@@ -30,22 +29,16 @@ import { createLocalVolumes } from '#agent/volume/claims/local-volumes.ts';
 import { createMounter } from '#agent/volume/mounter.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { Mounts } from '#native/mount/mount.ts';
-import type { Proc } from '#native/proc/proc.ts';
 import type { NodeShutdown } from './shutdown/node-shutdown.ts';
-import {
-  nodeReference,
-  openIsolation,
-  resizeProblemOf,
-  startOomEvents,
-  type IsolationOptions,
-} from './start-isolation.ts';
+import { openIsolation, resizeProblemOf, startOomEvents, type IsolationOptions } from './start-isolation.ts';
 import { shutdownProblem } from './shutdown/plan-shutdown.ts';
 import type { NodeAssignments } from './assign/node-assignments.ts';
 import { defaultSettings, type KubeletSettings } from './config/settings.ts';
-import { NodePressure, observationsOf } from './evict/node-pressure.ts';
-import { ImageCollector, watchImages } from './images/collect-images.ts';
+import type { NodePressure } from './evict/node-pressure.ts';
+import type { ImageCollector } from './images/collect-images.ts';
 import type { CredentialProvider } from './images/credentials/provider-config.ts';
-import { defaultImageGcPolicy, type ImageGcPolicy } from './images/image-gc.ts';
+import { defaultImageGcPolicy } from './images/image-gc.ts';
+import { startReclaim, type ReclaimOptions } from './start-reclaim.ts';
 import { openNodePlugins, type NodePlugins, type PluginOptions } from './node-plugins.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import { startPodWorkers, type PodWorkers } from './sync/pod-workers.ts';
@@ -64,7 +57,7 @@ import type { VolumeFacts } from './stats/stats-input.ts';
 import { watchClaimSizes } from './evict/watch-claim-sizes.ts';
 import { readVolumeStats } from './stats/volume-stats.ts';
 
-export interface KubeletOptions extends IsolationOptions {
+export interface KubeletOptions extends IsolationOptions, ReclaimOptions {
   readonly nodeName: string;
   /** Addresses of the node, the first being its InternalIP and the hostIP of its pods. */
   readonly nodeIps: readonly string[];
@@ -79,7 +72,6 @@ export interface KubeletOptions extends IsolationOptions {
   readonly runtime: Runtime;
   readonly network: Pick<PodNetwork, 'status'>;
   readonly mounts: Mounts;
-  readonly proc: Pick<Proc, 'memory' | 'cpuCount' | 'bootId' | 'kernelRelease'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly directories: KubeletDirectories;
@@ -105,10 +97,6 @@ export interface KubeletOptions extends IsolationOptions {
   readonly podsMax?: number;
   /** What pods with user namespaces of their own are given; undefined: the kubelet's default. */
   readonly idSpace?: IdSpace;
-  /** Undefined: the kubelet's defaults. */
-  readonly imageGc?: ImageGcPolicy;
-  /** Names of images that are never collected. */
-  readonly pinnedImages?: readonly string[];
   readonly hostNames: HostNames;
   /** Undefined: pods are stopped without asking who is sent to them, and other nodes' kubelets hear nothing of it. */
   readonly retraction?: EndpointRetraction;
@@ -153,13 +141,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const { shutdown } = isolation;
   const probeCounts = new ProbeCounts();
   const counts = new KubeletCounts();
-  const { collector, stop } = startImageCollection(options);
-  undo.use(stop);
-  const pressure = new NodePressure({
-    settings: settings.eviction,
-    relieveDisk: () => collector.relieve(),
-    observe: async () => observationsOf(await readMachine(options.proc, directories.pods), directories.pods),
-  });
+  const { collector, pressure } = startReclaim(undo, options);
   const workers = await startPodWorkers({
     ...plugins.workers,
     ...{ pressure, probeCounts, counts },
@@ -355,33 +337,6 @@ function startServer(
       renderAssignments(assignments) +
       renderDeviceMetrics(plugins.counts),
   });
-}
-
-/** Images that nothing uses make room before anything else has to go. */
-function startImageCollection(options: KubeletOptions): {
-  readonly collector: ImageCollector;
-  readonly stop: AsyncDisposable;
-} {
-  const { runtime, clock, logger, nodeName, directories } = options;
-  const { client } = options.informers;
-  const { eviction } = options.settings ?? defaultSettings;
-  const recorder = createEventRecorder({ client, component: 'kubelet', host: nodeName, clock, logger });
-  const node = nodeReference(nodeName);
-  const collector = new ImageCollector({
-    runtime,
-    policy: options.imageGc ?? defaultImageGcPolicy,
-    pinned: options.pinnedImages ?? [],
-    readDisk: () => readDisk(directories.pods),
-    isPressed: ({ bytes, availableBytes }) =>
-      isDiskLow({ diskBytes: bytes, diskAvailableBytes: availableBytes }, eviction),
-    warn: (reason, message) => recorder.record({ kind: nodes, object: node }, 'Warning', reason, message),
-    clock,
-    logger,
-  });
-  const stop = new AsyncDisposableStack();
-  stop.use(recorder);
-  stop.use(watchImages(collector, { clock, logger }));
-  return { collector, stop };
 }
 
 interface NodeParts {

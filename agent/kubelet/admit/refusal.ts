@@ -6,4 +6,6 @@ export interface Refusal {
   readonly graceSecondsMax?: number;
   /** The node ends it for reasons of its own: controllers need not count that against the pod (KEP-3329). */
   readonly isDisruption?: true;
+  /** Of one that is evicted: the kubelet's name of what was measured, by which its metrics count. */
+  readonly signal?: string;
 }

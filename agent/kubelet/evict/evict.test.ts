@@ -37,7 +37,8 @@ async function verdict(pod: Pod, written: Written): Promise<string | undefined> 
   write(`${directories.pods}/u/volumes/emptyDir/v/file`, written.volume);
   write(`${directories.pods}/u/etc-hosts`, written.hosts);
   write(`${directories.pods}/u/containers/c/0123456789ab`, written.message);
-  return await overLimit(pod, { directories, writableLayers: new Map([['c', [`${root}/layer`]]]) });
+  const over = await overLimit(pod, { directories, writableLayers: new Map([['c', [`${root}/layer`]]]) });
+  return over && `${over.signal}: ${over.message}`;
 }
 
 const podOf = (storage: string | undefined, sizeLimit?: string): Pod => ({
@@ -63,25 +64,25 @@ describe('overLimit()', () => {
       'a volume',
       podOf('1Mi', '100Ki'),
       { volume: 300 },
-      'Usage of EmptyDir volume "v" exceeds the limit "100Ki". ',
+      'emptydirfs.limit: Usage of EmptyDir volume "v" exceeds the limit "100Ki". ',
     ],
     [
       'the pod, with what it wrote to its /etc/hosts',
       podOf('400Ki'),
       { hosts: 500 },
-      'Pod ephemeral local storage usage exceeds the total limit of containers 400Ki. ',
+      'ephemeralpodfs.limit: Pod ephemeral local storage usage exceeds the total limit of containers 400Ki. ',
     ],
     [
       'the pod, with its messages of termination',
       podOf('400Ki'),
       { message: 500 },
-      'Pod ephemeral local storage usage exceeds the total limit of containers 400Ki. ',
+      'ephemeralpodfs.limit: Pod ephemeral local storage usage exceeds the total limit of containers 400Ki. ',
     ],
     [
       'the pod, with its volumes',
       podOf('400Ki'),
       { layer: 300, volume: 300 },
-      'Pod ephemeral local storage usage exceeds the total limit of containers 400Ki. ',
+      'ephemeralpodfs.limit: Pod ephemeral local storage usage exceeds the total limit of containers 400Ki. ',
     ],
   ])('%s', async (_name, pod, written, want) => {
     expect(await verdict(pod, written)).toBe(want);
@@ -94,7 +95,7 @@ describe('overLimit()', () => {
     if (first === undefined) throw new Error('no container');
     const two = { ...pod, spec: { ...pod.spec, containers: [first, roomy] } };
     expect(await verdict(two, { layer: 300, log: 300 })).toBe(
-      'Container c exceeded its local ephemeral storage limit "400Ki". ',
+      'ephemeralcontainerfs.limit: Container c exceeded its local ephemeral storage limit "400Ki". ',
     );
   });
 });

@@ -16,6 +16,12 @@ export interface PodStorage {
   readonly writableLayers: ReadonlyMap<string, readonly string[]>;
 }
 
+/** Which limit, by the kubelet's name of it (pkg/kubelet/eviction), and what the pod is told. */
+export interface OverLimit {
+  readonly signal: 'emptydirfs.limit' | 'ephemeralpodfs.limit' | 'ephemeralcontainerfs.limit';
+  readonly message: string;
+}
+
 const storage = 'ephemeral-storage';
 
 /**
@@ -26,7 +32,7 @@ const storage = 'ephemeral-storage';
 export async function overLimit(
   pod: Pod,
   { directories, writableLayers }: PodStorage,
-): Promise<string | undefined> {
+): Promise<OverLimit | undefined> {
   const paths = podPaths(pod, directories);
   const disks = (pod.spec?.volumes ?? []).filter(
     ({ emptyDir }) => emptyDir !== undefined && emptyDir.medium !== 'Memory',
@@ -35,7 +41,10 @@ export async function overLimit(
   for (const { name, emptyDir } of disks) {
     const limit = emptyDir?.sizeLimit;
     if (limit !== undefined && (await isOver([directoryOf(name)], bytesOf(limit))))
-      return `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}". `;
+      return {
+        signal: 'emptydirfs.limit',
+        message: `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}". `,
+      };
   }
   const containers = containersOf(pod).map(({ spec }) => ({
     name: spec.name,
@@ -53,10 +62,16 @@ export async function overLimit(
     ...[paths.hosts, paths.resolvConf, paths.hostname],
   ];
   if (whole !== undefined && (await isOver(all, quantityToInteger(whole))))
-    return `Pod ephemeral local storage usage exceeds the total limit of containers ${formatQuantity(whole)}. `;
+    return {
+      signal: 'ephemeralpodfs.limit',
+      message: `Pod ephemeral local storage usage exceeds the total limit of containers ${formatQuantity(whole)}. `,
+    };
   for (const { name, limit, written } of containers) {
     if (limit !== undefined && (await isOver(written, bytesOf(limit))))
-      return `Container ${name} exceeded its local ephemeral storage limit "${limit}". `;
+      return {
+        signal: 'ephemeralcontainerfs.limit',
+        message: `Container ${name} exceeded its local ephemeral storage limit "${limit}". `,
+      };
   }
   return undefined;
 }

@@ -10,10 +10,12 @@ import { podPaths } from '#agent/kubelet/pod-paths.ts';
 import type { PodMemories, PodMemory } from '#agent/kubelet/sync/pod-memory.ts';
 import { evictionCheckMs } from './evict.ts';
 import {
-  evictionMessage,
+  evictionNotice,
   noPressure,
   rankPods,
+  resourceOf,
   stepPressure,
+  type ContainerUse,
   type Observation,
   type Observations,
   type PodUse,
@@ -21,13 +23,15 @@ import {
   type PressureState,
 } from './pressure.ts';
 import type { EvictionSettings, Signal, Threshold } from './thresholds.ts';
-import { usedBelow } from './used-below.ts';
+import { usedBelow, type DiskUse } from './used-below.ts';
 
 export interface PressureOptions {
   readonly settings: EvictionSettings;
   readonly observe: () => Promise<Observations>;
   /** Frees disk of what nobody uses (images), before a pod has to go for it. */
   readonly relieveDisk: () => Promise<void>;
+  /** Tells of the node by an event. */
+  readonly warn: (reason: string, message: string) => void;
 }
 
 /** What a machine tells of the signals. Images, their containers and pods' files are on one file system. */
@@ -87,7 +91,9 @@ export class NodePressure {
   async look(memories: PodMemories, ports: KubeletPorts): Promise<void> {
     const { clock, runtime } = ports;
     let { due, observed } = await this.#step(clock.now());
-    if (due !== undefined && isOfDisk(due.signal)) {
+    if (due === undefined) return;
+    this.#options.warn('EvictionThresholdMet', `Attempting to reclaim ${resourceOf(due.signal)}`);
+    if (isOfDisk(due.signal)) {
       await this.#options.relieveDisk();
       ({ due, observed } = await this.#step(clock.now()));
     }
@@ -122,18 +128,18 @@ export class NodePressure {
     const [first] = rankPods(threshold.signal, uses);
     const memory = running.find(({ desired }) => desired.pod === first?.pod);
     const { signal, isHard } = threshold;
-    if (memory === undefined) {
+    if (first === undefined || memory === undefined) {
       logger.warn({ signal }, 'the node is short of it, and no pod can be ended for it');
       return;
     }
-    const message = evictionMessage(threshold, observed);
+    const { message, annotations } = evictionNotice(threshold, observed, first);
     // A hard threshold waits for nobody; of a soft one there is time, as much as is given.
     const graceSecondsMax = isHard ? 1 : this.#options.settings.podGraceSecondsMax;
     memory.report({
       kind: 'refused',
-      refusal: { reason: 'Evicted', message, graceSecondsMax, isDisruption: true },
+      refusal: { reason: 'Evicted', message, graceSecondsMax, isDisruption: true, signal },
     });
-    events.warning(memory.desired.pod, 'Evicted', message);
+    events.warning(memory.desired.pod, 'Evicted', message, { failure: 'Evicted', annotations });
     this.#ending = { uid: memory.uid, untilMs: clock.now() + endedWithinMs };
     enqueue(memory.uid);
   }
@@ -147,28 +153,46 @@ function isOfDisk(signal: Signal): boolean {
 async function useOf(memory: PodMemory, signal: Signal, ports: KubeletPorts): Promise<PodUse> {
   const { pod } = memory.desired;
   const stats = await ports.runtime.stats(memory.uid);
-  const disk = isOfDisk(signal) ? await diskUseOf(pod, memory.uid, ports) : { bytes: 0, inodes: 0 };
+  const disk = isOfDisk(signal) ? await diskUseOf(pod, memory.uid, ports) : noDiskUse;
+  const names = new Set([...disk.containers.keys(), ...(stats?.containers ?? []).map(({ name }) => name)]);
+  const containers = [...names].map((name): ContainerUse => ({
+    name,
+    memoryBytes: stats?.containers.find((each) => each.name === name)?.workingSetBytes ?? 0,
+    storageBytes: disk.containers.get(name) ?? 0,
+  }));
   return {
     pod,
     memoryBytes: stats?.workingSetBytes ?? 0,
     processes: stats?.processes ?? 0,
     storageBytes: disk.bytes,
     inodes: disk.inodes,
+    containers,
   };
 }
 
-async function diskUseOf(
-  pod: Pod,
-  uid: string,
-  { runtime, directories }: KubeletPorts,
-): Promise<{ readonly bytes: number; readonly inodes: number }> {
+interface PodDiskUse extends DiskUse {
+  /** Bytes of their own file systems and logs, by name. */
+  readonly containers: ReadonlyMap<string, number>;
+}
+
+const noDiskUse: PodDiskUse = { bytes: 0, inodes: 0, containers: new Map() };
+
+async function diskUseOf(pod: Pod, uid: string, { runtime, directories }: KubeletPorts): Promise<PodDiskUse> {
   const paths = podPaths(pod, directories);
-  const layers = (runtime.observe(uid)?.containers ?? []).map(({ id }) => runtime.writableLayer(id));
+  const found = runtime.observe(uid)?.containers ?? [];
+  const names = new Set(found.map(({ name }) => name));
+  const all: readonly (readonly [container: string | undefined, directory: string])[] = [
+    [undefined, path.join(paths.root, 'volumes', 'emptyDir')],
+    ...[...names].map((name) => [name, path.join(paths.logs, name)] as const),
+    ...found.map(({ id, name }) => [name, runtime.writableLayer(id)] as const),
+  ];
   let [bytes, inodes] = [0, 0];
-  for (const directory of [path.join(paths.root, 'volumes', 'emptyDir'), paths.logs, ...layers]) {
+  const containers = new Map<string, number>();
+  for (const [name, directory] of all) {
     const used = await usedBelow(directory, Infinity);
     bytes += used.bytes;
     inodes += used.inodes;
+    if (name !== undefined) containers.set(name, (containers.get(name) ?? 0) + used.bytes);
   }
-  return { bytes, inodes };
+  return { bytes, inodes, containers };
 }

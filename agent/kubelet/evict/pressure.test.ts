@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { events } from '#api/schema/kind-ref.ts';
 import type { Pod, PodSpec } from '#api/generated/objects.ts';
 import { readSettings } from '#agent/kubelet/config/settings.ts';
 import { startTestNode } from '#agent/kubelet/test-node.fixture.ts';
 import { NodePressure } from './node-pressure.ts';
 import {
-  evictionMessage,
+  evictionNotice,
   noPressure,
   rankPods,
   stepPressure,
@@ -18,7 +19,7 @@ const { eviction } = readSettings({
   evictionHard: { 'memory.available': '100', 'nodefs.available': '10%' },
   evictionSoft: { 'memory.available': '200' },
   evictionSoftGracePeriod: { 'memory.available': '30s' },
-  evictionMinimumReclaim: { 'nodefs.available': '50' },
+  evictionMinimumReclaim: { 'memory.available': '50', 'nodefs.available': '50' },
   evictionPressureTransitionPeriod: '1m',
   evictionMaxPodGracePeriod: 7,
 });
@@ -52,10 +53,10 @@ describe('stepPressure()', () => {
     [
       'a soft one after its grace, and from the beginning where it was not short between',
       [
-        [0, seen(150), '', ''],
-        [20, seen(150), '', ''],
-        [25, seen(300), '', ''],
-        [30, seen(150), '', ''],
+        [0, seen(150), 'MemoryPressure', ''],
+        [20, seen(150), 'MemoryPressure', ''],
+        [25, seen(300), 'MemoryPressure', ''],
+        [30, seen(150), 'MemoryPressure', ''],
         [60, seen(150), 'MemoryPressure', 'soft memory.available'],
       ],
     ],
@@ -75,6 +76,17 @@ describe('stepPressure()', () => {
         [10, seen(500, 120), 'DiskPressure', 'hard nodefs.available'],
         [20, seen(500, 150), 'DiskPressure', ''],
         [30, seen(500, 120), 'DiskPressure', ''],
+      ],
+    ],
+    [
+      'of a soft one more has to be there again only once its grace is over',
+      [
+        [0, seen(150), 'MemoryPressure', ''],
+        [10, seen(220), 'MemoryPressure', ''],
+        [20, seen(150), 'MemoryPressure', ''],
+        [50, seen(150), 'MemoryPressure', 'soft memory.available'],
+        [60, seen(220), 'MemoryPressure', 'soft memory.available'],
+        [70, seen(250), 'MemoryPressure', ''],
       ],
     ],
     ['memory comes first', [[0, seen(50, 50), 'MemoryPressure DiskPressure', 'hard memory.available']]],
@@ -97,6 +109,7 @@ describe('rankPods()', () => {
       storageBytes: 1000 - memoryBytes,
       inodes: memoryBytes,
       processes: memoryBytes,
+      containers: [],
     };
   };
   const ranked = (signal: Signal, ...uses: readonly PodUse[]): string =>
@@ -124,17 +137,66 @@ describe('rankPods()', () => {
   });
 });
 
-test('a pod is told what was short', () => {
+describe('evictionNotice()', () => {
   const [hard] = eviction.thresholds;
   if (hard === undefined) throw new Error('no threshold');
-  const message = evictionMessage({ ...hard, value: { amount: 2048 } }, { available: 1024, capacity: 1e6 });
-  expect(message).toBe('The node was low on resource: memory. Threshold quantity: 2Ki, available: 1Ki. ');
+  const memory = { ...hard, value: { amount: 100 * 1024 * 1024 } };
+  const disk = { ...hard, signal: 'nodefs.available', value: { fraction: 0.1 } } as const;
+  const pids = { ...hard, signal: 'pid.available', value: { amount: 2048 } } as const;
+  const pod: Pod = {
+    spec: {
+      containers: [
+        { name: 'a', image: 'i', resources: { requests: { memory: '1Mi', 'ephemeral-storage': '2Ki' } } },
+        { name: 'b', image: 'i' },
+      ],
+    },
+  };
+  const containers = [
+    { name: 'a', memoryBytes: 1024 * 1024, storageBytes: 4096 },
+    { name: 'b', memoryBytes: 5000, storageBytes: 0 },
+    { name: 'first', memoryBytes: 9000, storageBytes: 0 },
+  ];
+
+  test('says what was short, and which main containers had more of it than they asked for', () => {
+    expect(evictionNotice(memory, { available: 51_200, capacity: 1e9 }, { pod, containers })).toEqual({
+      message:
+        'The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Ki. ' +
+        'Container b was using 5000, request is 0, has larger consumption of memory. ',
+      annotations: {
+        offending_containers: 'b',
+        offending_containers_usage: '5000',
+        starved_resource: 'memory',
+      },
+    });
+    expect(evictionNotice(disk, { available: 90, capacity: 20_005 }, { pod, containers }).message).toBe(
+      'The node was low on resource: ephemeral-storage. Threshold quantity: 2000, available: 90. ' +
+        'Container a was using 4Ki, request is 2Ki, has larger consumption of ephemeral-storage. ',
+    );
+  });
+
+  test('what a container was given counts, where it asks for something else by now', () => {
+    const given = { name: 'a', allocatedResources: { memory: '512Ki' } };
+    const resized = { ...pod, status: { containerStatuses: [given] } } as unknown as Pod;
+    const { message } = evictionNotice(memory, { available: 1, capacity: 1e9 }, { pod: resized, containers });
+    expect(message).toContain('Container a was using 1Mi, request is 512Ki, ');
+  });
+
+  test('of process ids no container asks for any', () => {
+    expect(evictionNotice(pids, { available: 1024, capacity: 9999 }, { pod, containers })).toEqual({
+      message: 'The node was low on resource: pids. Threshold quantity: 2048, available: 1024. ',
+      annotations: { offending_containers: '', offending_containers_usage: '', starved_resource: 'pids' },
+    });
+  });
 });
 
 test('one pod goes, the least important, and the next only when there is still too little', async () => {
   let memory = 50;
   const observe = async (): Promise<Observations> => seen(memory);
-  const pressure = new NodePressure({ settings: eviction, observe, relieveDisk: async () => undefined });
+  const told: string[] = [];
+  const pressure = new NodePressure({
+    ...{ settings: eviction, observe, relieveDisk: async () => undefined },
+    warn: (reason, message) => told.push(`${reason}: ${message}`),
+  });
   await using node = await startTestNode({ pressure });
   for (const [name, priority] of [
     ['a', 5],
@@ -149,7 +211,15 @@ test('one pod goes, the least important, and the next only when there is still t
   expect(phases()).toBe('Running Failed Running');
   expect(node.get('b')?.status).toMatchObject({
     reason: 'Evicted',
-    message: 'The node was low on resource: memory. Threshold quantity: 0Ki, available: 0Ki. ',
+    message:
+      'The node was low on resource: memory. Threshold quantity: 100, available: 50. ' +
+      'Container main was using 1Mi, request is 0, has larger consumption of memory. ',
+  });
+  expect(told).toEqual(['EvictionThresholdMet: Attempting to reclaim memory']);
+  expect(node.client.all(events).find(({ reason }) => reason === 'Evicted')?.metadata?.annotations).toEqual({
+    offending_containers: 'main',
+    offending_containers_usage: '1Mi',
+    starved_resource: 'memory',
   });
   memory = 500;
   await node.advance(10_000);
@@ -162,6 +232,7 @@ test('where the disk is short, no pod goes if images that nobody uses make room'
   const disk = { free: 50, ofImages: 400 };
   const pressure = new NodePressure({
     settings: eviction,
+    warn: () => undefined,
     observe: async () => seen(900, disk.free),
     relieveDisk: async () => {
       disk.free += disk.ofImages;

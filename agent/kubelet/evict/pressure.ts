@@ -2,6 +2,7 @@
 import type { Pod } from '#api/generated/objects.ts';
 import { podRequests, resourceNumbers } from '#api/pod/requests.ts';
 import { isStatic } from '#agent/kubelet/static/static-pod.ts';
+import { formatQuantity, parseQuantity, quantityToInteger, type Quantity } from '#api/meta/quantity.ts';
 import { amountOf, isShort, type EvictionSettings, type Signal, type Threshold } from './thresholds.ts';
 
 export interface Observation {
@@ -28,11 +29,17 @@ const conditionOf: Readonly<Record<Signal, PressureCondition>> = {
 export interface PressureState {
   /** By threshold: since when it is short. */
   readonly shortSince: ReadonlyMap<Threshold, number>;
+  /** Those that were short for their grace: more has to be there again (evictionMinimumReclaim). */
+  readonly met: ReadonlySet<Threshold>;
   /** When each condition was last so. */
   readonly lastPressedMs: ReadonlyMap<PressureCondition, number>;
 }
 
-export const noPressure: PressureState = { shortSince: new Map(), lastPressedMs: new Map() };
+export const noPressure: PressureState = {
+  shortSince: new Map(),
+  met: new Set(),
+  lastPressedMs: new Map(),
+};
 
 export interface PressureStep {
   readonly state: PressureState;
@@ -51,19 +58,22 @@ export function stepPressure(
   for (const threshold of thresholds) {
     const observed = observations.get(threshold.signal);
     const since = before.shortSince.get(threshold);
-    if (observed === undefined || !isShort(threshold, observed, since !== undefined)) continue;
+    if (observed === undefined || !isShort(threshold, observed, before.met.has(threshold))) continue;
     shortSince.set(threshold, since ?? nowMs);
   }
-  const due = [...shortSince].filter(([{ graceMs }, since]) => nowMs - since >= graceMs);
+  const due = [...shortSince].flatMap(([threshold, since]) =>
+    nowMs - since >= threshold.graceMs ? [threshold] : [],
+  );
   const lastPressedMs = new Map(before.lastPressedMs);
-  for (const [{ signal }] of due) lastPressedMs.set(conditionOf[signal], nowMs);
+  // The node says what it is short of before the grace of a soft threshold is over, so that no pod comes meanwhile.
+  for (const { signal } of shortSince.keys()) lastPressedMs.set(conditionOf[signal], nowMs);
   const conditions = new Set(
     [...lastPressedMs].filter(([, last]) => nowMs - last < transitionMs).map(([condition]) => condition),
   );
   const urgency = ({ signal, isHard }: Threshold): number =>
     (signal === 'memory.available' ? 0 : 2) + (isHard ? 0 : 1);
-  const [first] = due.map(([threshold]) => threshold).toSorted((a, b) => urgency(a) - urgency(b));
-  return { state: { shortSince, lastPressedMs }, conditions, due: first };
+  const [first] = due.toSorted((a, b) => urgency(a) - urgency(b));
+  return { state: { shortSince, met: new Set(due), lastPressedMs }, conditions, due: first };
 }
 
 /** What a pod uses now. */
@@ -73,6 +83,14 @@ export interface PodUse {
   readonly storageBytes: number;
   readonly inodes: number;
   readonly processes: number;
+  /** Of those that run; `storageBytes`: their own file systems and logs. */
+  readonly containers: readonly ContainerUse[];
+}
+
+export interface ContainerUse {
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly storageBytes: number;
 }
 
 /** system-node-critical and system-cluster-critical (scheduling.SystemCriticalPriority). */
@@ -111,16 +129,67 @@ function requestedOf(signal: Signal, pod: Pod): number {
   return Number(resourceNumbers(podRequests(pod)).get(resource) ?? 0);
 }
 
-function resourceOf(signal: Signal): 'memory' | 'pids' | 'inodes' | 'ephemeral-storage' {
+/** What there is too little of, by the name that the kubelet gives it. */
+export function resourceOf(signal: Signal): 'memory' | 'pids' | 'inodes' | 'ephemeral-storage' {
   if (signal === 'memory.available') return 'memory';
   if (signal === 'pid.available') return 'pids';
   return signal.endsWith('inodesFree') ? 'inodes' : 'ephemeral-storage';
 }
 
-/** As the kubelet says it. */
-export function evictionMessage({ signal, value }: Threshold, { available, capacity }: Observation): string {
-  const bytes = signal.endsWith('.available') && signal !== 'pid.available';
-  const show = (amount: number): string => (bytes ? `${Math.floor(amount / 1024)}Ki` : String(amount));
-  const least = amountOf(value, capacity);
-  return `The node was low on resource: ${resourceOf(signal)}. Threshold quantity: ${show(least)}, available: ${show(available)}. `;
+/** What an evicted pod is told, and what its event carries beside that. */
+export interface EvictionNotice {
+  readonly message: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** As the kubelet says it: what there was too little of, and which containers had more of it than they asked for. */
+export function evictionNotice(
+  { signal, value }: Threshold,
+  { available, capacity }: Observation,
+  { pod, containers }: Pick<PodUse, 'pod' | 'containers'>,
+): EvictionNotice {
+  const resource = resourceOf(signal);
+  const least = showAmount(signal, amountOf(value, capacity));
+  const offending = containers.flatMap((container) => {
+    const used = usedByContainer(resource, container);
+    const requested = requestedByContainer(resource, container.name, pod);
+    return used === undefined || requested === undefined || used <= quantityToInteger(requested)
+      ? []
+      : { name: container.name, used: showBytes(used), requested: formatQuantity(requested) };
+  });
+  const message = [
+    `The node was low on resource: ${resource}. `,
+    `Threshold quantity: ${least}, available: ${showAmount(signal, available)}. `,
+    ...offending.map(
+      ({ name, used, requested }) =>
+        `Container ${name} was using ${used}, request is ${requested}, has larger consumption of ${resource}. `,
+    ),
+  ].join('');
+  const annotations = {
+    offending_containers: offending.map(({ name }) => name).join(','),
+    offending_containers_usage: offending.map(({ used }) => used).join(','),
+    starved_resource: resource,
+  };
+  return { message, annotations };
+}
+
+function usedByContainer(resource: string, use: ContainerUse): number | undefined {
+  if (resource === 'memory') return use.memoryBytes;
+  return resource === 'ephemeral-storage' ? use.storageBytes : undefined;
+}
+
+/** Of a main container; what it was given counts, where a resize is not done yet. */
+function requestedByContainer(resource: string, name: string, { spec, status }: Pod): Quantity | undefined {
+  const container = spec?.containers.find((each) => each.name === name);
+  if (container === undefined) return undefined;
+  const given = status?.containerStatuses?.find((each) => each.name === name)?.allocatedResources;
+  return parseQuantity(given?.[resource] ?? container.resources?.requests?.[resource] ?? '0');
+}
+
+function showAmount(signal: Signal, amount: number): string {
+  return signal.endsWith('.available') && signal !== 'pid.available' ? showBytes(amount) : String(amount);
+}
+
+function showBytes(amount: number): string {
+  return formatQuantity({ nanos: BigInt(Math.floor(amount)) * 1_000_000_000n, format: 'BinarySI' });
 }

@@ -27,9 +27,11 @@ async function evictOverLimit(memories: PodMemories, ports: KubeletPorts): Promi
     if (memory.facts.rejection !== undefined || memory.facts.volumes.state !== 'ready') continue;
     const { pod } = memory.desired;
     const writableLayers = layersOf(memory.uid, runtime);
-    const message = await overLimit(pod, { directories, writableLayers });
-    if (message === undefined) continue;
-    memory.report({ kind: 'refused', refusal: { reason: 'Evicted', message } });
+    const over = await overLimit(pod, { directories, writableLayers });
+    if (over === undefined) continue;
+    const { message, signal } = over;
+    // Upstream's immediateEvictionGracePeriodSeconds: what it writes while it ends is beyond its limit, too.
+    memory.report({ kind: 'refused', refusal: { reason: 'Evicted', message, signal, graceSecondsMax: 1 } });
     events.warning(pod, 'Evicted', message);
     enqueue(memory.uid);
   }

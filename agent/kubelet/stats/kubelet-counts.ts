@@ -11,13 +11,6 @@ const startBucketsSeconds: readonly number[] = [
 /** How many of what there were, by labels; kinds of labels are few and bounded. */
 export type Counts = ReadonlyMap<string, number>;
 
-/** Why a pod went that was over a limit of its own: the kubelet's names of what it measured. */
-const evictionSignals: readonly (readonly [message: RegExp, signal: string])[] = [
-  [/^Usage of EmptyDir volume/, 'emptydirfs.limit'],
-  [/^Pod ephemeral local storage/, 'ephemeralpodfs.limit'],
-  [/^Container .* exceeded its local ephemeral storage limit/, 'ephemeralcontainerfs.limit'],
-];
-
 /** What became of this node's pods since the agent began, for /metrics: told of every outcome. */
 export class KubeletCounts {
   readonly startedPods: Map<string, number> = new Map([['', 0]]);
@@ -68,10 +61,8 @@ export class KubeletCounts {
       case 'launchFailed':
         return add(this.startedContainerErrors, `${containerType(pod, outcome.container)} RunContainerError`);
       case 'refused': {
-        const { reason, message } = outcome.refusal;
-        if (reason !== 'Evicted') return add(this.rejections, reason);
-        const signal = evictionSignals.find(([words]) => words.test(message))?.[1] ?? 'unknown';
-        return add(this.evictions, signal);
+        const { reason, signal = 'unknown' } = outcome.refusal;
+        return reason === 'Evicted' ? add(this.evictions, signal) : add(this.rejections, reason);
       }
       default:
         return;

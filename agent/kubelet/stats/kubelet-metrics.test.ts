@@ -53,9 +53,9 @@ const pullFailed: Outcome = {
   ...{ kind: 'pullFailed', container: 'main', image: 'i', attempt: 1, reason: 'ErrImagePull' },
   ...{ message: 'no', atMs: 1 },
 };
-const refused = (reason: string, message: string): Outcome => ({
+const refused = (reason: string, message: string, signal?: string): Outcome => ({
   kind: 'refused',
-  refusal: { reason, message },
+  refusal: { reason, message, ...(signal === undefined ? {} : { signal }) },
 });
 
 describe('renderKubeletMetrics()', () => {
@@ -104,11 +104,13 @@ describe('renderKubeletMetrics()', () => {
       name: 'pods that are not taken or not kept',
       given: [
         refused('OutOfcpu', 'Pod was rejected: …'),
-        refused('Evicted', 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '),
+        refused('Evicted', 'Usage …', 'emptydirfs.limit'),
+        refused('Evicted', 'The node was low …', 'memory.available'),
       ],
       want: [
         'kubelet_admission_rejections_total{reason="OutOfcpu"} 1',
         'kubelet_evictions{eviction_signal="emptydirfs.limit"} 1',
+        'kubelet_evictions{eviction_signal="memory.available"} 1',
       ],
     },
   ])('tells of $name', ({ given, want }) => {

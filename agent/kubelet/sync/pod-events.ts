@@ -12,6 +12,8 @@ export interface EventPlace {
   readonly failure?: string | undefined;
   /** The message ends with what a container wrote, which may hold anything: it stays out of the log. */
   readonly isQuoting?: boolean;
+  /** Of the event itself. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -26,8 +28,12 @@ export interface PodEvents {
 
 export function createPodEvents(recorder: Pick<EventRecorder, 'record'>, logger: Logger): PodEvents {
   const held: (() => void)[] = [];
-  const hold = (type: 'Normal' | 'Warning', pod: Pod, [reason, message, container]: Said): void => {
-    const regarding = { kind: pods, object: pod, fieldPath: fieldPathOf(pod, container) };
+  const hold = (
+    type: 'Normal' | 'Warning',
+    pod: Pod,
+    [reason, message, container, annotations]: Said,
+  ): void => {
+    const regarding = { kind: pods, object: pod, fieldPath: fieldPathOf(pod, container), annotations };
     held.push(() => recorder.record(regarding, type, reason, message));
   };
   return {
@@ -39,7 +45,7 @@ export function createPodEvents(recorder: Pick<EventRecorder, 'record'>, logger:
     warning: (pod, reason, message, place) => {
       const where: EventPlace = typeof place === 'string' ? { container: place } : (place ?? {});
       const { container, isQuoting = false } = where;
-      hold('Warning', pod, [reason, message, container]);
+      hold('Warning', pod, [reason, message, container, where.annotations]);
       const failure = 'failure' in where ? where.failure : reason;
       const error = isQuoting ? `${message.split(': ', 1)[0] ?? ''}: its output is in the event` : message;
       if (failure !== undefined) tell(logger, pod, { reason: failure, container, error });
@@ -50,7 +56,12 @@ export function createPodEvents(recorder: Pick<EventRecorder, 'record'>, logger:
   };
 }
 
-type Said = readonly [reason: string, message: string, container: string | undefined];
+type Said = readonly [
+  reason: string,
+  message: string,
+  container: string | undefined,
+  annotations?: Readonly<Record<string, string>> | undefined,
+];
 
 /** What went wrong with a pod, as all lines of the log say it. */
 export interface PodFailure {
