@@ -17,7 +17,8 @@ describe('chooseControllers()', () => {
     },
     { list: ['job', '-job'], want: ['job-controller'] },
     { list: ['-job'], want: [] },
-    { list: ['*', '-ttl'], want: controllerNames },
+    { list: ['*', '-ttl'], want: allBut('ttl-controller') },
+    { list: ['*', '-selinux-warning-controller'], want: controllerNames },
   ])('$list', ({ list, want }) => {
     expect(on(...list)).toEqual(want);
   });
@@ -29,12 +30,12 @@ describe('chooseControllers()', () => {
 
 describe('controllerListProblems()', () => {
   it.each([
-    { list: ['*', '-job', 'deployment-controller', '-ttl-controller'], want: [] },
+    { list: ['*', '-job', 'deployment-controller', '-route'], want: [] },
     {
       list: ['*', '-jobs'],
       want: [/^"-jobs" is not in the list of known controllers: .*, job-controller, /],
     },
-    { list: ['ttl'], want: [/^podwright has no ttl$/] },
+    { list: ['route'], want: [/^podwright has no route$/] },
     { list: ['*', '-persistentvolume-binder'], want: [/switch off both, or neither/] },
     { list: ['*', '-persistentvolume-binder', '-persistentvolume-expander'], want: [] },
     { list: [''], want: [/^"" is not in the list/] },

@@ -23,6 +23,7 @@ const known = [
   ['certificatesigningrequest-signing-controller', 'csrsigning'],
   ['certificatesigningrequest-approving-controller', 'csrapproving'],
   ['certificatesigningrequest-cleaner-controller', 'csrcleaner'],
+  ['ttl-controller', 'ttl'],
   ['bootstrap-signer-controller', 'bootstrapsigner'],
   ['token-cleaner-controller', 'tokencleaner'],
   ['node-ipam-controller', 'nodeipam'],
@@ -51,7 +52,6 @@ const known = [
 
 /** Of Kubernetes, and not here: to switch one off is no mistake, to ask for it is. */
 const absent: readonly (readonly string[])[] = [
-  ['ttl-controller', 'ttl'],
   ['node-route-controller', 'route'],
   ['cloud-node-controller', 'cloud-node'],
   ['cloud-node-lifecycle-controller', 'cloud-node-lifecycle'],

@@ -30,6 +30,7 @@ export const silentLoops: Partial<Record<ControllerName, string>> = {
   'token-cleaner-controller': 'Secrets that are gone',
   'pod-garbage-collector-controller': 'conditions of pods: DisruptionTarget',
   'ttl-after-finished-controller': 'Jobs that are gone',
+  'ttl-controller': 'annotations of nodes',
   'clusterrole-aggregation-controller': 'rules of ClusterRoles',
   'persistentvolumeclaim-protection-controller': 'finalizers',
   'persistentvolume-protection-controller': 'finalizers',

@@ -50,6 +50,7 @@ import { runServiceLoadBalancers } from './service-lb/reconcile.ts';
 import { runStatefulSets } from './statefulset/reconcile.ts';
 import { runStorageMigrations } from './storage-migration/reconcile.ts';
 import { runLegacyTokenCleaner } from './token-cleaner/reconcile.ts';
+import { runNodeTtl } from './ttl/reconcile.ts';
 import { runTokenSecrets, type TokenSecretsOptions } from './token-secrets/reconcile.ts';
 
 export interface ControllersOptions {
@@ -213,6 +214,7 @@ function simpleLoops(isOn: IsOn): Partial<Record<ControllerName, readonly Start[
       (as) => runNodeCertificateApproving(as('node-certificate-approver')),
     ],
     'certificatesigningrequest-cleaner-controller': [(as) => runCsrCleaner(as('certificate-controller'))],
+    'ttl-controller': [(as) => runNodeTtl(as('ttl-controller'))],
     'token-cleaner-controller': [(as) => runBootstrapTokenCleaner(as('token-cleaner'))],
     'bootstrap-signer-controller': [(as) => runBootstrapSigner(as('bootstrap-signer'))],
     'cluster-policy-status-controller': [(as) => runPolicyStanding(as('cluster-policy-status-controller'))],

@@ -39,6 +39,7 @@ export const queueNames: Readonly<Record<string, string>> = {
   'taint-eviction-controller': 'noexec_taint_pod',
   'token-cleaner-controller': 'token_cleaner',
   'ttl-after-finished-controller': 'ttl_jobs_to_delete',
+  'ttl-controller': 'ttlcontroller',
   'validatingadmissionpolicy-status-controller': 'validatingadmissionpolicy-status',
   'volumeattributesclass-protection-controller': 'vacprotection',
 };

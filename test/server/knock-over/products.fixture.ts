@@ -1,5 +1,6 @@
 /** What each loop makes or says, and how somebody breaks it by hand: a row for each, or why there is none. */
 import type { ControllerName } from '#control-plane/controllers/controller-names.ts';
+import { ttlAnnotation } from '#control-plane/controllers/ttl/plan.ts';
 
 export interface Product {
   readonly loop: ControllerName;
@@ -307,6 +308,13 @@ export const products: readonly Product[] = [
     path: '/apis/resource.k8s.io/v1/namespaces/a/resourceclaims',
     name: 'waiting-',
     by: deleted,
+  },
+  {
+    loop: 'ttl-controller',
+    what: 'an annotation',
+    path: '/api/v1/nodes',
+    name: 'fake-1',
+    by: changed({ metadata: { annotations: { [ttlAnnotation]: '7' } } }, 'metadata.annotations'),
   },
   {
     ...{
