@@ -185,7 +185,7 @@ export interface KindRules {
    * kinds: what the ValidateUpdate of Kubernetes' strategy asks. Without: as most have it (api/validation/validation.ts).
    */
   readonly updateChecks?: readonly UpdateCheck[];
-  /** An update may have it take more of what quotas count (a Service that turns to a load balancer). */
+  /** An update may have it take more of what quotas count (a Service that turns to a load balancer, a pod that is given a deadline). */
   readonly growsByUpdate?: true;
   /** Complaints about the object after its status was written. */
   readonly validateStatus?: Validate;

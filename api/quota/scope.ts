@@ -2,6 +2,7 @@ import { at, listOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { qosClass } from '#api/pod/qos.ts';
 import { attributesClassesOf } from './claim-usage.ts';
+import { endsByItself } from './pod-usage.ts';
 import type { KindName } from './usage.ts';
 
 /** What a quota, or a limit of a server's configuration, says of the objects that it is about. */
@@ -64,8 +65,8 @@ function namesOne({ operator, values }: ScopeSelector, names: readonly string[])
 }
 
 const scopes: Readonly<Record<string, (pod: JsonObject) => boolean>> = {
-  Terminating: (pod) => at(pod, 'spec.activeDeadlineSeconds') !== undefined,
-  NotTerminating: (pod) => at(pod, 'spec.activeDeadlineSeconds') === undefined,
+  Terminating: endsByItself,
+  NotTerminating: (pod) => !endsByItself(pod),
   BestEffort: (pod) => qosClass(pod) === 'BestEffort',
   NotBestEffort: (pod) => qosClass(pod) !== 'BestEffort',
   CrossNamespacePodAffinity: (pod) =>

@@ -3,7 +3,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { formatQuantity } from '#api/meta/quantity.ts';
 import { unsaidOf } from './pod-usage.ts';
 import { isInScope } from './scope.ts';
-import { isCountedBy, kindOfQuotaResource, mayTakeMore, usageOf, type KindName } from './usage.ts';
+import { isCountedBy, kindOfQuotaResource, mayTakeMore, usageIn, usageOf, type KindName } from './usage.ts';
 
 const kind = (resource: string, group = ''): KindName => ({ group, resource });
 const container = (resources: JsonObject = {}, more: JsonObject = {}): JsonObject => ({
@@ -140,7 +140,7 @@ it.each<{
     },
   },
 ])('usageOf() $name', ({ kind: of, object, want }) => {
-  const usage = usageOf(of, object);
+  const usage = usageOf(of, object, 0);
   expect(Object.fromEntries([...usage].map(([name, amount]) => [name, formatQuantity(amount)]))).toEqual(
     want,
   );
@@ -159,12 +159,26 @@ it.each([
   expect(kindOfQuotaResource(name)).toBeUndefined();
 });
 
+it.each([
+  ['is not deleted', {}, 100, '1'],
+  ['is going', { deletionTimestamp: '1970-01-01T00:00:30Z', deletionGracePeriodSeconds: 30 }, 60, '1'],
+  ['should be gone', { deletionTimestamp: '1970-01-01T00:00:30Z', deletionGracePeriodSeconds: 30 }, 61, '0'],
+])('usageOf() a pod that %s', (_name, metadata, atSeconds, want) => {
+  const usage = usageOf(kind('pods'), { ...pod([]), metadata }, atSeconds * 1000);
+  const told = ['pods', 'count/pods'].map((name) => formatQuantity(usageIn(usage, name)));
+  expect(told).toEqual([want, '1']);
+});
+
 describe('unsaidOf()', () => {
   const names = ['limits.memory', 'requests.cpu', 'ephemeral-storage', 'pods'];
   it.each([
     [pod([container()]), 'must specify limits.memory for: c; requests.cpu for: c'],
     [pod([container(both({ cpu: '1', memory: '1' }))]), undefined],
-    [pod([container()], { resources: { limits: { memory: '1' } } }), 'must specify requests.cpu for: c'],
+    [pod([container()], { resources: { limits: { memory: '1' } } }), undefined],
+    [
+      pod([container()], { resources: { limits: { 'ephemeral-storage': '1' } } }),
+      'must specify limits.memory for: c; requests.cpu for: c',
+    ],
     [
       pod([{ name: 'b' }, { name: 'a' }], { initContainers: [{ name: 'i' }] }),
       'must specify limits.memory for: a,b,i; requests.cpu for: a,b,i',
@@ -212,6 +226,12 @@ describe('isInScope()', () => {
     [scoped('PriorityClass', 'DoesNotExist'), claims, claim({}), false],
   ])('%j of %j: %j', (quota, of, object, want) => {
     expect(isInScope(quota, of, object)).toBe(want);
+  });
+
+  it('a pod that is given a deadline may take of other quotas', () => {
+    const limited = pod([container(both({ cpu: '1' }))], { activeDeadlineSeconds: 5 });
+    expect(mayTakeMore(pods, pod([container(both({ cpu: '1' }))]), limited)).toBe(true);
+    expect(mayTakeMore(pods, limited, { ...limited, metadata: { labels: { a: 'b' } } })).toBe(false);
   });
 
   it('a claim of other attributes may take of other quotas', () => {

@@ -9,7 +9,7 @@ import {
   isClaimResource,
   isDeviceResource,
 } from './claim-usage.ts';
-import { isPodResource, isRunningOrWill, podUsage } from './pod-usage.ts';
+import { endsByItself, isPodResource, podUsage, takesUntilMs } from './pod-usage.ts';
 
 /** By the names that quotas limit it by, how much an object takes; of what is not here it takes nothing. */
 export type Usage = ReadonlyMap<string, Quantity>;
@@ -21,6 +21,8 @@ export type KindName = Pick<Kind, 'group' | 'resource'>;
 interface Counting {
   readonly isCounted: (name: string) => boolean;
   readonly usage: (object: JsonObject) => Usage;
+  /** Until when an object takes more than one of its number (unix ms); undefined: as long as it is there. */
+  readonly untilMs?: (object: JsonObject) => number;
   /** Whether more than the metadata of its objects is needed. */
   readonly needsWhole: boolean;
 }
@@ -40,8 +42,8 @@ const countings: ReadonlyMap<string, Counting> = new Map<string, Counting>([
     '/pods',
     {
       isCounted: (name) => name === 'pods' || isPodResource(name),
-      // A pod that is over has given back what it took.
-      usage: (pod) => (isRunningOrWill(pod) ? podUsage(pod) : new Map()),
+      usage: podUsage,
+      untilMs: takesUntilMs,
       needsWhole: true,
     },
   ],
@@ -89,8 +91,17 @@ export function isCountedOnly(kind: KindName): boolean {
 /** Computed from the objects, which do not change: quotas of many names ask for the same. */
 const known = new WeakMap<JsonObject, Usage>();
 
-/** All that an object takes. */
-export function usageOf(kind: KindName, object: JsonObject): Usage {
+/** Until when the object takes as much as it does (unix ms). */
+export function untilMsOf(kind: KindName, object: JsonObject): number {
+  return countingOf(kind)?.untilMs?.(object) ?? Infinity;
+}
+
+/** All that an object takes then. */
+export function usageOf(kind: KindName, object: JsonObject, nowMs: number): Usage {
+  return untilMsOf(kind, object) < nowMs ? new Map([[countName(kind), one]]) : wholeUsageOf(kind, object);
+}
+
+function wholeUsageOf(kind: KindName, object: JsonObject): Usage {
   const found = known.get(object);
   if (found !== undefined) return found;
   const usage = new Map([[countName(kind), one], ...(countingOf(kind)?.usage(object) ?? [])]);
@@ -103,17 +114,21 @@ export function usageIn(usage: Usage, name: string): Quantity {
   return usage.get(name) ?? zeroQuantity;
 }
 
-/** Kinds of which an update of the object itself, not of a part of it, can make it take more. */
-const growing = ['/services', '/persistentvolumeclaims'];
+/** Kinds that an update can make take more, and what of their objects says which quotas count them. */
+const growing: Readonly<Record<string, (object: JsonObject) => unknown>> = {
+  '/services': () => undefined,
+  '/persistentvolumeclaims': attributesClassesOf,
+  '/pods': endsByItself,
+};
 
 /** Whether the object may take more of something, or of other quotas, than before it was changed. */
 export function mayTakeMore(kind: KindName, before: JsonObject, after: JsonObject): boolean {
-  if (!growing.includes(`${kind.group}/${kind.resource}`)) return true;
-  const was = usageOf(kind, before);
-  const grows = [...usageOf(kind, after)].some(
+  const scopesOf = growing[`${kind.group}/${kind.resource}`];
+  if (scopesOf === undefined || !equalJson(scopesOf(before), scopesOf(after))) return true;
+  const was = wholeUsageOf(kind, before);
+  return [...wholeUsageOf(kind, after)].some(
     ([name, amount]) => compareQuantity(amount, usageIn(was, name)) > 0,
   );
-  return grows || !equalJson(attributesClassesOf(before), attributesClassesOf(after));
 }
 
 function serviceUsage(service: JsonObject): Usage {

@@ -20,6 +20,7 @@ export const podRules: KindRules = {
   completeDefaults: (pod) =>
     joinTwins(pod, { holder: 'status', single: 'podIP', list: 'podIPs', member: 'ip' }),
   admit: admitPod,
+  growsByUpdate: true,
   refuseNode: refusePodWrite,
   refuseNodeLate: refusePodLate,
   initialStatus: (pod) => ({ phase: 'Pending', qosClass: qosClass(pod) }),

@@ -306,7 +306,7 @@ class Quotas {
     readonly asked: Quantity;
     readonly limit: Quantity;
   }[] {
-    const usage = usageOf(podName, objectOf(pod));
+    const usage = usageOf(podName, objectOf(pod), -Infinity);
     return Object.entries(quota.spec?.hard ?? {})
       .filter(([name]) => isCountedBy(podName, name))
       .map(([name, limit]) => ({

@@ -111,7 +111,9 @@ it.each<{ name: string; hard: Record<string, string>; more?: JsonObject; used: R
 ])('planQuotaStatus() counts $name', ({ hard, more = {}, used }) => {
   const quota = { spec: { hard, ...more } };
   const known = countedNames(quota).filter(({ resource }) => objects[resource] !== undefined);
-  const status = planQuotaStatus(quota, known, (kind) => sumUsage(quota, kind, objects[kind.resource] ?? []));
+  const status = planQuotaStatus(quota, known, (kind) =>
+    sumUsage(quota, kind, { objects: objects[kind.resource] ?? [], nowMs: 0 }),
+  );
   expect(status).toEqual({ hard, used });
 });
 

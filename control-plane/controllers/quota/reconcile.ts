@@ -58,11 +58,16 @@ export function runResourceQuotas(context: ControllerContext): Controller {
     if (missing.length > 0) await endOthers(missing);
     const isFull = kinds.map((kind) => caches.of(kind).hasSynced);
     if (isFull.includes(false)) return { kind: 'again', afterMs: unsyncedRetryMs };
-    const status = planQuotaStatus(quota, kinds, (kind) =>
-      tallies.used({ ...quota }, { kind, objects: caches.of(kind) }),
-    );
-    // A kind that is not always there may come or go, and nobody tells.
-    const outcome: KeyOutcome = names.every(isBuiltIn) ? done : { kind: 'again', afterMs: discoverEveryMs };
+    const nowMs = clock.now();
+    let untilMs = names.every(isBuiltIn) ? Infinity : nowMs + discoverEveryMs;
+    const status = planQuotaStatus(quota, kinds, (kind) => {
+      const tally = tallies.used({ ...quota }, { kind, objects: caches.of(kind), nowMs });
+      untilMs = Math.min(untilMs, tally.untilMs + 1);
+      return tally.used;
+    });
+    // A kind that is not always there may come or go, and time passes: nobody tells.
+    const outcome: KeyOutcome =
+      untilMs === Infinity ? done : { kind: 'again', afterMs: Math.max(1, untilMs - nowMs) };
     const isNews = !equalJson({ ...quota.status }, { ...status });
     const late = isNews ? kinds.filter((kind) => caches.of(kind).version < versionOf(quota)) : [];
     const waitMs = late.length === 0 ? 0 : behind.leftMs(key);

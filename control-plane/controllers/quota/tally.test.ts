@@ -78,7 +78,7 @@ describe('Tallies', () => {
     for (let step = 0; step < 3_000; step++) {
       const { kind, make, known, objects } = pick(caches);
       const told = (): readonly string[] =>
-        quotas.map((quota) => amounts(tallies.used(quota, { kind, objects })));
+        quotas.map((quota) => amounts(tallies.used(quota, { kind, objects, nowMs: 0 }).used));
       const before = told();
       const key = `o${Math.floor(random() * 12)}`;
       const [old, current] = [known.get(key), random() < 0.25 ? undefined : make(pick)];
@@ -86,7 +86,9 @@ describe('Tallies', () => {
       if (current !== undefined) known.set(key, current);
       const changed = tallies.change('n', kind, { old, current });
       const after = told();
-      expect(after).toEqual(quotas.map((quota) => amounts(sumUsage(quota, kind, objects.byIndex()))));
+      expect(after).toEqual(
+        quotas.map((quota) => amounts(sumUsage(quota, kind, { objects: objects.byIndex(), nowMs: 0 }))),
+      );
       const isAnother = (_: unknown, index: number): boolean => before[index] !== after[index];
       expect(changed).toEqual(quotas.filter(isAnother).map(({ metadata }) => metadata?.name));
     }
@@ -98,7 +100,7 @@ describe('Tallies', () => {
     const pod = { spec: { containers: [] } };
     const podsUsed = (hardNow: Record<string, string>, objects: { byIndex: () => JsonObject[] }) => {
       const quota = { metadata: { name: 'q', namespace: 'n' }, spec: { hard: hardNow } };
-      return amounts(tallies.used(quota, { kind, objects }));
+      return amounts(tallies.used(quota, { kind, objects, nowMs: 0 }).used);
     };
     const first = { byIndex: () => [pod] };
     expect(podsUsed({ pods: '9' }, first)).toBe('pods 1000000000');

@@ -2,7 +2,7 @@ import type { ResourceQuota } from '#api/generated/objects.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { addQuantity, subtractQuantity, zeroQuantity, type Quantity } from '#api/meta/quantity.ts';
 import { isInScope } from '#api/quota/scope.ts';
-import { isCountedBy, usageIn, usageOf, type KindName, type Usage } from '#api/quota/usage.ts';
+import { isCountedBy, untilMsOf, usageIn, usageOf, type KindName, type Usage } from '#api/quota/usage.ts';
 import { equalJson } from '#api/wire/json.ts';
 
 /** What a quota says of what it counts. */
@@ -15,18 +15,32 @@ export interface CountedChange {
 }
 
 /** How much the objects take of what the quota limits of their kind, by the names of its limits. Pure. */
-export function sumUsage(quota: Counts, kind: KindName, objects: readonly JsonObject[]): Usage {
-  return new Tally(quota, kind, objects).used;
+export function sumUsage(
+  quota: Counts,
+  kind: KindName,
+  { objects, nowMs }: { readonly objects: readonly JsonObject[]; readonly nowMs: number },
+): Usage {
+  return new Tally(quota, kind, { objects, nowMs }).used;
 }
 
-/** The same sum, kept as objects come, change and go: a change costs what changed, however many there are. */
+/**
+ * The same sum, kept as objects come, change and go: a change costs what changed, however many there are. It is that of one instant: when
+ * an object takes less as time goes by, it is counted anew.
+ */
 export class Tally {
   readonly #quota: Counts;
   readonly #kind: KindName;
   readonly #used: Map<string, Quantity>;
+  readonly #nowMs: number;
+  #untilMs = Infinity;
 
-  /** @param objects all of the kind in the quota's namespace; what the quota does not take in is left out */
-  constructor(quota: Counts, kind: KindName, objects: readonly JsonObject[]) {
+  /** `objects` are all of the kind in the quota's namespace; what the quota does not take in is left out. */
+  constructor(
+    quota: Counts,
+    kind: KindName,
+    { objects, nowMs }: { readonly objects: readonly JsonObject[]; readonly nowMs: number },
+  ) {
+    this.#nowMs = nowMs;
     this.#quota = quota;
     this.#kind = kind;
     const names = Object.keys(quota.spec?.hard ?? {}).filter((name) => isCountedBy(kind, name));
@@ -38,20 +52,31 @@ export class Tally {
     return this.#used;
   }
 
+  /** Until when the sum is this one if nothing changes (unix ms), or earlier. */
+  get untilMs(): number {
+    return this.#untilMs;
+  }
+
   /**
    * Every change of an object must be told, once, in order: what is taken off is what `old` took.
-   * @returns whether the sum is another one
+   * @returns whether the sum is another one, or will be earlier
    */
   change({ old, current }: CountedChange): boolean {
+    const untilMs = this.#untilMs;
     const before = [...this.#used.values()];
     if (old !== undefined) this.#take(old, subtractQuantity);
     if (current !== undefined) this.#take(current, addQuantity);
-    return [...this.#used.values()].some(({ nanos }, index) => nanos !== before[index]?.nanos);
+    return (
+      this.#untilMs < untilMs ||
+      [...this.#used.values()].some(({ nanos }, index) => nanos !== before[index]?.nanos)
+    );
   }
 
   #take(object: JsonObject, by: (a: Quantity, b: Quantity) => Quantity): void {
     if (!isInScope(this.#quota, this.#kind, object)) return;
-    const usage = usageOf(this.#kind, object);
+    const untilMs = untilMsOf(this.#kind, object);
+    if (untilMs >= this.#nowMs) this.#untilMs = Math.min(this.#untilMs, untilMs);
+    const usage = usageOf(this.#kind, object, this.#nowMs);
     for (const [name, used] of this.#used) this.#used.set(name, by(used, usageIn(usage, name)));
   }
 }
@@ -73,18 +98,22 @@ export class Tallies {
   /** By namespace, name of the quota, and kind. */
   readonly #known = new Map<string, Map<string, Map<string, KnownTally>>>();
 
-  /** How much objects of the kind take of the quota. */
-  used(quota: Counts, { kind, objects }: { kind: KindName; objects: CountedObjects }): Usage {
+  /** How much objects of the kind take of the quota, and until when at least if nothing changes (unix ms). */
+  used(
+    quota: Counts,
+    { kind, objects, nowMs }: { kind: KindName; objects: CountedObjects; nowMs: number },
+  ): Pick<Tally, 'used' | 'untilMs'> {
     const { namespace = '', name = '' } = quota.metadata ?? {};
     const ofNamespace = this.#known.get(namespace) ?? new Map<string, Map<string, KnownTally>>();
     this.#known.set(namespace, ofNamespace);
     const ofQuota = ofNamespace.get(name) ?? new Map<string, KnownTally>();
     ofNamespace.set(name, ofQuota);
     const found = ofQuota.get(idOf(kind));
-    if (found?.objects === objects && equalJson(found.spec, quota.spec)) return found.tally.used;
-    const tally = new Tally(quota, kind, objects.byIndex('namespace', namespace));
+    if (found?.objects === objects && found.tally.untilMs >= nowMs && equalJson(found.spec, quota.spec))
+      return found.tally;
+    const tally = new Tally(quota, kind, { objects: objects.byIndex('namespace', namespace), nowMs });
     ofQuota.set(idOf(kind), { spec: quota.spec, objects, tally });
-    return tally.used;
+    return tally;
   }
 
   /**

@@ -40,9 +40,10 @@ export function resourceQuota(limits: readonly LimitedResource[] = []): Admissio
     validate: (context, { attributes: { kind, namespace }, object = {}, old }) => {
       if (limits.length === 0 && context.registry.isKnownEmpty(quotas, namespace)) return undefined;
       if (old !== undefined && !mayTakeMore(kind, old, object)) return undefined;
-      const usage = usageOf(kind, object);
+      const nowMs = context.clock.now();
+      const usage = usageOf(kind, object, nowMs);
       const covered = mustBeCovered(limits, { kind, object, usage });
-      return takeRoom(context, { kind, namespace, object, usage, before: old, covered });
+      return takeRoom(context, { kind, namespace, object, usage, before: old, covered, nowMs });
     },
   };
 }
@@ -63,6 +64,7 @@ interface Subject {
   /** The object as it is stored: what it takes already is not asked for again. */
   readonly before: JsonObject | undefined;
   readonly covered: MustBeCovered;
+  readonly nowMs: number;
 }
 
 /**
@@ -115,7 +117,7 @@ function namesOf(quota: JsonObject, kind: Kind): readonly string[] {
 
 /** @throws {E_API} 403 where containers do not say what is limited, and 403 or 500 where no quota covers what is limited by configuration */
 function checkCovered(subject: Subject, all: readonly Entry[]): void {
-  const { kind, object, covered, before, usage } = subject;
+  const { kind, object, covered, before, usage, nowMs } = subject;
   const restricted = new Set<string>();
   for (const { object: quota } of countedBy(subject, all)) {
     const names = namesOf(quota, kind);
@@ -124,7 +126,7 @@ function checkCovered(subject: Subject, all: readonly Entry[]): void {
       throw forbidden(kind, nameOrPrefix(object), `failed quota: ${quotaName(quota)}: ${unsaid}`);
     for (const name of names) restricted.add(name);
   }
-  if (before !== undefined && !grows(usage, usageOf(kind, before))) return;
+  if (before !== undefined && !grows(usage, usageOf(kind, before, nowMs))) return;
   const bare = covered.names.filter((name) => !restricted.has(name));
   if (bare.length > 0)
     throw forbidden(kind, nameOrPrefix(object), `insufficient quota to consume: ${bare.join(',')}`);
@@ -168,12 +170,12 @@ function withUsed(quota: JsonObject, taken: Usage): JsonObject {
  */
 function planRoom(
   quota: JsonObject,
-  { kind, object, usage, before }: Subject,
+  { kind, object, usage, before, nowMs }: Subject,
   all: readonly JsonObject[],
 ): Usage | undefined {
   const was =
     before !== undefined && isInScope(quota, kind, before)
-      ? usageOf(kind, before)
+      ? usageOf(kind, before, nowMs)
       : new Map<string, Quantity>();
   const asked = namesOf(quota, kind).map((name) => ({
     name,
@@ -181,7 +183,9 @@ function planRoom(
     requested: subtractQuantity(usageIn(usage, name), usageIn(was, name)),
   }));
   if (asked.every(({ requested }) => requested.nanos <= 0n)) return undefined;
-  const others = all.filter((other) => isInScope(quota, kind, other)).map((other) => usageOf(kind, other));
+  const others = all
+    .filter((other) => isInScope(quota, kind, other))
+    .map((other) => usageOf(kind, other, nowMs));
   const sums = new Map<string, Quantity>();
   const exceeded: Exceeded[] = [];
   for (const each of asked) {
