@@ -66,7 +66,10 @@ export function createInformers(options: InformersOptions): Informers {
     const cache = createInformerCache<T>(onHandlerError, both<T>(always, transform));
     const abort = new AbortController();
     const onError = (error: unknown, retryMs: number): void => {
-      if (isNotFound(error)) log.warn({}, 'the server does not have this kind; it is watched once it does');
+      if (isNotFound(error) && cache.hasSynced)
+        log.info({}, 'the server has this kind no more; it is watched once it does');
+      else if (isNotFound(error))
+        log.warn({}, 'the server does not have this kind; it is watched once it does');
       else
         log.warn(
           { error: describeError(error), retryMs, ...withRemedy(error) },

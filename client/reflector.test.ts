@@ -84,6 +84,39 @@ it('what stays wrong is told once, and again when it was right in between', asyn
   expect(informer.hasSynced).toBe(true);
 });
 
+it('a kind that was there and went, as when its definition is deleted, is no warning', async () => {
+  const clock = createFakeClock();
+  const client = createFakeApiClient(clock);
+  const gone = apiError('list', { reason: 'NotFound' }, 404);
+  let isGone = false;
+  const warnings: string[] = [];
+  const infos: string[] = [];
+  const logger: Logger = {
+    ...silentLogger,
+    warn: (_fields, message) => void warnings.push(message),
+    info: (_fields, message) => void infos.push(message),
+    child: () => logger,
+  };
+  await using informers = createInformers({
+    client: {
+      ...client,
+      list: (...asked) => (isGone ? Promise.reject(gone) : client.list(...asked)),
+      watch: () => {
+        isGone = true;
+        throw gone;
+      },
+    },
+    ...{ clock, logger, random: () => 0 },
+  });
+  informers.for(configMaps);
+  for (let second = 0; second < 20; second++) {
+    clock.advance(1000);
+    await settle();
+  }
+  expect(infos).toEqual([expect.stringContaining('has this kind no more')]);
+  expect(warnings).toEqual([]);
+});
+
 it('what is kept counts as current until the watch is lost, and again when the server tells of something', async () => {
   const clock = createFakeClock();
   const client = createFakeApiClient(clock);
