@@ -329,6 +329,7 @@ async function startNetwork(
     ...shared,
     ...caches,
     applied: parts.rules.applied,
+    client: clusterInformers.client,
     nodes: nodeInformer,
     nodeName,
     nodeIps,

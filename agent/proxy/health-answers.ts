@@ -1,4 +1,5 @@
 import type { Node } from '#api/generated/objects.ts';
+import { describeError } from '#base/errors.ts';
 import type { ProxyHealthState } from './proxy-health.ts';
 
 /** What a load balancer may ask this node about a Service with spec.healthCheckNodePort. */
@@ -58,4 +59,12 @@ export function answerNodeCheck(
 export function isNodeEligible(node: Node | undefined): boolean {
   if (node?.metadata?.deletionTimestamp !== undefined) return false;
   return !(node?.spec?.taints ?? []).some(({ key }) => key === toBeDeletedTaint);
+}
+
+/** What a node says of a Service whose health check port it cannot open, in the words of kube-proxy. Pure. */
+export function failureOfCheck(check: ServiceCheck, nodeName: string, error: unknown): string {
+  const { namespace, name, port } = check;
+  const { 1: why, 2: at } = /^listen E[A-Z]+: (.+) (\S+)$/.exec(describeError(error)) ?? [];
+  const text = why === undefined ? describeError(error) : `listen tcp ${at}: bind: ${why}`;
+  return `node ${nodeName} failed to start healthcheck "${namespace}/${name}" on port ${port}: ${text}`;
 }

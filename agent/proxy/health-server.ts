@@ -17,6 +17,8 @@ export interface HealthServerOptions {
     readonly answer: (path: string) => HealthAnswer;
   };
   readonly isHealthy: () => boolean;
+  /** A Service's port could not be opened; told at each try. */
+  readonly onFailure?: (check: ServiceCheck, error: unknown) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -63,7 +65,11 @@ export function createHealthServer(options: HealthServerOptions): HealthServer {
     concurrencyMax: 1,
     backoff: { initialMs: 500, factor: 2, maxMs: 30_000 },
     work: (port) => settle(Number(port)),
-    onError: (port, error, retryMs) => log.warn({ port, error, retryMs }, 'health check port not open'),
+    onError: (port, error, retryMs) => {
+      log.warn({ port, error, retryMs }, 'health check port not open');
+      const check = checks.get(portOwners.get(Number(port)) ?? '');
+      if (check !== undefined) options.onFailure?.(check, error);
+    },
   });
   if (options.node !== undefined) ports.add(`${options.node.port}`);
 

@@ -1,14 +1,17 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { untilQuiet } from '#base/quiet.fixture.ts';
 import { silentLogger } from '#base/log.ts';
 import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
+import type { KubeObject } from '#api/meta/object.ts';
 import { createInformerCache } from '#client/informer.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import { createFakeNft } from '#native/nft/nft.fake.ts';
 import { createFakeXtables } from '#native/xtables/xtables.fake.ts';
 import { createIptablesRules } from './iptables/iptables-rules.ts';
-import { startProxy, type Proxy } from './proxy.ts';
+import { startProxy, type Proxy, type ProxyOptions } from './proxy.ts';
 import { createAppliedRules } from './retraction/applied-rules.ts';
 import type { ProxyMode } from './service-rules.ts';
 
@@ -40,7 +43,11 @@ const slice: EndpointSlice = {
   })),
 };
 
-async function start(mode: ProxyMode = 'nftables', protocol: 'TCP' | 'UDP' = 'TCP') {
+async function start(
+  mode: ProxyMode = 'nftables',
+  protocol: 'TCP' | 'UDP' = 'TCP',
+  events?: ProxyOptions['events'],
+) {
   const fail = (error: unknown): void => {
     throw error;
   };
@@ -67,6 +74,7 @@ async function start(mode: ProxyMode = 'nftables', protocol: 'TCP' | 'UDP' = 'TC
     xtables,
     clock,
     applied,
+    ...(events !== undefined && { events }),
     log: silentLogger,
   });
   const backends = (): readonly unknown[] =>
@@ -75,6 +83,35 @@ async function start(mode: ProxyMode = 'nftables', protocol: 'TCP' | 'UDP' = 'TC
       .flatMap(([, elements]) => elements.map(({ data }) => (Array.isArray(data) ? data[0] : undefined)));
   return { services, endpointSlices, nodes, nft, xtables, clock, proxy, backends, applied };
 }
+
+test('a Service whose health check port is taken is told so', async () => {
+  const told: unknown[][] = [];
+  const record = ({ object }: { readonly object: KubeObject }, ...event: readonly unknown[]): void => {
+    told.push([object.metadata?.name, ...event]);
+  };
+  const { proxy, services } = await start('nftables', 'TCP', { record });
+  await using _proxy = proxy;
+  await using taken = createServer().listen(0, '0.0.0.0');
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+
+  const balanced = {
+    type: 'LoadBalancer',
+    externalTrafficPolicy: 'Local',
+    healthCheckNodePort: port,
+  } as const;
+  const metadata = { ...service.metadata, resourceVersion: '2' };
+  services.apply({ type: 'MODIFIED', object: { metadata, spec: { ...service.spec, ...balanced } } });
+  await proxy.idle();
+  expect(told).toEqual([
+    [
+      'web',
+      'Warning',
+      'FailedToStartServiceHealthcheck',
+      `node n1 failed to start healthcheck "d/web" on port ${port}: listen tcp 0.0.0.0:${port}: bind: address already in use`,
+    ],
+  ]);
+});
 
 test("a node's new zone changes the endpoints that it prefers", async () => {
   const { proxy, nodes, backends } = await start();

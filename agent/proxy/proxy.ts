@@ -3,17 +3,25 @@ import { done, KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
 import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
 import { zoneOf } from '#api/meta/zone.ts';
+import { services as serviceKind } from '#api/schema/kind-ref.ts';
 import { nftFamilies, type ClusterNetwork } from '#agent/network/cluster-network.ts';
 import { unreachable } from '#base/unreachable.ts';
 import type { ServiceNetworks } from '#agent/network/service-networks.ts';
 import type { Informer } from '#client/client.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { SocketBalancer } from '#native/bpf/sockets/socket-balancer.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
 import type { Nft } from '#native/nft/nft.ts';
 import type { Xtables } from '#native/xtables/xtables.ts';
 import type { BindAddress } from './config/proxy-configuration.ts';
-import { answerNodeCheck, isNodeEligible, type HealthAnswer, type ServiceCheck } from './health-answers.ts';
+import {
+  answerNodeCheck,
+  failureOfCheck,
+  isNodeEligible,
+  type HealthAnswer,
+  type ServiceCheck,
+} from './health-answers.ts';
 import { createHealthServer, type HealthServer } from './health-server.ts';
 import { createIptablesRules } from './iptables/iptables-rules.ts';
 import { removeIptables } from './iptables/remove-iptables.ts';
@@ -46,6 +54,8 @@ export interface ProxyOptions {
   /** Where /healthz and /livez are (kube-proxy's port is 10256); host '': at all addresses. Absent: none. */
   readonly health?: BindAddress;
   readonly counts?: ProxyCounts;
+  /** Where a Service is told that its health check port is taken; absent: the log alone. */
+  readonly events?: Pick<EventRecorder, 'record'>;
   /** Node ports answer at 127.0.0.1 too, where the mode can. */
   readonly hasLocalhostNodePorts?: boolean;
   /** Whatever is sent to addresses of Services leaves with the node's; sockets must not be led then. */
@@ -170,6 +180,17 @@ function followNetworks(
 
 function serveHealth(options: ProxyOptions, health: ProxyHealth): HealthServer {
   const { clock, log, health: at, nodes, nodeName, networks } = options;
+  const tell = (check: ServiceCheck, error: unknown): void => {
+    const object = options.services.get(`${check.namespace}/${check.name}`);
+    if (object === undefined) return;
+    const message = failureOfCheck(check, nodeName, error);
+    options.events?.record(
+      { kind: serviceKind, object },
+      'Warning',
+      'FailedToStartServiceHealthcheck',
+      message,
+    );
+  };
   const answer = (path: string): HealthAnswer => {
     const found = answerNodeCheck(path, health.state(), {
       isEligible: isNodeEligible(nodes.get(nodeName)),
@@ -182,6 +203,7 @@ function serveHealth(options: ProxyOptions, health: ProxyHealth): HealthServer {
     host: networks.every(({ family }) => family === 4) ? '0.0.0.0' : '::', // The latter is both.
     ...(at === undefined ? {} : { node: { ...at, answer } }),
     isHealthy: () => health.state().isHealthy,
+    onFailure: tell,
     clock,
     log,
   });

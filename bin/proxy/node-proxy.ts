@@ -6,6 +6,8 @@ import type { ProxyMode } from '#agent/proxy/service-rules.ts';
 import { ProxyCounts } from '#agent/proxy/status/proxy-counts.ts';
 import { serveProxyStatus } from '#agent/proxy/status/serve-proxy-status.ts';
 import { familyOfIp } from '#base/ip.ts';
+import type { ApiClient } from '#client/client.ts';
+import { createEventRecorder } from '#client/event-recorder.ts';
 import { ownNetns, type Netlink, type NetOp } from '#native/netlink/netlink.ts';
 
 export interface NodeProxyParts extends ProxyOptions {
@@ -13,15 +15,20 @@ export interface NodeProxyParts extends ProxyOptions {
   readonly settings: ProxySettings;
   readonly configuration: JsonObject;
   readonly netlink: Pick<Netlink, 'apply'>;
+  /** As who may write Events. */
+  readonly client: ApiClient;
 }
 
 /** Ends with the stack. */
 export async function startNodeProxy(stack: AsyncDisposableStack, parts: NodeProxyParts): Promise<void> {
-  const { settings, configuration, netlink, mode, clock, log, sockets, ...others } = parts;
+  const { settings, configuration, netlink, mode, clock, log, sockets, client, ...others } = parts;
   const { health, metrics, hasLocalhostNodePorts, masqueradesAll, nodePortAddresses } = settings;
   if (masqueradesAll && sockets !== undefined)
     log.warn({}, 'sockets are not led to Services: masqueradeAll wants the address of the node');
   const counts = new ProxyCounts();
+  const events = stack.use(
+    createEventRecorder({ client, component: 'kube-proxy', host: parts.nodeName, clock, logger: log }),
+  );
   const sysctls = Object.entries(settings.sysctls).map(([key, value]): NetOp => ({
     op: 'setSysctl',
     key: `net/netfilter/${key}`,
@@ -30,7 +37,7 @@ export async function startNodeProxy(stack: AsyncDisposableStack, parts: NodePro
   stack.use(
     await startProxy({
       ...others,
-      ...{ netlink, mode, clock, log, counts, hasLocalhostNodePorts, masqueradesAll },
+      ...{ netlink, mode, clock, log, counts, events, hasLocalhostNodePorts, masqueradesAll },
       nodePortCidrs: nodePortCidrsOf(nodePortAddresses, parts.nodeIps),
       ...(sockets === undefined || masqueradesAll ? {} : { sockets }),
       ...(health === undefined ? {} : { health }),
