@@ -96,11 +96,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     health.noteQueued();
     queue?.add('commit');
   };
-  for (const [informer, kind] of [
-    [services, 'service'],
-    [endpointSlices, 'endpoint'],
-  ] as const)
-    stack.use(informer.onChange(() => options.counts?.noteChange(kind, clock.now())));
+  stack.use(followChanges(options));
   const index = stack.use(
     createServiceIndex(services, endpointSlices, (key) => {
       dirty.add(key);
@@ -149,6 +145,19 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   stack.use(rules.watch(enqueue));
   const moved = stack.move();
   return { idle, [Symbol.asyncDispose]: () => moved.disposeAsync() };
+}
+
+/** Counts what is told, also what is there. */
+function followChanges({ services, endpointSlices, counts, clock }: ProxyOptions): Disposable {
+  using stack = new DisposableStack();
+  stack.use(services.onChange(() => counts?.noteChange('service', clock.now())));
+  stack.use(
+    endpointSlices.onChange(({ current }) => {
+      counts?.noteChange('endpoint', clock.now());
+      if (current !== undefined) counts?.noteEndpoints(current);
+    }),
+  );
+  return stack.move();
 }
 
 /** Until stale flows that could not be removed are tried again. */

@@ -25,7 +25,10 @@ export async function startNodeProxy(stack: AsyncDisposableStack, parts: NodePro
   const { health, metrics, hasLocalhostNodePorts, masqueradesAll, nodePortAddresses } = settings;
   if (masqueradesAll && sockets !== undefined)
     log.warn({}, 'sockets are not led to Services: masqueradeAll wants the address of the node');
-  const counts = new ProxyCounts();
+  const counts = new ProxyCounts(
+    parts.networks.map(({ family }) => family),
+    clock.now(),
+  );
   const events = stack.use(
     createEventRecorder({ client, component: 'kube-proxy', host: parts.nodeName, clock, logger: log }),
   );

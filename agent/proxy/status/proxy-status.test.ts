@@ -1,11 +1,13 @@
 import { expect, test } from 'vitest';
+import type { EndpointSlice } from '#api/generated/objects.ts';
+import { triggerTimeAnnotation } from '#api/meta/trigger-time.ts';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { endpoint, local, localPolicy, ports } from '#agent/proxy/services.fixture.ts';
 import { ProxyCounts } from './proxy-counts.ts';
 import { answerProxyStatus, type ProxyStatus } from './serve-proxy-status.ts';
 
-const status = (counts = new ProxyCounts()): ProxyStatus => ({
+const status = (counts = new ProxyCounts([4], 0)): ProxyStatus => ({
   at: { host: '127.0.0.1', port: 10_249 },
   mode: 'iptables',
   configuration: { clusterCIDR: '10.244.0.0/16' },
@@ -28,10 +30,20 @@ test('pages for people, and none by other names', () => {
     expect(answerProxyStatus(path, status()).status).toBe(404);
 });
 
+const since = (addressType: 'IPv4' | 'IPv6', seconds: number): EndpointSlice => ({
+  metadata: { annotations: { [triggerTimeAnnotation]: new Date(seconds * 1000).toISOString() } },
+  addressType,
+  endpoints: [],
+});
+
 test('counts what happened', () => {
-  const counts = new ProxyCounts();
+  const counts = new ProxyCounts([4, 6], 1_000);
   counts.noteChange('service', 5_000);
   counts.noteChange('endpoint', 6_000);
+  counts.noteEndpoints(since('IPv4', 6.5));
+  counts.noteEndpoints(since('IPv4', 0.5)); // Before there was a proxy.
+  counts.noteEndpoints(since('IPv6', 5));
+  counts.noteEndpoints({ addressType: 'IPv4', endpoints: [] });
   counts.noteSync(3, 7_000);
   counts.noteSync(100_000, 8_000);
   counts.noteChange('endpoint', 9_000);
@@ -42,20 +54,26 @@ test('counts what happened', () => {
   counts.notePorts('d/here', 4, ports(localPolicy, [local]));
   const text = answerProxyStatus('/metrics', status(counts)).body;
   for (const line of [
-    'kubeproxy_sync_proxy_rules_duration_seconds_bucket{le="0.002"} 0',
-    'kubeproxy_sync_proxy_rules_duration_seconds_bucket{le="0.004"} 1',
-    'kubeproxy_sync_proxy_rules_duration_seconds_bucket{le="16.384"} 1',
-    'kubeproxy_sync_proxy_rules_duration_seconds_bucket{le="+Inf"} 2',
-    'kubeproxy_sync_proxy_rules_duration_seconds_count 2',
-    'kubeproxy_sync_proxy_rules_last_timestamp_seconds 8',
-    'kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds 9',
+    'kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family="IPv4",le="0.002"} 0',
+    'kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family="IPv4",le="0.004"} 1',
+    'kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family="IPv4",le="16.384"} 1',
+    'kubeproxy_sync_proxy_rules_duration_seconds_bucket{ip_family="IPv4",le="+Inf"} 2',
+    'kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family="IPv6"} 2',
+    'kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"} 8',
+    'kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family="IPv4"} 9',
     'kubeproxy_sync_proxy_rules_service_changes_total 1',
     'kubeproxy_sync_proxy_rules_service_changes_pending 0',
     'kubeproxy_sync_proxy_rules_endpoint_changes_total 2',
     'kubeproxy_sync_proxy_rules_endpoint_changes_pending 1',
-    'kubeproxy_sync_proxy_rules_iptables_restore_failures_total 1',
-    'kubeproxy_sync_proxy_rules_no_local_endpoints{traffic_policy="external"} 1',
-    'kubeproxy_sync_proxy_rules_no_local_endpoints{traffic_policy="internal"} 0',
+    'kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv6"} 1',
+    'kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="external"} 1',
+    'kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="internal"} 0',
+    'kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv6",traffic_policy="external"} 0',
+    'kubeproxy_network_programming_duration_seconds_bucket{ip_family="IPv4",le="0"} 0',
+    'kubeproxy_network_programming_duration_seconds_bucket{ip_family="IPv4",le="0.5"} 1',
+    'kubeproxy_network_programming_duration_seconds_bucket{ip_family="IPv4",le="300"} 1',
+    'kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"} 1',
+    'kubeproxy_network_programming_duration_seconds_count{ip_family="IPv6"} 1',
     'kubeproxy_proxy_healthz_total{code="200"} 1',
     'kubeproxy_proxy_livez_total{code="503"} 1',
   ])

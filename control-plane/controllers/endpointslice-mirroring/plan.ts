@@ -1,3 +1,4 @@
+import { triggerTimeAnnotation } from '#api/meta/trigger-time.ts';
 import { endpoints as endpointsKind } from '#api/schema/kind-ref.ts';
 import type {
   DiscoveryV1EndpointPort,
@@ -28,7 +29,7 @@ const leaderAnnotation = 'control-plane.alpha.kubernetes.io/leader';
 /** They tell of a write of the Endpoints object, not of its backends. */
 const annotationsLeftOut: ReadonlySet<string> = new Set([
   'kubectl.kubernetes.io/last-applied-configuration',
-  'endpoints.kubernetes.io/last-change-trigger-time',
+  triggerTimeAnnotation,
 ]);
 /** As kube-controller-manager's --mirroring-max-endpoints-per-subset; a slice may hold as many. */
 export const endpointsPerSubsetMax = 1000;

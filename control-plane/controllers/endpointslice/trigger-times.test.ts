@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Pod, Service } from '#api/generated/objects.ts';
-import { TriggerTimes, triggerTimeAnnotation, withTriggerTime } from './trigger-times.ts';
+import { triggerTimeAnnotation } from '#api/meta/trigger-time.ts';
+import { TriggerTimes, withTriggerTime } from './trigger-times.ts';
 
 const at = (second: number): string => new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString();
 const service = (second: number): Service => ({ metadata: { creationTimestamp: at(second) } });

@@ -1,8 +1,6 @@
 import { findCondition } from '#api/meta/condition.ts';
+import { triggerTimeAnnotation } from '#api/meta/trigger-time.ts';
 import type { Pod, Service } from '#api/generated/objects.ts';
-
-/** When the change happened that a write of endpoints tells of, RFC 3339; whoever programs a network measures from then. */
-export const triggerTimeAnnotation = 'endpoints.kubernetes.io/last-change-trigger-time';
 
 interface Known {
   readonly service: number;
