@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
-import { answerNodeCheck, answerServiceCheck, isNodeEligible } from './health-answers.ts';
+import { answerNodeCheck, answerServiceCheck, isNodeEligible, planCheckHosts } from './health-answers.ts';
 import { createProxyHealth } from './proxy-health.ts';
 
 const check = { namespace: 'd', name: 'web', port: 30_999, localEndpoints: 2 };
@@ -69,4 +69,24 @@ test('the proxy is unhealthy when a change has waited for a minute, and healthy 
   expect(health.state().isHealthy).toBe(false);
   health.noteUpdated();
   expect(health.state()).toEqual({ isHealthy: true, lastUpdatedMs: 60_000 });
+});
+
+describe('planCheckHosts()', () => {
+  const own = ['127.0.0.1', '192.0.2.1', '198.51.100.1', '::1', '2001:db8::1'];
+  test.each([
+    ['one family', [4], [], [{ host: '0.0.0.0' }]],
+    ['both', [4, 6], [], [{ host: '::' }]],
+    ['all of both', [4, 6], ['0.0.0.0/0', '::/0'], [{ host: '::' }]],
+    ['a network', [4], ['192.0.2.0/24', '127.0.0.0/8'], [{ host: '127.0.0.1' }, { host: '192.0.2.1' }]],
+    [
+      'a network of one of both',
+      [4, 6],
+      ['192.0.2.0/24'],
+      [{ host: '192.0.2.1' }, { host: '::', ipv6Only: true }],
+    ],
+    ['a network of the other', [4, 6], ['2001:db8::/64'], [{ host: '0.0.0.0' }, { host: '2001:db8::1' }]],
+    ['a network that the node is not in', [4], ['203.0.113.0/24'], []],
+  ] as const)('%s', (_name, families, cidrs, want) =>
+    expect(planCheckHosts(families, cidrs, own)).toEqual(want),
+  );
 });

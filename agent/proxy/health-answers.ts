@@ -1,6 +1,9 @@
 import type { Node } from '#api/generated/objects.ts';
+import { nftFamilies } from '#agent/network/cluster-network.ts';
 import { describeError } from '#base/errors.ts';
+import { cidrContains, formatIp, parseCidr, parseIp, type IpFamily } from '#base/ip.ts';
 import type { ProxyHealthState } from './proxy-health.ts';
+import { nodePortCidrsOf } from './table-layout.ts';
 
 /** What a load balancer may ask this node about a Service with spec.healthCheckNodePort. */
 export interface ServiceCheck {
@@ -67,4 +70,37 @@ export function failureOfCheck(check: ServiceCheck, nodeName: string, error: unk
   const { 1: why, 2: at } = /^listen E[A-Z]+: (.+) (\S+)$/.exec(describeError(error)) ?? [];
   const text = why === undefined ? describeError(error) : `listen tcp ${at}: bind: ${why}`;
   return `node ${nodeName} failed to start healthcheck "${namespace}/${name}" on port ${port}: ${text}`;
+}
+
+export interface ListenAt {
+  readonly host: string;
+  /** Of `::`: not IPv4 as well. */
+  readonly ipv6Only?: boolean;
+}
+
+/**
+ * Where the ports of Services' health checks are: at those of the node's addresses at which node ports are served
+ * (nodePortAddresses); without a network of a family at all of that family. Pure.
+ */
+export function planCheckHosts(
+  families: readonly IpFamily[],
+  nodePortCidrs: readonly string[],
+  addresses: readonly string[],
+): readonly ListenAt[] {
+  const all = families.map((family) => ({
+    family,
+    cidrs: nodePortCidrsOf({ family: nftFamilies[family], nodePortCidrs }).flatMap((text) =>
+      text === undefined ? [] : (parseCidr(text) ?? []),
+    ),
+  }));
+  // The latter is both.
+  if (all.every(({ cidrs }) => cidrs.length === 0))
+    return [{ host: families.includes(6) ? '::' : '0.0.0.0' }];
+  const ips = addresses.flatMap((text) => parseIp(text) ?? []);
+  return all.flatMap(({ family, cidrs }): readonly ListenAt[] => {
+    if (cidrs.length === 0) return [family === 4 ? { host: '0.0.0.0' } : { host: '::', ipv6Only: true }];
+    return ips
+      .filter((ip) => cidrs.some((cidr) => cidrContains(cidr, ip)))
+      .map((ip) => ({ host: formatIp(ip) }));
+  });
 }

@@ -4,11 +4,13 @@ import { http } from '#base/http.ts';
 import type { Clock } from '#base/clock.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
-import { answerServiceCheck, type HealthAnswer, type ServiceCheck } from './health-answers.ts';
+import { answerServiceCheck, type HealthAnswer, type ListenAt, type ServiceCheck } from './health-answers.ts';
 
 export interface HealthServerOptions {
   /** Address that all ports are opened at. */
   readonly host: string;
+  /** Addresses of Services' ports, asked when one is opened; absent: as all others. */
+  readonly checkHosts?: () => readonly ListenAt[];
   /** The proxy's own port; absent: none. */
   readonly node?: {
     /** Absent or '': as all others. */
@@ -42,7 +44,7 @@ export function createHealthServer(options: HealthServerOptions): HealthServer {
   const { clock, log } = options;
   const checks = new Map<string, ServiceCheck>();
   const portOwners = new Map<number, string>();
-  const servers = new Map<number, Server>();
+  const servers = new Map<number, readonly Server[]>();
 
   const answer = (port: number, path: string): HealthAnswer | undefined => {
     if (port === options.node?.port) return options.node.answer(path);
@@ -51,13 +53,17 @@ export function createHealthServer(options: HealthServerOptions): HealthServer {
   };
   const settle = async (port: number): Promise<void> => {
     const server = servers.get(port);
-    const isWanted = port === options.node?.port || portOwners.has(port);
-    if (isWanted && server === undefined) {
-      const own = port === options.node?.port ? (options.node.host ?? '') : '';
-      servers.set(port, await listen(own === '' ? options.host : own, port, (path) => answer(port, path)));
-    } else if (!isWanted && server !== undefined) {
+    const isOwn = port === options.node?.port;
+    const isWanted = isOwn || portOwners.has(port);
+    const hosts = (): readonly ListenAt[] => {
+      const host = isOwn && (options.node?.host ?? '') !== '' ? (options.node?.host ?? '') : options.host;
+      return isOwn ? [{ host }] : (options.checkHosts?.() ?? [{ host }]);
+    };
+    if (isWanted && server === undefined)
+      servers.set(port, await listenAll(hosts(), port, (path) => answer(port, path)));
+    else if (!isWanted && server !== undefined) {
       servers.delete(port);
-      await close(server);
+      await Promise.all(server.map(close));
     }
   };
   const ports = new KeyedQueue<`${number}`>({
@@ -86,13 +92,29 @@ export function createHealthServer(options: HealthServerOptions): HealthServer {
     idle: () => ports.idle(),
     [Symbol.asyncDispose]: async () => {
       await ports[Symbol.asyncDispose]();
-      await Promise.all([...servers.values()].map(close));
+      await Promise.all([...servers.values()].flat().map(close));
     },
   };
 }
 
+/** At all of them, or none. @throws whatever listen(2) says of one */
+async function listenAll(
+  hosts: readonly ListenAt[],
+  port: number,
+  answer: (path: string) => HealthAnswer | undefined,
+): Promise<readonly Server[]> {
+  const opened: Server[] = [];
+  try {
+    for (const at of hosts) opened.push(await listen(at, port, answer));
+  } catch (error) {
+    await Promise.all(opened.map(close));
+    throw error;
+  }
+  return opened;
+}
+
 async function listen(
-  host: string,
+  at: ListenAt,
   port: number,
   answer: (path: string) => HealthAnswer | undefined,
 ): Promise<Server> {
@@ -101,7 +123,7 @@ async function listen(
     response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
   });
   server.maxConnections = connectionsMax;
-  server.listen({ host, port, exclusive: true });
+  server.listen({ ...at, port, exclusive: true });
   await once(server, 'listening'); // Rejects with the error of listen(2).
   return server;
 }

@@ -43,10 +43,20 @@ const slice: EndpointSlice = {
   })),
 };
 
+/** The Service as one of a load balancer whose health check is at a port. */
+function balancedAt(port: number): Service {
+  const balanced = {
+    type: 'LoadBalancer',
+    externalTrafficPolicy: 'Local',
+    healthCheckNodePort: port,
+  } as const;
+  return { metadata: { ...service.metadata, resourceVersion: '2' }, spec: { ...service.spec, ...balanced } };
+}
+
 async function start(
   mode: ProxyMode = 'nftables',
   protocol: 'TCP' | 'UDP' = 'TCP',
-  events?: ProxyOptions['events'],
+  more: Pick<ProxyOptions, 'events' | 'nodePortCidrs' | 'nodeAddresses'> = {},
 ) {
   const fail = (error: unknown): void => {
     throw error;
@@ -74,7 +84,7 @@ async function start(
     xtables,
     clock,
     applied,
-    ...(events !== undefined && { events }),
+    ...more,
     log: silentLogger,
   });
   const backends = (): readonly unknown[] =>
@@ -89,19 +99,13 @@ test('a Service whose health check port is taken is told so', async () => {
   const record = ({ object }: { readonly object: KubeObject }, ...event: readonly unknown[]): void => {
     told.push([object.metadata?.name, ...event]);
   };
-  const { proxy, services } = await start('nftables', 'TCP', { record });
+  const { proxy, services } = await start('nftables', 'TCP', { events: { record } });
   await using _proxy = proxy;
   await using taken = createServer().listen(0, '0.0.0.0');
   await once(taken, 'listening');
   const { port } = taken.address() as AddressInfo;
 
-  const balanced = {
-    type: 'LoadBalancer',
-    externalTrafficPolicy: 'Local',
-    healthCheckNodePort: port,
-  } as const;
-  const metadata = { ...service.metadata, resourceVersion: '2' };
-  services.apply({ type: 'MODIFIED', object: { metadata, spec: { ...service.spec, ...balanced } } });
+  services.apply({ type: 'MODIFIED', object: balancedAt(port) });
   await proxy.idle();
   expect(told).toEqual([
     [
@@ -111,6 +115,30 @@ test('a Service whose health check port is taken is told so', async () => {
       `node n1 failed to start healthcheck "d/web" on port ${port}: listen tcp 0.0.0.0:${port}: bind: address already in use`,
     ],
   ]);
+});
+
+test('health checks of Services are answered where node ports are served', async () => {
+  const { proxy, services } = await start('nftables', 'TCP', {
+    nodePortCidrs: ['127.0.0.2/32', '127.0.0.3/32'],
+    nodeAddresses: () => ['127.0.0.1', '127.0.0.2', '127.0.0.3'],
+  });
+  await using _proxy = proxy;
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+
+  services.apply({ type: 'MODIFIED', object: balancedAt(port) });
+  await proxy.idle();
+  const ask = (host: string): Promise<number | undefined> =>
+    fetch(`http://${host}:${port}/`).then(
+      ({ status }) => status,
+      () => undefined,
+    );
+  expect(await ask('127.0.0.2')).toBe(503);
+  expect(await ask('127.0.0.3')).toBe(503);
+  taken.close();
+  await once(taken, 'close');
+  expect(await ask('127.0.0.1')).toBeUndefined();
 });
 
 test("a node's new zone changes the endpoints that it prefers", async () => {

@@ -19,6 +19,7 @@ import {
   answerNodeCheck,
   failureOfCheck,
   isNodeEligible,
+  planCheckHosts,
   type HealthAnswer,
   type ServiceCheck,
 } from './health-answers.ts';
@@ -62,6 +63,8 @@ export interface ProxyOptions {
   readonly masqueradesAll?: boolean;
   /** Networks of the node's addresses at which node ports are served; none of a family: all of them. */
   readonly nodePortCidrs?: readonly string[];
+  /** All addresses of the node, of which those networks choose for health checks; absent: `nodeIps`. */
+  readonly nodeAddresses?: () => readonly string[];
   /** Default: nftables. */
   readonly mode?: ProxyMode;
   /** Leads sockets of the node's pods beside the rules; absent: rules do all. */
@@ -208,8 +211,11 @@ function serveHealth(options: ProxyOptions, health: ProxyHealth): HealthServer {
     if (found.status !== 404) options.counts?.noteCheck(path, found.status);
     return found;
   };
+  const families = networks.map(({ family }) => family);
   return createHealthServer({
-    host: networks.every(({ family }) => family === 4) ? '0.0.0.0' : '::', // The latter is both.
+    host: planCheckHosts(families, [], [])[0]?.host ?? '::',
+    checkHosts: () =>
+      planCheckHosts(families, options.nodePortCidrs ?? [], options.nodeAddresses?.() ?? options.nodeIps),
     ...(at === undefined ? {} : { node: { ...at, answer } }),
     isHealthy: () => health.state().isHealthy,
     onFailure: tell,

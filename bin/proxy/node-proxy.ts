@@ -1,4 +1,5 @@
 /** The node's Service proxy, wired: what KubeProxyConfiguration says, its rules, and its ports of health and metrics. */
+import { networkInterfaces } from 'node:os';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { ProxySettings } from '#agent/proxy/config/proxy-configuration.ts';
 import { startProxy, type ProxyOptions } from '#agent/proxy/proxy.ts';
@@ -42,6 +43,7 @@ export async function startNodeProxy(stack: AsyncDisposableStack, parts: NodePro
       ...others,
       ...{ netlink, mode, clock, log, counts, events, hasLocalhostNodePorts, masqueradesAll },
       nodePortCidrs: nodePortCidrsOf(nodePortAddresses, parts.nodeIps),
+      nodeAddresses: ownAddresses,
       ...(sockets === undefined || masqueradesAll ? {} : { sockets }),
       ...(health === undefined ? {} : { health }),
     }),
@@ -51,6 +53,12 @@ export async function startNodeProxy(stack: AsyncDisposableStack, parts: NodePro
   if (metrics !== undefined)
     stack.use(serveProxyStatus({ at: metrics, mode, configuration, counts, clock, log }));
 }
+
+/** Those of a link alone are left out: nobody asks them without its name. */
+const ownAddresses = (): readonly string[] =>
+  Object.values(networkInterfaces()).flatMap((all = []) =>
+    all.flatMap((each) => (each.scopeid === undefined || each.scopeid === 0 ? each.address : [])),
+  );
 
 /** `primary` are the addresses that the node has in the API. Pure. */
 export function nodePortCidrsOf(addresses: readonly string[], nodeIps: readonly string[]): readonly string[] {
