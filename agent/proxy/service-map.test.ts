@@ -59,6 +59,40 @@ describe('endpoints by topology hints', () => {
   );
 });
 
+describe('endpoints by policy, as kube-proxy sorts them', () => {
+  const at = (ip: string, ready: boolean, isServing = ready): Endpoint =>
+    endpoint(ip, { conditions: { ready, serving: isServing, terminating: !ready } });
+  const [here, there] = [at('10.244.0.1', true), at('10.244.1.1', true)];
+  const [leavingHere, leavingThere] = [at('10.244.0.2', false, true), at('10.244.1.2', false, true)];
+  test.each<[string, readonly Endpoint[], readonly string[], readonly string[]]>([
+    ['none', [], [], []],
+    ['some here', [here, there], ['10.244.0.1', '10.244.1.1'], ['10.244.0.1']],
+    ['all elsewhere', [there], ['10.244.1.1'], []],
+    ['all terminate', [leavingHere, leavingThere], ['10.244.0.2', '10.244.1.2'], ['10.244.0.2']],
+    ['all elsewhere, and terminate', [leavingThere], ['10.244.1.2'], []],
+    [
+      'one elsewhere, one here that terminates, others that serve nobody',
+      [there, leavingHere, leavingThere, at('10.244.0.3', false)],
+      ['10.244.1.1'],
+      ['10.244.0.2'],
+    ],
+    ['not ready, and not terminating', [endpoint('10.244.0.4', { conditions: { ready: false } })], [], []],
+  ])('%s', (_name, endpoints, all, local) => {
+    const [port] = ports({ internalTrafficPolicy: 'Local', externalTrafficPolicy: 'Local' }, endpoints);
+    expect(port?.backends.map(({ ip }) => ip)).toEqual(all);
+    expect(port?.localBackends.map(({ ip }) => ip)).toEqual(local);
+  });
+});
+
+test('an address that one slice says is here and another elsewhere is here', () => {
+  const { nodeName: _here, ...nowhere } = local;
+  for (const endpoints of [
+    [local, nowhere],
+    [nowhere, local],
+  ])
+    expect(ports({}, endpoints)[0]?.backends).toEqual([{ ip: '10.244.0.5', port: 8080, isLocal: true }]);
+});
+
 test('a slice with a port that is none is left out', () => {
   const service = { spec: { clusterIPs: ['10.96.0.80'], ports: [{ port: 80 }] } };
   const slices = [8080, 70_000, 0].map((port) => ({

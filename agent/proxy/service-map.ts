@@ -206,7 +206,10 @@ function toBackends(candidates: readonly Candidate[], node: ProxyNode): readonly
   for (const { endpoint, port } of candidates) {
     const ip = endpoint.addresses[0];
     if (ip === undefined || familyOfIp(ip) === undefined) continue;
-    byKey.set(`${ip} ${port}`, { ip, port, isLocal: endpoint.nodeName === node.name });
+    const key = `${ip} ${port}`;
+    // Several slices may have it, and one of them not know where it is.
+    const isLocal = endpoint.nodeName === node.name || byKey.get(key)?.isLocal === true;
+    byKey.set(key, { ip, port, isLocal });
   }
   return [...byKey].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, backend]) => backend);
 }
