@@ -263,7 +263,10 @@ describe('openEmbeddedStore()', () => {
     const store = await open({ sizeBytesMax: 1_000_000 });
     await store.commit({ expect: [], ops: [put('/a', 'x')] });
     const big = Array.from({ length: 40 }, (_, index) => put(`/big/${index}`, 'y'.repeat(50_000)));
-    await expect(store.commit({ expect: [], ops: big })).rejects.toMatchObject({ code: 'E_NO_SPACE' });
+    await expect(store.commit({ expect: [], ops: big })).rejects.toMatchObject({
+      code: 'E_NO_SPACE',
+      message: `write to store ${directory}: database or disk is full; free some space on its disk`,
+    });
     expect(store.revision).toBe(1);
     expect((await store.range('/')).values.map(textOf)).toEqual(['x@1']);
     expect(await store.commit({ expect: [], ops: [put('/b', 'z')] })).toMatchObject({

@@ -18,7 +18,7 @@ import {
 } from './disk-protocol.ts';
 import { openDiskWorker, type DiskThread } from './disk-thread.ts';
 import { HistoryWindow, type HistoryBounds } from './history-window.ts';
-import { remedyFor } from './integrity.ts';
+import { remedyFor, writeFailure } from './integrity.ts';
 import { LeaseBook } from './lease-book.ts';
 import { identityOf } from './served-store.ts';
 import type { Decision, KeptVersion, KeyView, LeaseState, ServedStore, WatchFrom } from './served-store.ts';
@@ -96,7 +96,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
       for (const note of reply.notes) logger.info({ directory }, note);
       resolve(reply);
     } else if (reply.kind === 'refused') {
-      const remedy = reply.code === 'E_DAMAGED' ? remedyFor(directory) : '';
+      const remedy = remedyFor(reply.code, directory);
       reject(new PodwrightError(reply.code, `open store ${directory}: ${reply.message}${remedy}`));
     }
   };
@@ -428,7 +428,7 @@ class EmbeddedStore implements ServedStore {
 
   /** Nothing that was assigned since the last durable revision has happened. Later writes may succeed again. */
   #refuseAll(code: DiskFailure, message: string): void {
-    const failure = new PodwrightError(code, `write to store ${this.#options.directory}: ${message}`);
+    const failure = writeFailure(code, this.#options.directory, message);
     const refused = this.#pump.takeAll();
     this.#mvcc.rollback();
     // One line for a disk that stays full, however many try.
@@ -450,7 +450,7 @@ class EmbeddedStore implements ServedStore {
     const { directory } = this.#options;
     this.#failure = new PodwrightError(
       'E_DAMAGED',
-      `check store ${directory}: ${message}; no write is taken any more${remedyFor(directory)}`,
+      `check store ${directory}: ${message}; no write is taken any more${remedyFor('E_DAMAGED', directory)}`,
     );
     this.#logger.error({ code: 'E_DAMAGED' }, this.#failure.message);
   }
@@ -458,7 +458,7 @@ class EmbeddedStore implements ServedStore {
   /** The worker is gone: reads go on, writes are over. */
   #fail(code: DiskFailure, message: string): void {
     this.#refuseAll(code, message);
-    this.#failure = new PodwrightError(code, `write to store ${this.#options.directory}: ${message}`);
+    this.#failure = writeFailure(code, this.#options.directory, message);
   }
 
   /** Resolves when the writes now on their way have either become durable or failed. */

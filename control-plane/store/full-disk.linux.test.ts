@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 
 const program = `
-  import { rmSync, writeFileSync } from 'node:fs';
+  import { openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
   import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
   import { systemClock } from '#base/clock.ts';
   const at = process.argv[1];
@@ -34,7 +34,11 @@ const program = `
   const recovered = store.failure === undefined;
   await store[Symbol.asyncDispose]();
   store = await open();
-  console.log(JSON.stringify({ said, whileFull, recovered, reopened: await isThere(), count: acknowledged.length }));
+  const fill = openSync(at + '/ballast', 'w');
+  try { for (;;) writeSync(fill, Buffer.alloc(4096)); } catch {}
+  const unopened = await openEmbeddedStore({ directory: at + '/b', markFile: at + '/b.mark', clock: systemClock })
+    .catch((error) => error.message);
+  console.log(JSON.stringify({ unopened, said, whileFull, recovered, reopened: await isThere(), count: acknowledged.length }));
   await store[Symbol.asyncDispose]();`;
 
 it.skipIf(process.getuid?.() !== 0)(
@@ -61,6 +65,7 @@ it.skipIf(process.getuid?.() !== 0)(
       };
       expect(seen).toMatchObject({
         said: { code: 'E_NO_SPACE', failure: 'E_NO_SPACE' },
+        unopened: expect.stringMatching(/^open store \/.*; free some space on its disk$/),
         whileFull: true,
         recovered: true,
         reopened: true,

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { shellWord } from '#base/shell-word.ts';
 import { crc32 } from 'node:zlib';
 import { PodwrightError } from '#base/errors.ts';
-import type { DiskLease, DiskRow } from './disk-protocol.ts';
+import type { DiskFailure, DiskLease, DiskRow } from './disk-protocol.ts';
 
 /**
  * Sums by which damage shows. Every row has a CRC-32 of all that it holds, and the *total* of the sums of all rows ever written,
@@ -76,8 +76,15 @@ export function damaged(what: string, cause?: unknown): PodwrightError {
   return new PodwrightError('E_DAMAGED', what, cause === undefined ? {} : { cause });
 }
 
-/** What a person does about damage. */
-export function remedyFor(directory: string): string {
+/** A write that the disk refused, for a person: what is there stays. Pure. */
+export function writeFailure(code: DiskFailure, directory: string, cause: string): PodwrightError {
+  return new PodwrightError(code, `write to store ${directory}: ${cause}${remedyFor(code, directory)}`);
+}
+
+/** What a person does about a failure, to follow its message; empty where the message says all. Pure. */
+export function remedyFor(code: DiskFailure, directory: string): string {
+  if (code === 'E_NO_SPACE') return '; free some space on its disk';
+  if (code !== 'E_DAMAGED') return '';
   const dataDir = dirname(directory);
   return `; nothing was changed: put back a copy of all of ${dataDir}, or keep what is whole, and lose the rest, with podwright store salvage --data ${shellWord(dataDir)}`;
 }
