@@ -14,5 +14,7 @@ test('ensureKubeDns() makes the Service once', async () => {
     clusterIPs: ['10.96.0.10', 'fd00:10:96::a'],
     ipFamilyPolicy: 'RequireDualStack',
   });
+  // kubectl cluster-info prints it: "KubeDNS is running at".
+  expect(service?.metadata?.labels).toMatchObject({ 'kubernetes.io/name': 'KubeDNS' });
   expect(others).toEqual([]);
 });

@@ -17,7 +17,7 @@ export function renderKubeDns(addresses: readonly string[]): Service {
       labels: {
         'k8s-app': 'kube-dns',
         'kubernetes.io/cluster-service': 'true',
-        'kubernetes.io/name': 'podwright',
+        'kubernetes.io/name': 'KubeDNS', // What kubectl cluster-info calls it.
       },
     },
     spec: {

@@ -152,7 +152,7 @@ const api: readonly Row[] = [
 ];
 
 const cluster: readonly Row[] = [
-  { sh: 'kubectl cluster-info', says: /is running at/ },
+  { sh: 'kubectl cluster-info', says: /control plane.* is running at[^]*KubeDNS.* is running at/ },
   {
     sh: 'kubectl cluster-info dump --namespaces=$NS --output-directory=dump && ls dump dump/$NS',
     says: [/nodes.json/, /pods.json/, /client/],
