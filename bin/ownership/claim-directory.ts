@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { errnoOf, PodwrightError } from '#base/errors.ts';
@@ -7,7 +7,14 @@ import { protectedPathProblem } from '#native/fs/protected-path.ts';
 import { lockFile } from '#native/sys/file.ts';
 import type { OwnedFd } from '#native/sys/fd.ts';
 import { dataDirError, ensureDataDir } from '#bin/program/data-dir.ts';
-import { directoryProblem, lstatIfThere, readMarker, writeMarker, type Marker } from './marker.ts';
+import {
+  directoryProblem,
+  lstatIfThere,
+  readMarker,
+  readOnlyProblem,
+  writeMarker,
+  type Marker,
+} from './marker.ts';
 import {
   evidenceOf,
   foreignEntries,
@@ -67,7 +74,17 @@ export function claimDirectory(path: string, options: ClaimOptions): Claim {
       [Symbol.dispose]: () => lock[Symbol.dispose](),
     };
   } catch (error) {
+    if (isNew) removeIfEmpty(path);
     throw dataDirError(path, error);
+  }
+}
+
+/** Of a directory that was made for nothing. What somebody put there meanwhile stays, and it. */
+function removeIfEmpty(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // What is told is why it could not be used.
   }
 }
 
@@ -85,7 +102,8 @@ export function checkClaim(path: string, { role, option }: Pick<ClaimOptions, 'r
     return;
   }
   const stats = lstatIfThere(`${path}/.`);
-  const unfit = stats === undefined ? 'it is no directory' : directoryProblem(stats, owner);
+  const unfit =
+    stats === undefined ? 'it is no directory' : (readOnlyProblem(path) ?? directoryProblem(stats, owner));
   if (unfit !== undefined) throw refuse('E_PERMISSION', unfit);
   if (readMarker(path, role, owner) !== undefined || isFromBeforeMarkers(path, role, owner)) return;
   const foreign = foreignIn(path, role, owner);

@@ -1,4 +1,5 @@
 import {
+  accessSync,
   closeSync,
   fstatSync,
   fsyncSync,
@@ -82,6 +83,16 @@ export function fileProblem(stats: Stats, owner: number): string | undefined {
   if ((stats.mode & 0o002) !== 0) return 'everybody may write to it';
   if ((stats.mode & 0o020) !== 0 && stats.gid !== 0) return `group ${stats.gid} may write to it`;
   if (stats.size > bytesMax * 256) return `it is ${stats.size} bytes large`;
+  return undefined;
+}
+
+/** Why nothing can be changed in a directory, by whomever: of a file system that is read-only its modes are, too. */
+export function readOnlyProblem(path: string): string | undefined {
+  try {
+    accessSync(`${path}/.`, constants.W_OK);
+  } catch (error) {
+    if (errnoOf(error) === 'EROFS') return 'its file system is read-only; mount it read-write first';
+  }
   return undefined;
 }
 

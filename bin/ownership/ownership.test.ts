@@ -286,6 +286,32 @@ describe('removeOwned()', () => {
   describe.skipIf(process.getuid?.() !== 0)('with mounts (needs root)', () => {
     beforeAll(enterOwnMounts);
 
+    it('a directory of a file system that is read-only is told so, whatever its mode', () => {
+      using scratch = openScratch();
+
+      scratch.make('disk/');
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=1777', 'own', scratch.at('disk')]);
+      claim(scratch.at('disk/d'))[Symbol.dispose]();
+      execFileSync('mount', ['-o', 'remount,ro', scratch.at('disk')]);
+      const remedy = /: its file system is read-only; mount it read-write first/;
+      for (const path of ['disk', 'disk/d']) {
+        expect(thrown(() => proveOwned(scratch.at(path), 'up'))).toMatch(remedy);
+        expect(thrown(() => checkClaim(scratch.at(path), { role: 'up', option: '--data' }))).toMatch(remedy);
+      }
+      execFileSync('umount', [scratch.at('disk')]);
+    });
+
+    it('a directory that it made and could not use for want of space is gone again', () => {
+      using scratch = openScratch();
+
+      scratch.make('disk/');
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=700,size=64k', 'own', scratch.at('disk')]);
+      expect(() => writeFileSync(scratch.at('disk/x'), Buffer.alloc(1_000_000))).toThrow('ENOSPC');
+      expect(thrown(() => claim(scratch.at('disk/d')))).toContain('no space left; free some');
+      expect(readdirSync(scratch.at('disk'))).toEqual(['x']);
+      execFileSync('umount', [scratch.at('disk')]);
+    });
+
     it('empties a mount point and leaves it; a mount below goes and nothing through it', async () => {
       using scratch = openScratch();
 

@@ -7,7 +7,7 @@ import type { TreeDirectory } from '#native/fs/tree.ts';
 import { createTrees } from '#native/fs/tree.linux.ts';
 import { lockFile } from '#native/sys/file.ts';
 import { homeDirectories, isFromBeforeMarkers, listSome } from './claim-directory.ts';
-import { directoryProblem, lstatIfThere, readMarker, type Marker } from './marker.ts';
+import { directoryProblem, lstatIfThere, readMarker, readOnlyProblem, type Marker } from './marker.ts';
 import { isEntryOf, markerName, type OwnedRole, programOf, roles } from './role.ts';
 
 /** A directory that is proven ours. */
@@ -39,7 +39,7 @@ export function proveOwned(path: string, role: OwnedRole, option = '--data'): Ow
   const stats = lstatIfThere(path);
   if (stats === undefined) return undefined;
   const owner = process.geteuid?.() ?? 0;
-  const unfit = directoryProblem(stats, owner);
+  const unfit = readOnlyProblem(path) ?? directoryProblem(stats, owner);
   if (unfit !== undefined) throw refuse(stats.uid === owner ? 'E_USAGE' : 'E_PERMISSION', unfit);
   if (isOwned(path, role)) return { path, role, marker: readMarker(path, role, owner) };
   const mount = isMountPoint(path) ? 'something is mounted on it, and ' : '';

@@ -8,7 +8,7 @@ import { join, relative, resolve } from 'node:path';
 import { fastPathProblem, type FastPath } from '#agent/network/fast-path/choice.ts';
 import type { ProxyMode } from '#agent/proxy/service-rules.ts';
 import { systemClock } from '#base/clock.ts';
-import { PodwrightError } from '#base/errors.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
 import { createSyncNft } from '#native/nft/nft.linux.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
@@ -249,6 +249,14 @@ async function runDetached(options: UpCommandOptions): Promise<void> {
   }
   const reason = said.trim().split('\n').at(-1) ?? '';
   const code = exitCodeOf(child);
+  // A launcher that was killed left more than files: `down` needs the directory to end that.
+  if (child.signalCode === null && claim.isNew) {
+    printText(said.slice(0, said.lastIndexOf(reason)));
+    const progress = createProgress(systemClock, options.output, print);
+    await leaveDataDir(dataDir, claim, { keepsData: options.keep === true, progress }).catch((error) =>
+      progress.say(describeError(error)),
+    );
+  }
   if (code <= 128) throw new PodwrightError('E_CONNECTION', reason.replace(/^podwright: /, ''));
   print(reason);
   process.exitCode = code;

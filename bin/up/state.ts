@@ -7,7 +7,7 @@ import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { familyOfIp } from '#base/ip.ts';
 import { shellWord } from '#base/shell-word.ts';
 import { dataDirError } from '#bin/program/data-dir.ts';
-import { directoryProblem, fileProblem, lstatIfThere } from '#bin/ownership/marker.ts';
+import { directoryProblem, fileProblem, lstatIfThere, readOnlyProblem } from '#bin/ownership/marker.ts';
 import { clusterRunDir } from '#bin/paths.ts';
 
 /** What `down`, `status` and a second `up` need to know of a running `up`; DIR/up.json. Paths are computed, never read from it. */
@@ -170,6 +170,14 @@ export async function readLeftState(
   }
 }
 
+/** @throws E_UNSUPPORTED where the file system is read-only */
 export async function removeState(dataDir: string): Promise<void> {
-  await rm(stateFile(dataDir), { force: true });
+  const file = stateFile(dataDir);
+  try {
+    await rm(file, { force: true });
+  } catch (error) {
+    const problem = readOnlyProblem(dataDir);
+    if (problem === undefined) throw error;
+    throw new PodwrightError('E_UNSUPPORTED', `remove ${file}: ${problem}`, { cause: error });
+  }
 }

@@ -1,5 +1,7 @@
 /** What `up` remembers, what it opens before it may, and what `down` removes when things are damaged. */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -56,6 +58,22 @@ describe.skipIf(!canTestClusters())(
       expect(await kubectl('config', 'view', '-o', 'jsonpath={.clusters[0].cluster.server}')).toBe(
         `https://127.0.0.1:${port}`,
       );
+    });
+
+    it('is gone again where up --detach made it and could not start', async () => {
+      const server = createServer().listen(0, '127.0.0.1');
+      using _closing = { [Symbol.dispose]: () => server.close() };
+
+      await once(server, 'listening');
+      const address = server.address();
+      const port = typeof address === 'object' ? String(address?.port) : '';
+      const unused = join(scratch, 'unused');
+      const said = await run(
+        [join(repositoryRoot, 'podwright'), 'up', '--detach', '--port', port, '--data', unused],
+        { timeoutMs: 120_000 },
+      );
+      expect(said).toMatchObject({ code: 1, stderr: expect.stringContaining(port) });
+      expect(existsSync(unused)).toBe(false);
     });
 
     it('with up.json damaged or gone: down still ends everything, and leaves what a person put there', async () => {
