@@ -49,6 +49,7 @@ import { startKubeletServer, type KubeletServer, type KubeletTls } from './serve
 import { ProbeCounts } from './probe/probe-counts.ts';
 import { HttpCounts } from './stats/http-counts.ts';
 import { KubeletCounts } from './stats/kubelet-counts.ts';
+import { RuntimeCounts } from './stats/runtime-counts.ts';
 import { renderAssignments } from './stats/assign-metrics.ts';
 import { renderDeviceMetrics } from './stats/device-metrics.ts';
 import { readProcess, renderKubeletMetrics } from './stats/kubelet-metrics.ts';
@@ -128,7 +129,9 @@ export interface Kubelet extends AsyncDisposable {
 
 const podsMaxDefault = 110;
 
-export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
+export async function startKubelet(asked: KubeletOptions): Promise<Kubelet> {
+  const runtimeCounts = new RuntimeCounts(asked.clock);
+  const options = { ...asked, runtime: runtimeCounts.of(asked.runtime) };
   const { runtime, clock, logger, nodeName, directories, settings = defaultSettings } = options;
   await using undo = new AsyncDisposableStack();
 
@@ -172,7 +175,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   startLocalVolumes(undo, options, workers);
   startOomEvents(undo, options, workers);
   const { assignments } = isolation;
-  const served = { workers, collector, probeCounts, counts, plugins, assignments };
+  const served = { workers, collector, probeCounts, counts, runtimeCounts, plugins, assignments };
   const server = await startServer(options, served);
   undo.use(server);
   const agent = startNodeAgent({
@@ -287,6 +290,7 @@ interface Served {
   readonly collector: ImageCollector;
   readonly probeCounts: ProbeCounts;
   readonly counts: KubeletCounts;
+  readonly runtimeCounts: RuntimeCounts;
   readonly plugins: Pick<NodePlugins, 'counts'>;
   readonly assignments: NodeAssignments | undefined;
 }
@@ -294,7 +298,7 @@ interface Served {
 /** The node's port. Who may call it, the API server says. */
 function startServer(
   options: KubeletOptions,
-  { workers, collector, probeCounts, counts, plugins, assignments }: Served,
+  { workers, collector, probeCounts, counts, runtimeCounts, plugins, assignments }: Served,
 ): Promise<KubeletServer> {
   const { runtime, clock, logger, nodeName, directories } = options;
   const { access = defaultAccess, ...listen } = options.server;
@@ -329,7 +333,7 @@ function startServer(
         nodeName,
         desired: workers.pods(),
         pods: runtime.observeAll(),
-        counts,
+        ...{ counts, runtime: runtimeCounts },
         imagesRemoved: collector.removed,
         process: readProcess(clock.now()),
         volumes: await volumes(),

@@ -78,4 +78,6 @@ export interface KubeletPorts {
   /** Looks at the pod again, at once or later. */
   readonly enqueue: (uid: string, afterMs?: number) => void;
   readonly onOutcome?: OutcomeObserver | undefined;
+  /** Told of each pod as it comes to be known. */
+  readonly onSeen?: ((pod: Pod) => void) | undefined;
 }

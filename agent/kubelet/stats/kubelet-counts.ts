@@ -23,14 +23,26 @@ export class KubeletCounts {
   readonly evictions: Map<string, number> = new Map();
   /** By `reason`. */
   readonly rejections: Map<string, number> = new Map();
-  /** By `operation_type`, in the names of the calls that the kubelet would make of a runtime. */
-  readonly operations: Map<string, number> = new Map();
-  readonly operationErrors: Map<string, number> = new Map();
   readonly podStart: SecondsHistogram = new SecondsHistogram(startBucketsSeconds);
   readonly podSync: SecondsHistogram = new SecondsHistogram(shortBucketsSeconds);
+  /** Of pods that came to be known: how many main containers they have. */
+  readonly containersPerPod: SecondsHistogram = new SecondsHistogram([1, 2, 4, 8, 16]);
+  /** From a pod's creation until its main containers run, by `first_with_network`; the one without what images took. */
+  readonly startsTotal: Map<string, SecondsHistogram> = startHistograms();
+  readonly startsSli: Map<string, SecondsHistogram> = startHistograms();
 
   /** Pods of which a container was started, by uid. */
   readonly #begun = new Set<string>();
+  /** Pods that came new to this node and do not run yet, by uid. */
+  readonly #starting = new Map<string, Starting>();
+  #hasFirst = false;
+
+  /** A pod came to be known here. */
+  seen({ metadata, spec, status }: Pod): void {
+    this.containersPerPod.observe(spec?.containers.length ?? 0);
+    if (status?.startTime === undefined && metadata?.uid !== undefined)
+      this.#starting.set(metadata.uid, { pullFromMs: undefined, pullToMs: undefined, running: new Set() });
+  }
 
   /** `facts`: of the pod, before they learned of it. */
   count(
@@ -38,11 +50,7 @@ export class KubeletCounts {
     pod: Pod,
     { facts, nowMs }: { readonly facts: PodFacts; readonly nowMs: number },
   ): void {
-    const operation = operationOf(outcome);
-    if (operation !== undefined) {
-      add(this.operations, operation.name);
-      if (operation.isFailure) add(this.operationErrors, operation.name);
-    }
+    this.#countSteps(outcome, pod, nowMs);
     switch (outcome.kind) {
       case 'sandboxRunning':
         return add(this.startedPods, '');
@@ -69,6 +77,45 @@ export class KubeletCounts {
     }
   }
 
+  /** What a start is made of (pkg/kubelet/util, pod_startup_latency_tracker.go). */
+  #countSteps(outcome: Outcome, pod: Pod, nowMs: number): void {
+    const { uid = '', creationTimestamp = '' } = pod.metadata ?? {};
+    const starting = this.#starting.get(uid);
+    if (starting === undefined) return;
+    switch (outcome.kind) {
+      case 'pullBegun':
+        starting.pullFromMs ??= nowMs;
+        return;
+      case 'pullDone':
+      case 'pullFailed':
+        starting.pullToMs = nowMs;
+        return;
+      case 'objectDeleted':
+      case 'refused':
+        this.#starting.delete(uid);
+        return;
+      case 'containerStarted': {
+        if (containerType(pod, outcome.container) === 'container') starting.running.add(outcome.container);
+        if (pod.spec?.containers.every(({ name }) => starting.running.has(name)) !== true) return;
+        this.#starting.delete(uid);
+        const ms = nowMs - Date.parse(creationTimestamp);
+        if (!Number.isNaN(ms)) this.#noteStart(pod, ms, starting);
+        return;
+      }
+      default:
+        return;
+    }
+  }
+
+  #noteStart({ spec }: Pod, ms: number, { pullFromMs, pullToMs }: Starting): void {
+    const isFirst = !this.#hasFirst && spec?.hostNetwork !== true;
+    if (isFirst) this.#hasFirst = true;
+    const pullMs = pullFromMs === undefined || pullToMs === undefined ? 0 : pullToMs - pullFromMs;
+    const label = isFirst ? 'true' : '';
+    this.startsTotal.get(label)?.observe(ms / 1000);
+    this.startsSli.get(label)?.observe((ms - pullMs) / 1000);
+  }
+
   /** Of the first main container of a pod: one that is started again, or ran before this agent, says nothing of how long starting takes. */
   #countStart(
     container: string,
@@ -84,38 +131,19 @@ export class KubeletCounts {
   }
 }
 
+interface Starting {
+  pullFromMs: number | undefined;
+  pullToMs: number | undefined;
+  /** Names of main containers. */
+  readonly running: Set<string>;
+}
+
+function startHistograms(): Map<string, SecondsHistogram> {
+  return new Map(['', 'true'].map((label) => [label, new SecondsHistogram(startBucketsSeconds)]));
+}
+
 function add(counts: Map<string, number>, key: string): void {
   counts.set(key, (counts.get(key) ?? 0) + 1);
-}
-
-interface Operation {
-  readonly name: string;
-  readonly isFailure: boolean;
-}
-
-function operationOf({ kind }: Outcome): Operation | undefined {
-  switch (kind) {
-    case 'sandboxRunning':
-    case 'sandboxFailed':
-      return { name: 'run_podsandbox', isFailure: kind === 'sandboxFailed' };
-    case 'sandboxStopped':
-      return { name: 'stop_podsandbox', isFailure: false };
-    case 'podRemoved':
-      return { name: 'remove_podsandbox', isFailure: false };
-    case 'containerStarted':
-    case 'startFailed':
-    case 'launchFailed':
-      return { name: 'start_container', isFailure: kind !== 'containerStarted' };
-    case 'stopEnded':
-      return { name: 'stop_container', isFailure: false };
-    case 'containerRemoved':
-      return { name: 'remove_container', isFailure: false };
-    case 'pullDone':
-    case 'pullFailed':
-      return { name: 'pull_image', isFailure: kind === 'pullFailed' };
-    default:
-      return undefined;
-  }
 }
 
 /** `container`, `init_container`, `ephemeral_container`. */

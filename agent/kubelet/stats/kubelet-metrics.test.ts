@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Pod } from '#api/generated/objects.ts';
+import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createPodMemory, initialFacts } from '#agent/kubelet/sync/pod-memory.ts';
 import type { Outcome } from '#agent/kubelet/sync/outcome.ts';
 import { KubeletCounts } from './kubelet-counts.ts';
+import { RuntimeCounts } from './runtime-counts.ts';
 import { readProcess, renderKubeletMetrics } from './kubelet-metrics.ts';
 
 const pod: Pod = {
@@ -16,6 +18,8 @@ const pod: Pod = {
   },
 };
 
+const still = { monotonic: () => 0, now: () => 0 };
+
 /** The lines of /metrics after these outcomes, 2.5 s after the pod was seen. */
 function linesAfter(outcomes: readonly Outcome[], of: Pod = pod): readonly string[] {
   const counts = new KubeletCounts();
@@ -26,12 +30,12 @@ function linesAfter(outcomes: readonly Outcome[], of: Pod = pod): readonly strin
   return render(counts).split('\n');
 }
 
-function render(counts: KubeletCounts): string {
+function render(counts: KubeletCounts, runtime = new RuntimeCounts(still)): string {
   return renderKubeletMetrics({
     nodeName: 'node-1',
     desired: [pod, pod, { ...pod, metadata: { annotations: { 'kubernetes.io/config.source': 'file' } } }],
     pods: [],
-    counts,
+    ...{ counts, runtime },
     imagesRemoved: { age: 1, space: 2 },
     process: readProcess(Date.now()),
     volumes: [],
@@ -81,8 +85,6 @@ describe('renderKubeletMetrics()', () => {
         'kubelet_started_pods_total 1',
         'kubelet_started_containers_total{container_type="container"} 2',
         'kubelet_started_containers_total{container_type="init_container"} 1',
-        'kubelet_runtime_operations_total{operation_type="run_podsandbox"} 1',
-        'kubelet_runtime_operations_total{operation_type="start_container"} 3',
         'kubelet_pod_start_duration_seconds_bucket{le="2"} 0',
         'kubelet_pod_start_duration_seconds_bucket{le="3"} 1',
         'kubelet_pod_start_duration_seconds_sum 2.5',
@@ -96,8 +98,6 @@ describe('renderKubeletMetrics()', () => {
         'kubelet_started_pods_errors_total 1',
         'kubelet_started_containers_errors_total{container_type="init_container",code="CreateContainerError"} 1',
         'kubelet_started_containers_errors_total{container_type="container",code="ErrImagePull"} 1',
-        'kubelet_runtime_operations_errors_total{operation_type="pull_image"} 1',
-        'kubelet_runtime_operations_errors_total{operation_type="run_podsandbox"} 1',
       ],
     },
     {
@@ -115,6 +115,46 @@ describe('renderKubeletMetrics()', () => {
     },
   ])('tells of $name', ({ given, want }) => {
     expect(linesAfter(given)).toEqual(expect.arrayContaining([...want]));
+  });
+
+  it('tells what pods took from their creation, without what their images took, the first with a network apart', () => {
+    const counts = new KubeletCounts();
+    const run = (uid: string, endMs: number): void => {
+      const metadata = { uid, creationTimestamp: new Date(0).toISOString() };
+      const of: Pod = { ...pod, metadata };
+      const facts = initialFacts(of, 0);
+      counts.seen(of);
+      const begun: Outcome = { kind: 'pullBegun', container: 'main', image: 'i', attempt: 1 };
+      counts.count(begun, of, { facts, nowMs: 1000 });
+      counts.count(pullFailed, of, { facts, nowMs: 2000 });
+      counts.count(started('main'), of, { facts, nowMs: 3000 });
+      counts.count(started('other'), of, { facts, nowMs: endMs });
+    };
+    run('a', 5000);
+    run('b', 9000);
+    expect(render(counts).split('\n')).toEqual(
+      expect.arrayContaining([
+        'kubelet_pod_start_total_duration_seconds_sum{first_with_network="true"} 5',
+        'kubelet_pod_start_sli_duration_seconds_sum{first_with_network="true"} 4',
+        'kubelet_pod_start_total_duration_seconds_sum{first_with_network=""} 9',
+        'kubelet_containers_per_pod_count_bucket{le="1"} 0',
+        'kubelet_containers_per_pod_count_bucket{le="2"} 2',
+        'kubelet_working_pods{lifecycle="sync",config="desired",static="true"} 1',
+        'kubelet_working_pods{lifecycle="terminated",config="runtime_only",static="unknown"} 0',
+      ]),
+    );
+  });
+
+  it('tells what a runtime was asked', () => {
+    const runtime = new RuntimeCounts(still);
+    runtime.of({ images: {}, observeAll: () => [] } as unknown as Runtime).observeAll();
+    expect(render(new KubeletCounts(), runtime).split('\n')).toEqual(
+      expect.arrayContaining([
+        'kubelet_pleg_relist_duration_seconds_bucket{le="10"} 1',
+        'kubelet_pleg_relist_duration_seconds_count 1',
+        'kubelet_pleg_relist_interval_seconds_count 0',
+      ]),
+    );
   });
 
   it('does not time a pod that ran before this agent did', () => {

@@ -1,12 +1,15 @@
 import { readdirSync } from 'node:fs';
 import { gitVersion } from '#api/release.ts';
 import type { Pod } from '#api/generated/objects.ts';
+import { isTerminal } from '#api/pod/state.ts';
+import type { SecondsHistogram } from './seconds-histogram.ts';
 import { isStatic } from '#agent/kubelet/static/static-pod.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { family, labels, type Sample } from './exposition.ts';
 import type { VolumeFacts } from './stats-input.ts';
 import type { Counts, KubeletCounts } from './kubelet-counts.ts';
-import { histogramLines } from './histogram-lines.ts';
+import type { OperationCount, RuntimeCounts } from './runtime-counts.ts';
+import { histogramLines, type LabelledHistogram } from './histogram-lines.ts';
 
 /** Of the agent's own process. */
 export interface ProcessFacts {
@@ -23,6 +26,7 @@ export interface KubeletMetricsInput {
   readonly desired: readonly Pod[];
   readonly pods: readonly PodObservation[];
   readonly counts: KubeletCounts;
+  readonly runtime: RuntimeCounts;
   readonly imagesRemoved: Readonly<Record<'age' | 'space', number>>;
   readonly process: ProcessFacts;
   /** Of claims; of one that several pods use, each has it. */
@@ -74,6 +78,45 @@ function containersIn({ pods }: KubeletMetricsInput): readonly Sample[] {
     states.filter((found) => found === state).length,
     undefined,
   ]);
+}
+
+/** A counter that nobody counted up has no sample. */
+function ofOperations(
+  counts: ReadonlyMap<string, OperationCount>,
+  label: string,
+  read: (count: OperationCount) => number,
+): readonly Sample[] {
+  return [...counts].flatMap(([name, count]): Sample[] => {
+    const value = read(count);
+    return value === 0 ? [] : [[labels({ [label]: name }), value, undefined]];
+  });
+}
+
+/** By lifecycle, whether somebody wants them, and whether they are of files: each there is (pkg/kubelet, pod_workers.go). */
+function workingPods({ desired, pods }: KubeletMetricsInput): readonly Sample[] {
+  const counts = new Map<string, number>();
+  for (const lifecycle of ['sync', 'terminating', 'terminated'])
+    for (const [config, kinds] of [
+      ['desired', ['', 'true']],
+      ['orphan', ['', 'true']],
+      ['runtime_only', ['unknown']],
+    ] as const)
+      for (const kind of kinds) counts.set(labels({ lifecycle, config, static: kind }), 0);
+  const add = (lifecycle: string, config: string, kind: string): void => {
+    const key = labels({ lifecycle, config, static: kind });
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  };
+  const observed = new Map(pods.map((pod) => [pod.uid, pod]));
+  for (const pod of desired) {
+    const isEnding = pod.metadata?.deletionTimestamp !== undefined || isTerminal(pod);
+    const runs = observed.get(pod.metadata?.uid ?? '')?.sandbox?.state === 'ready';
+    add(isEnding ? (runs ? 'terminating' : 'terminated') : 'sync', 'desired', isStatic(pod) ? 'true' : '');
+  }
+  const known = new Set(desired.map(({ metadata }) => metadata?.uid));
+  for (const { uid, sandbox } of pods)
+    if (!known.has(uid))
+      add(sandbox?.state === 'ready' ? 'terminating' : 'terminated', 'runtime_only', 'unknown');
+  return [...counts].map(([key, value]) => [key, value, undefined]);
 }
 
 /** A sample for each claim. */
@@ -207,13 +250,31 @@ const rows: readonly Row[] = [
     'kubelet_runtime_operations_total',
     'counter',
     '[ALPHA] Cumulative number of runtime operations by operation type.',
-    ({ counts }) => byLabels(counts.operations, 'operation_type'),
+    ({ runtime }) => ofOperations(runtime.operations, 'operation_type', ({ total }) => total),
   ],
   [
     'kubelet_runtime_operations_errors_total',
     'counter',
     '[ALPHA] Cumulative number of runtime operation errors by operation type.',
-    ({ counts }) => byLabels(counts.operationErrors, 'operation_type'),
+    ({ runtime }) => ofOperations(runtime.operations, 'operation_type', ({ errors }) => errors),
+  ],
+  [
+    'kubelet_run_podsandbox_errors_total',
+    'counter',
+    '[ALPHA] Cumulative number of the run_podsandbox operation errors by RuntimeClass.Handler.',
+    ({ runtime }) => ofOperations(runtime.sandboxes, 'runtime_handler', ({ errors }) => errors),
+  ],
+  [
+    'kubelet_pleg_last_seen_seconds',
+    'gauge',
+    '[ALPHA] Timestamp in seconds when PLEG was last seen active.',
+    ({ runtime: { relistedAtMs } }) => (relistedAtMs === undefined ? [] : one(relistedAtMs / 1000)),
+  ],
+  [
+    'kubelet_working_pods',
+    'gauge',
+    '[ALPHA] Number of pods the kubelet is actually running, broken down by lifecycle phase, whether the pod is desired, orphaned, or runtime only (also orphaned), and whether the pod is static. An orphaned pod has been removed from local configuration or force deleted in the API and consumes resources that are not otherwise visible.',
+    workingPods,
   ],
   [
     'kubelet_evictions',
@@ -255,21 +316,78 @@ const rows: readonly Row[] = [
   ],
 ];
 
+const plain = (seconds: SecondsHistogram): readonly LabelledHistogram[] => [{ seconds, more: {} }];
+
+function byLabel(all: ReadonlyMap<string, SecondsHistogram>, label: string): readonly LabelledHistogram[] {
+  return [...all].map(([value, seconds]) => ({ seconds, more: { [label]: value } }));
+}
+
+/** Of those that took any: what was only counted has no time. */
+function timesOf(counts: ReadonlyMap<string, OperationCount>, label: string): readonly LabelledHistogram[] {
+  return [...counts].flatMap(([value, { seconds }]) =>
+    seconds.count === 0 ? [] : [{ seconds, more: { [label]: value } }],
+  );
+}
+
+const starting = 'measured from pod creation timestamp to when all its containers are reported as started';
+
+const histograms: readonly (readonly [
+  name: string,
+  help: string,
+  read: (input: KubeletMetricsInput) => readonly LabelledHistogram[],
+])[] = [
+  [
+    'kubelet_pod_start_duration_seconds',
+    '[ALPHA] Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run',
+    ({ counts }) => plain(counts.podStart),
+  ],
+  [
+    'kubelet_pod_start_sli_duration_seconds',
+    `[ALPHA] Duration in seconds to start a pod, excluding time to pull images and run init containers, ${starting} and observed via watch`,
+    ({ counts }) => byLabel(counts.startsSli, 'first_with_network'),
+  ],
+  [
+    'kubelet_pod_start_total_duration_seconds',
+    `[ALPHA] Duration in seconds to start a pod since creation, including time to pull images and run init containers, ${starting} and observed via watch`,
+    ({ counts }) => byLabel(counts.startsTotal, 'first_with_network'),
+  ],
+  [
+    'kubelet_pod_worker_duration_seconds',
+    '[ALPHA] Duration in seconds to sync a single pod. Broken down by operation type: create, update, or sync',
+    ({ counts }) => [{ seconds: counts.podSync, more: { operation_type: 'sync' } }],
+  ],
+  [
+    'kubelet_containers_per_pod_count',
+    '[ALPHA] The number of containers per pod.',
+    ({ counts }) => plain(counts.containersPerPod),
+  ],
+  [
+    'kubelet_pleg_relist_duration_seconds',
+    '[ALPHA] Duration in seconds for relisting pods in PLEG.',
+    ({ runtime }) => plain(runtime.relist),
+  ],
+  [
+    'kubelet_pleg_relist_interval_seconds',
+    '[ALPHA] Interval in seconds between relisting in PLEG.',
+    ({ runtime }) => plain(runtime.relistInterval),
+  ],
+  [
+    'kubelet_runtime_operations_duration_seconds',
+    '[ALPHA] Duration in seconds of runtime operations. Broken down by operation type.',
+    ({ runtime }) => timesOf(runtime.operations, 'operation_type'),
+  ],
+  [
+    'kubelet_run_podsandbox_duration_seconds',
+    '[ALPHA] Duration in seconds of the run_podsandbox operations. Broken down by RuntimeClass.Handler.',
+    ({ runtime }) => timesOf(runtime.sandboxes, 'runtime_handler'),
+  ],
+];
+
 /** /metrics: what this kubelet knows of itself. Pure. */
 export function renderKubeletMetrics(input: KubeletMetricsInput): string {
-  const { podStart, podSync } = input.counts;
   return [
     ...rows.flatMap(([name, type, help, read]) => family(name, { type, help }, read(input))),
-    ...histogramLines(
-      'kubelet_pod_start_duration_seconds',
-      '[ALPHA] Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run',
-      [{ seconds: podStart, more: {} }],
-    ),
-    ...histogramLines(
-      'kubelet_pod_worker_duration_seconds',
-      '[ALPHA] Duration in seconds to sync a single pod. Broken down by operation type: create, update, or sync',
-      [{ seconds: podSync, more: { operation_type: 'sync' } }],
-    ),
+    ...histograms.flatMap(([name, help, read]) => histogramLines(name, help, read(input))),
     '',
   ].join('\n');
 }

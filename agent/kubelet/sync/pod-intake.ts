@@ -41,6 +41,7 @@ function note(pod: Pod, isPresent: boolean, intake: Intake): void {
   const memory = known ?? createPodMemory(uid, desired, now, ports.onOutcome);
   if (known === undefined) {
     memories.set(uid, memory);
+    ports.onSeen?.(pod);
     admit(memory, intake);
   }
   memory.want(desired, now);

@@ -109,9 +109,17 @@ export interface SyncParts {
   readonly undo: AsyncDisposableStack;
 }
 
+function countedBy({ counts, clock }: PodWorkersOptions): Pick<SyncPorts, 'onSeen' | 'onOutcome'> {
+  if (counts === undefined) return {};
+  return {
+    onSeen: (pod) => counts.seen(pod),
+    onOutcome: (outcome, pod, facts) => counts.count(outcome, pod, { facts, nowMs: clock.now() }),
+  };
+}
+
 /** The kubelet's own parts beside what it was given, each disposed with `undo`. */
 export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): SyncPorts {
-  const { informers, runtime, clock, logger, directories, mounter, counts } = options;
+  const { informers, runtime, clock, logger, directories, mounter } = options;
   const { memories, queue, podInformer, sources, recorder, undo } = parts;
   const { client } = informers;
   const events = createPodEvents(recorder, logger);
@@ -173,7 +181,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
         )
         .map(allocatedPod),
     enqueue,
-    onOutcome: counts && ((outcome, pod, facts) => counts.count(outcome, pod, { facts, nowMs: clock.now() })),
+    ...countedBy(options),
     prober,
     statusWriter,
     assignments,
