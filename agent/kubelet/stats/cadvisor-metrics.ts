@@ -94,7 +94,7 @@ function machineMetrics({ machine }: StatsInput): readonly string[] {
   ];
 }
 
-const networkCounters: readonly {
+export const networkCounters: readonly {
   readonly name: string;
   readonly help: string;
   readonly read: (counters: InterfaceCounters) => number;

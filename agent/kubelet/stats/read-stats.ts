@@ -151,7 +151,7 @@ async function readNodePressure(): Promise<NonNullable<StatsInput['nodePressure'
 }
 
 /** Block devices: the lines `major minor #blocks name` of proc_partitions(5), after a head. */
-async function readDevices(): Promise<ReadonlyMap<string, string>> {
+export async function readDevices(): Promise<ReadonlyMap<string, string>> {
   const lines = (await readFile('/proc/partitions', 'utf8')).split('\n');
   return new Map(
     lines.flatMap((line) => {

@@ -1,150 +1,216 @@
-/** ListPodSandboxMetrics: cadvisor's metrics that CRI's whole numbers can hold. Pure. */
+/** ListPodSandboxMetrics: cadvisor's metrics, in the whole numbers that CRI has (KEP-2371). Pure. */
+import { networkCounters } from '#agent/kubelet/stats/cadvisor-metrics.ts';
+import type { InterfaceCounters } from '#agent/kubelet/stats/interface-counters.ts';
+import type { FileSystemFacts } from '#agent/kubelet/stats/stats-input.ts';
+import { deviceMetrics, subjectMetrics } from '#agent/kubelet/stats/subject-metrics.ts';
+import type { ContainerStats } from '#agent/runtime/runtime.ts';
 import type {
-  ContainerStats,
+  LinuxContainerResources,
   MetricDescriptor,
   MetricType,
-  NetworkInterfaceUsage,
   PodSandboxMetrics,
-  PodSandboxStats,
 } from '#proto/cri/api.ts';
 import type { Outgoing } from '#proto/contract.ts';
-import type { SandboxView } from './views.ts';
+import type { ContainerView, SandboxView } from './views.ts';
 
-type Count = { readonly value?: number } | null | undefined;
-type Used = Pick<Outgoing<ContainerStats>, 'cpu' | 'memory' | 'writable_layer'>;
+/** A container that runs, and what it uses. */
+export interface MeasuredContainer {
+  readonly view: Pick<ContainerView, 'id' | 'metadata' | 'image' | 'record'>;
+  readonly used: ContainerStats;
+  /** That it wrote to its own file system, and the one which that is on. */
+  readonly diskBytes: number;
+  readonly fileSystem: FileSystemFacts | undefined;
+  /** Of its first process (RLIMIT_NOFILE), soft; -1: without end. */
+  readonly openFilesMax: number | undefined;
+}
 
-interface Row<T> {
+export interface MeasuredSandbox {
+  readonly view: Pick<SandboxView, 'id' | 'metadata'>;
+  /** None of the host's. */
+  readonly interfaces: readonly InterfaceCounters[];
+  readonly containers: readonly MeasuredContainer[];
+  /** Names of block devices by `major:minor`. */
+  readonly devices: ReadonlyMap<string, string>;
+  readonly nowMs: number;
+}
+
+type Label = Readonly<Record<string, string>>;
+
+interface Counted {
+  readonly labels?: Label;
+  /** Undefined: nobody counts it here. */
+  readonly value: number | undefined;
+}
+
+interface Row {
   readonly name: string;
   readonly help: string;
   readonly type: MetricType;
-  readonly read: (of: T) => Count;
-  /** Labels of this row alone, beyond those of all. */
-  readonly labels?: Readonly<Record<string, string>>;
+  /** Of labels beyond those of all. */
+  readonly keys?: readonly string[];
+  readonly read: (container: MeasuredContainer, sandbox: MeasuredSandbox) => readonly Counted[];
 }
 
-const ofContainers: readonly Row<Used>[] = [
-  {
-    name: 'container_cpu_usage_nanoseconds_total',
-    help: 'Processor time used.',
-    type: 'COUNTER',
-    read: ({ cpu }) => cpu?.usage_core_nano_seconds,
-  },
-  {
-    name: 'container_memory_usage_bytes',
-    help: 'Memory in use, with what can be reclaimed.',
-    type: 'GAUGE',
-    read: ({ memory }) => memory?.usage_bytes,
-  },
-  {
-    name: 'container_memory_working_set_bytes',
-    help: 'Memory in use without inactive pages of files.',
-    type: 'GAUGE',
-    read: ({ memory }) => memory?.working_set_bytes,
-  },
-  {
-    name: 'container_memory_rss',
-    help: 'Anonymous memory in bytes.',
-    type: 'GAUGE',
-    read: ({ memory }) => memory?.rss_bytes,
-  },
-  {
-    name: 'container_memory_failures_total',
-    help: 'Page faults.',
-    type: 'COUNTER',
-    read: ({ memory }) => memory?.page_faults,
-    labels: { failure_type: 'pgfault' },
-  },
-  {
-    name: 'container_memory_failures_total',
-    help: 'Page faults.',
-    type: 'COUNTER',
-    read: ({ memory }) => memory?.major_page_faults,
-    labels: { failure_type: 'pgmajfault' },
-  },
-  {
-    name: 'container_fs_usage_bytes',
-    help: 'Bytes that the container wrote to its own file system.',
-    type: 'GAUGE',
-    read: ({ writable_layer: layer }) => layer?.used_bytes,
-  },
-];
+const one = (value: number | undefined): readonly Counted[] => [{ value }];
 
-const ofInterfaces: readonly Row<Outgoing<NetworkInterfaceUsage>>[] = [
-  {
-    name: 'container_network_receive_bytes_total',
-    help: 'Bytes received.',
-    type: 'COUNTER',
-    read: ({ rx_bytes: bytes }) => bytes,
-  },
-  {
-    name: 'container_network_transmit_bytes_total',
-    help: 'Bytes sent.',
-    type: 'COUNTER',
-    read: ({ tx_bytes: bytes }) => bytes,
-  },
-  {
-    name: 'container_network_receive_errors_total',
-    help: 'Errors while receiving.',
-    type: 'COUNTER',
-    read: ({ rx_errors: errors }) => errors,
-  },
-  {
-    name: 'container_network_transmit_errors_total',
-    help: 'Errors while sending.',
-    type: 'COUNTER',
-    read: ({ tx_errors: errors }) => errors,
-  },
-];
+/** What the kubelet has of each subject too; the rows of a pod's spec are of the resources that a client of CRI asked for, below. */
+const subjectRows: readonly Row[] = subjectMetrics
+  .filter(({ name }) => !name.startsWith('spec_'))
+  .map(({ name, about, read, more = {} }) => {
+    // An empty label is none.
+    const labels = Object.fromEntries(Object.entries(more).filter(([, value]) => value !== ''));
+    return {
+      name: `container_${name}`,
+      help: about.help,
+      type: about.type === 'counter' ? 'COUNTER' : 'GAUGE',
+      keys: Object.keys(labels),
+      read: ({ used, diskBytes }, { nowMs }) => {
+        const { startedAtMs } = used;
+        return [
+          { labels, value: read({ pairs: {}, usage: used, startedAtMs, diskBytes, spec: undefined }, nowMs) },
+        ];
+      },
+    };
+  });
 
-const processRow: Row<Outgoing<PodSandboxStats>> = {
-  name: 'container_processes',
-  help: 'Processes in the pod.',
-  type: 'GAUGE',
-  read: ({ linux }) => linux?.process?.process_count,
+const failureRow: Row = {
+  name: 'container_memory_failures_total',
+  help: 'Cumulative count of memory allocation failures.',
+  type: 'COUNTER',
+  keys: ['failure_type', 'scope'],
+  // cgroup v2 counts what is below with it.
+  read: ({ used }) =>
+    ['container', 'hierarchy'].flatMap((scope) => [
+      { labels: { failure_type: 'pgfault', scope }, value: used.pageFaults },
+      { labels: { failure_type: 'pgmajfault', scope }, value: used.majorPageFaults },
+    ]),
 };
 
-const podKeys = ['pod', 'namespace', 'id'] as const;
-const containerKeys = [...podKeys, 'container'] as const;
+const deviceRows: readonly Row[] = deviceMetrics.map(({ name, help, read }) => ({
+  name: `container_fs_${name}_total`,
+  help,
+  type: 'COUNTER',
+  keys: ['device'],
+  read: ({ used }, { devices }) =>
+    (used.stats?.io ?? []).map((io) => ({
+      labels: { device: devices.get(io.device) ?? io.device },
+      value: read(io),
+    })),
+}));
 
-/** One of each name. */
-export const metricDescriptors: readonly Outgoing<MetricDescriptor>[] = [
-  ...[...new Map(ofContainers.map((row) => [row.name, row])).values()].map(({ name, help, labels = {} }) => ({
-    name,
-    help,
-    label_keys: [...containerKeys, ...Object.keys(labels)],
-  })),
-  ...ofInterfaces.map(({ name, help }) => ({ name, help, label_keys: [...podKeys, 'interface'] })),
-  { name: processRow.name, help: processRow.help, label_keys: podKeys },
+const gauge = (
+  name: string,
+  help: string,
+  read: (container: MeasuredContainer) => number | undefined,
+): Row => ({
+  name: `container_${name}`,
+  help,
+  type: 'GAUGE',
+  read: (container) => one(read(container)),
+});
+
+/** What a client of CRI asked for; no limit is 0. */
+const resource =
+  (read: (resources: LinuxContainerResources) => number) =>
+  ({ view: { record } }: MeasuredContainer): number | undefined => {
+    const resources = record?.resources;
+    return resources === undefined || resources === null ? undefined : Math.max(0, read(resources));
+  };
+
+const gaugeRows: readonly Row[] = [
+  gauge('fs_inodes_free', 'Number of free inodes.', ({ fileSystem }) => fileSystem?.inodesFree),
+  gauge('fs_inodes_total', 'Total number of inodes.', ({ fileSystem }) => fileSystem?.inodes),
+  gauge('fs_limit_bytes', 'Filesystem limit in bytes.', ({ fileSystem }) => fileSystem?.capacityBytes),
+  gauge(
+    'threads_max',
+    'Maximum number of threads allowed inside the container, infinity if value is zero',
+    ({ view: { record } }) => record && Math.max(0, record.launch.resources.pidsMax ?? 0),
+  ),
+  gauge(
+    'spec_cpu_period',
+    'CPU period of the container.',
+    resource(({ cpu_period: period }) => period),
+  ),
+  gauge(
+    'spec_cpu_shares',
+    'CPU share of the container.',
+    resource(({ cpu_shares: shares }) => shares),
+  ),
+  gauge('spec_cpu_quota', 'CPU quota of the container.', (container) => {
+    const quota = resource(({ cpu_quota: us }) => us)(container);
+    return quota === 0 ? undefined : quota;
+  }),
+  gauge(
+    'spec_memory_limit_bytes',
+    'Memory limit for the container in bytes.',
+    resource(({ memory_limit_in_bytes: bytes }) => bytes),
+  ),
+  gauge(
+    'spec_memory_swap_limit_bytes',
+    'Memory swap limit for the container.',
+    resource(({ memory_swap_limit_in_bytes: bytes }) => bytes),
+  ),
+  gauge(
+    'spec_memory_reservation_limit_bytes',
+    'Memory reservation limit for the container.',
+    resource(({ unified }) => Number(unified['memory.min'] ?? 0) || 0),
+  ),
 ];
 
-/** `timestamp`: nanoseconds. */
-export function metricsOf(
-  stats: Outgoing<PodSandboxStats>,
-  view: Pick<SandboxView, 'id' | 'metadata'>,
-  timestamp: number,
-): Outgoing<PodSandboxMetrics> {
-  const { name, namespace } = view.metadata;
-  const pod = [name, namespace, view.id];
-  const render = <T>(row: Row<T>, of: T, values: readonly string[]): readonly object[] => {
-    const count = row.read(of);
-    if (count === null || count === undefined) return [];
-    const labels = [...values, ...Object.values(row.labels ?? {})];
-    return [{ name: row.name, timestamp, metric_type: row.type, label_values: labels, value: count }];
-  };
-  const { interfaces = [] } = stats.linux?.network ?? {};
+const ulimitRow: Row = {
+  name: 'container_ulimits_soft',
+  help: 'Soft ulimit values for the container root process. Unlimited if -1, except priority and nice',
+  type: 'GAUGE',
+  keys: ['ulimit'],
+  // CRI's numbers have no sign.
+  read: ({ openFilesMax }) => [
+    {
+      labels: { ulimit: 'max_open_files' },
+      value: openFilesMax === undefined || openFilesMax < 0 ? undefined : openFilesMax,
+    },
+  ],
+};
+
+const containerRows: readonly Row[] = [...subjectRows, failureRow, ...deviceRows, ...gaugeRows, ulimitRow];
+
+const interfaceRows = networkCounters.map((row) => ({ ...row, name: `container_network_${row.name}_total` }));
+
+/** Labels of all, as cri-o has them. */
+const baseKeys = ['id', 'image', 'namespace', 'pod', 'container'] as const;
+/** What a sandbox's container is called in `container`. */
+const sandboxContainer = 'POD';
+
+export const metricDescriptors: readonly Outgoing<MetricDescriptor>[] = [
+  ...containerRows.map(({ name, help, keys = [] }) => ({ name, help, label_keys: [...baseKeys, ...keys] })),
+  ...interfaceRows.map(({ name, help }) => ({ name, help, label_keys: [...baseKeys, 'interface'] })),
+];
+
+export function metricsOf(sandbox: MeasuredSandbox, timestamp: number): Outgoing<PodSandboxMetrics> {
+  const { view, interfaces, containers } = sandbox;
+  const { name: pod, namespace } = view.metadata;
   return {
     pod_sandbox_id: view.id,
-    metrics: [
-      ...interfaces.flatMap((each) =>
-        ofInterfaces.flatMap((row) => render(row, each, [...pod, each.name ?? ''])),
-      ),
-      ...render(processRow, stats, pod),
-    ],
-    container_metrics: (stats.linux?.containers ?? []).map((container) => ({
-      container_id: container.attributes?.id ?? '',
-      metrics: ofContainers.flatMap((row) =>
-        render(row, container, [...pod, container.attributes?.metadata?.name ?? '']),
-      ),
-    })),
+    metrics: interfaceRows.flatMap(({ name, read }) =>
+      interfaces.map((counters) => ({
+        ...{ name, timestamp, metric_type: 'COUNTER' as const },
+        label_values: [view.id, '', namespace, pod, sandboxContainer, counters.name],
+        value: { value: read(counters) },
+      })),
+    ),
+    container_metrics: containers.map((container) => {
+      const { id, image, metadata } = container.view;
+      const base = [id, image.user_specified_image || image.image, namespace, pod, metadata.name];
+      return {
+        container_id: id,
+        metrics: containerRows.flatMap(({ name, type, keys = [], read }) =>
+          read(container, sandbox).flatMap(({ labels = {}, value }) => {
+            if (value === undefined) return [];
+            const values = [...base, ...keys.map((key) => labels[key] ?? '')];
+            const whole = { value: Math.floor(value) };
+            return [{ name, timestamp, metric_type: type, label_values: values, value: whole }];
+          }),
+        ),
+      };
+    }),
   };
 }

@@ -1,6 +1,8 @@
 /** RuntimeService of what containers and sandboxes use. */
+import { readFile } from 'node:fs/promises';
 import { ExpiringMap } from '#base/expiring-map.ts';
-import { interfacesOf } from '#agent/kubelet/stats/read-stats.ts';
+import { interfacesOf, readDevices } from '#agent/kubelet/stats/read-stats.ts';
+import { readFileSystem } from '#agent/kubelet/stats/volume-stats.ts';
 import type { InterfaceCounters } from '#agent/kubelet/stats/interface-counters.ts';
 import type { ContainerStats as UsedByContainer, MeasuredUsage, PodStats } from '#agent/runtime/runtime.ts';
 import type {
@@ -14,7 +16,7 @@ import type { Outgoing } from '#proto/contract.ts';
 import { refusal } from '#proto/status.ts';
 import { containerOf, sandboxOf, type CriContext, type RuntimeHandlers } from './context.ts';
 import { DiskUses } from './images.ts';
-import { metricDescriptors, metricsOf } from './metrics.ts';
+import { metricDescriptors, metricsOf, type MeasuredContainer, type MeasuredSandbox } from './metrics.ts';
 import { inParts } from './parts.ts';
 import { nanoseconds, passes, viewAll, type ContainerView, type SandboxView } from './views.ts';
 
@@ -67,9 +69,19 @@ async function metrics(
   reader: StatsReader,
 ): Promise<readonly ReturnType<typeof metricsOf>[]> {
   const views = viewAll(book, runtime).filter(({ isReady }) => isReady);
-  return eachInTurn(views, async (view) =>
-    metricsOf(await reader.sandbox(view), view, nanoseconds(clock.now())),
-  );
+  const devices = await readDevices();
+  return eachInTurn(views, async (view) => {
+    const nowMs = clock.now();
+    return metricsOf({ view, devices, nowMs, ...(await reader.measure(view)) }, nanoseconds(nowMs));
+  });
+}
+
+/** The soft limit, from proc_pid_limits(5); -1: unlimited; undefined: the process has ended. */
+async function openFilesMaxOf(pid: number): Promise<number | undefined> {
+  const text = await readFile(`/proc/${pid}/limits`, 'utf8').catch(() => '');
+  const soft = /^Max open files\s+(\S+)/m.exec(text)?.[1];
+  if (soft === undefined) return undefined;
+  return soft === 'unlimited' ? -1 : Number(soft);
 }
 
 /** One after another: each reads files of the kernel, and nobody is in a hurry. */
@@ -139,6 +151,25 @@ class StatsReader {
     if (!view.containers.some(isWanted)) return [];
     const used = await this.#context.runtime.stats(view.uid);
     return used === undefined ? [] : this.#containersOf(view, used, isWanted);
+  }
+
+  /** What its metrics are made of. */
+  async measure(view: SandboxView): Promise<Pick<MeasuredSandbox, 'interfaces' | 'containers'>> {
+    const used = await this.#context.runtime.stats(view.uid);
+    if (used === undefined) return { interfaces: [], containers: [] };
+    const containers: MeasuredContainer[] = [];
+    for (const each of used.containers) {
+      const container = view.containers.find(({ id }) => id === each.id);
+      if (container === undefined) continue;
+      const directory = this.#context.runtime.writableLayer(each.id);
+      containers.push({
+        ...{ view: container, used: each, diskBytes: (await this.#disks.of(directory)).bytes },
+        fileSystem: await readFileSystem(directory).catch(() => undefined),
+        openFilesMax: await openFilesMaxOf(each.pid),
+      });
+    }
+    const isHost = view.namespaces?.network === 'NODE';
+    return { interfaces: isHost ? [] : await interfacesOf(used.containers[0]?.pid), containers };
   }
 
   async #containersOf(
