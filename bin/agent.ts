@@ -26,6 +26,7 @@ import { podIpIndex, podIpsOf, searchesOfPod } from '#agent/dns/pod-searches.ts'
 import type { DnsSettings } from '#agent/kubelet/render/host-files.ts';
 import { readProviders, type CredentialProvider } from '#agent/kubelet/images/credentials/provider-config.ts';
 import { startKubelet, type Kubelet } from '#agent/kubelet/kubelet.ts';
+import { renderCertificates } from '#agent/kubelet/stats/certificate-metrics.ts';
 import type { KubeletTls } from '#agent/kubelet/server/kubelet-server.ts';
 import { clusterNetworksOf } from '#agent/network/cluster-network.ts';
 import { podCidrsOf } from '#agent/network/fabric/fabric-plan.ts';
@@ -412,7 +413,13 @@ async function startPods(parts: Parts): Promise<Kubelet> {
       access: kubeletAccessOf(options),
     },
     moreConditions: () => [parts.health.condition()],
-    moreMetrics: async () => renderPolicyCounts(await parts.policies.counters()),
+    moreMetrics: async () => {
+      const { access, tls } = parts.credentials.current();
+      return (
+        renderPolicyCounts(await parts.policies.counters()) +
+        renderCertificates({ client: access.clientCertPem, serving: tls.cert }, clock.now())
+      );
+    },
     versions: { kubelet: gitVersion, runtime: parts.runtime.version ?? `podwright://${version()}` },
   });
 }

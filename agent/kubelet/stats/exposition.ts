@@ -19,7 +19,8 @@ export function family(
     `# HELP ${name} ${help}`,
     `# TYPE ${name} ${type}`,
     ...samples.map(
-      ([text, value, timeMs]) => `${name}${text} ${value}${timeMs === undefined ? '' : ` ${timeMs}`}`,
+      ([text, value, timeMs]) =>
+        `${name}${text} ${value === Infinity ? '+Inf' : value}${timeMs === undefined ? '' : ` ${timeMs}`}`,
     ),
   ];
 }
