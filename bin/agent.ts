@@ -47,6 +47,8 @@ import {
 import { demoImageName } from '#agent/runtime/images/demo-image.ts';
 import type { IdSpace } from '#agent/runtime/id-ranges.ts';
 import type { Informer } from '#client/client.ts';
+import type { RequestsAsked } from '#client/requests/requests-asked.ts';
+import { renderAsked } from '#agent/node/asked-metrics.ts';
 import { createInformers, withoutManagedFields, type Informers } from '#client/informers.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
@@ -125,6 +127,8 @@ interface Parts {
   readonly health: ToldHealth;
   /** Told when the credentials were renewed. */
   readonly renewed: Set<(tls: KubeletTls) => void>;
+  /** What the kubelet asked of the API server. */
+  readonly asked: RequestsAsked;
 }
 
 /** It is in no registry. */
@@ -231,12 +235,8 @@ async function startParts(
   const paths = claimPaths(stack, options);
   const { server } = credentials.access;
   const cluster = createClusterGuard({ file: paths.clusterFile, server, clock, logger });
-  const { client, proxyClient, followed, renewed } = connectByFiles(stack, {
-    options,
-    credentials,
-    cluster,
-    logger,
-  });
+  const files = { options, credentials, cluster, logger };
+  const { client, proxyClient, asked, followed, renewed } = connectByFiles(stack, files);
   const informers = stack.use(createInformers({ client, clock, logger, transform: withoutManagedFields }));
   const clusterInformers =
     proxyClient === undefined
@@ -271,7 +271,7 @@ async function startParts(
   const hostNames = stack.use(await followHostNames({ files: filesOfNames(options), clock, log: logger }));
   const rules = openNodeRules(stack, { options, credentials: followed, runtime, ...shared });
   const health = openFabricHealth(stack, { nodeName, ...shared });
-  const own = { options, paths, credentials: followed, renewed, rules, health, cluster, hostNames };
+  const own = { options, paths, credentials: followed, renewed, asked, rules, health, cluster, hostNames };
   return { ...own, ...shared, network, policies, leaseNotes, redirects, runtime };
 }
 
@@ -417,7 +417,8 @@ async function startPods(parts: Parts): Promise<Kubelet> {
       const { access, tls } = parts.credentials.current();
       return (
         renderPolicyCounts(await parts.policies.counters()) +
-        renderCertificates({ client: access.clientCertPem, serving: tls.cert }, clock.now())
+        renderCertificates({ client: access.clientCertPem, serving: tls.cert }, clock.now()) +
+        renderAsked(parts.asked)
       );
     },
     versions: { kubelet: gitVersion, runtime: parts.runtime.version ?? `podwright://${version()}` },

@@ -7,6 +7,7 @@ import type { KubeletTls } from '#agent/kubelet/server/kubelet-server.ts';
 import type { ClusterGuard } from '#agent/node/cluster-guard.ts';
 import { createApiClient } from '#client/api-client.ts';
 import type { ApiClient } from '#client/client.ts';
+import { RequestsAsked } from '#client/requests/requests-asked.ts';
 import { createHttpTransport, type HttpTransportOptions } from '#client/http-transport.ts';
 import { proxyKubeconfigName } from '#bin/paths.ts';
 import type { AgentCommandOptions } from '#bin/options/command-options.ts';
@@ -27,6 +28,8 @@ export function connectByFiles(
   readonly client: ApiClient;
   /** As whom the node's proxy, DNS and routes ask, where there is such an identity: a node may not read all Nodes. */
   readonly proxyClient: ApiClient | undefined;
+  /** What the kubelet asks by `client`. */
+  readonly asked: RequestsAsked;
   readonly followed: FollowedCredentials;
   readonly renewed: Set<(tls: KubeletTls) => void>;
 } {
@@ -41,6 +44,7 @@ export function connectByFiles(
       onChange: ({ tls }) => renewed.forEach((tell) => tell(tls)),
     }),
   );
+  const asked = new RequestsAsked(new URL(credentials.access.server).host, systemClock);
   const clientBy = (
     program: 'kubelet' | 'kube-proxy', // What managedFields call the manager.
     first: HttpTransportOptions,
@@ -53,7 +57,11 @@ export function connectByFiles(
         admit: cluster.admit,
       }),
     );
-    return createApiClient({ transport, userAgent: `${program}/${gitVersion} (linux/${process.arch})` });
+    const counted = program === 'kubelet' ? asked.of(transport) : transport;
+    return createApiClient({
+      transport: counted,
+      userAgent: `${program}/${gitVersion} (linux/${process.arch})`,
+    });
   };
   const { proxyAccess } = credentials;
   if (proxyAccess === undefined) {
@@ -66,7 +74,6 @@ export function connectByFiles(
   return {
     client: clientBy('kubelet', credentials.access, ({ access }) => access),
     proxyClient: proxyAccess && clientBy('kube-proxy', proxyAccess, (held) => held.proxyAccess),
-    followed,
-    renewed,
+    ...{ asked, followed, renewed },
   };
 }

@@ -2,7 +2,8 @@
 import type { Clock } from '#base/clock.ts';
 import { createManagerMetrics } from '#control-plane/controllers/metrics/manager-metrics.ts';
 import type { RenderedMetrics } from '#control-plane/controllers/metrics/port-metrics.ts';
-import { RequestsAsked } from '#control-plane/controllers/metrics/count-requests.ts';
+import { metricsOfRequests } from '#control-plane/controllers/metrics/count-requests.ts';
+import { RequestsAsked } from '#client/requests/requests-asked.ts';
 import type { PortAnswer, PortPaths } from '#control-plane/apiserver/paths/port-paths.ts';
 import { textResponse } from '#control-plane/apiserver/serve/respond.ts';
 
@@ -21,7 +22,7 @@ export function createManagerState(host: string, clock: Clock): ManagerState {
   const requests = new RequestsAsked(host, clock);
   const isLeading = (): boolean => state.running.length > 0;
   const render = createManagerMetrics({
-    ...{ running: () => state.running, isLeading, requests: requests.metrics },
+    ...{ running: () => state.running, isLeading, requests: metricsOfRequests(requests) },
   });
   const paths: PortPaths = new Map<string, PortAnswer>([...healthPaths(), metricsPath(render)]);
   const state: ManagerState = { requests, running: [], paths };
