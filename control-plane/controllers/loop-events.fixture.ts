@@ -250,6 +250,23 @@ const otherRows: readonly EventRow[] = [
     ],
   },
   {
+    name: 'a pod that comes where two budgets are for it',
+    loop: 'disruption-controller',
+    of: ['Pod', 'twice'],
+    act: async ({ client, settle }) => {
+      const labels = { app: 'twice' };
+      const spec = { minAvailable: 1, selector: { matchLabels: labels } };
+      for (const name of ['second', 'first'])
+        await client.create(kinds.podDisruptionBudgets, { metadata: named(name), spec });
+      await settle(2_000);
+      const metadata = { ...named('twice'), labels };
+      await client.create(kinds.pods, { metadata, spec: { nodeName: 'elsewhere', containers } });
+    },
+    want: [
+      'Warning MultiplePodDisruptionBudgets (controllermanager) Pod "default"/"twice" matches multiple PodDisruptionBudgets.  Chose "first" arbitrarily.',
+    ],
+  },
+  {
     name: 'a ReplicationController',
     loop: 'replicationcontroller-controller',
     of: ['ReplicationController', 'r'],
@@ -393,5 +410,5 @@ const otherRows: readonly EventRow[] = [
   },
 ];
 
-/** Of loops that the rows of `events.test.ts` are not about. */
+/** Beside the rows of `events.test.ts`. */
 export const loopEventRows: readonly EventRow[] = [...volumeRows, ...otherRows];

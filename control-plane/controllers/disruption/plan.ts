@@ -92,6 +92,17 @@ export function planBudget(state: BudgetState): BudgetPlan {
   };
 }
 
+/** What there is to say of a pod that several budgets cover: none of them lets it be evicted. Undefined: it has one at most. */
+export function severalText(pod: Pod, covering: readonly PodDisruptionBudget[]): string | undefined {
+  if (covering.length < 2) return undefined;
+  const { namespace = '', name = '' } = pod.metadata ?? {};
+  const [first = ''] = covering.map(({ metadata }) => metadata?.name ?? '').toSorted();
+  return (
+    `Pod ${JSON.stringify(namespace)}/${JSON.stringify(name)} matches multiple PodDisruptionBudgets.  ` +
+    `Chose ${JSON.stringify(first)} arbitrarily.`
+  );
+}
+
 /** When DisruptionTarget of the pod is stale, from now (0: it is); undefined: it never will be. */
 export function staleTargetInMs(pod: Pod, nowMs: number): number | undefined {
   const target = findCondition(pod.status?.conditions, 'DisruptionTarget');

@@ -23,7 +23,14 @@ import type { ControllerContext } from '#control-plane/controllers/controller-co
 import { byLabel, selectedIn } from '#control-plane/controllers/pods/by-label.ts';
 import { byNamespace } from '#control-plane/controllers/pods/owner-keys.ts';
 import { createScaleAsker } from './asked-scales.ts';
-import { goesByScales, planBudget, staleTargetInMs, type AskedScales, type BudgetPlan } from './plan.ts';
+import {
+  goesByScales,
+  planBudget,
+  severalText,
+  staleTargetInMs,
+  type AskedScales,
+  type BudgetPlan,
+} from './plan.ts';
 import { createScaleFinder, type ScaleCaches } from './scale-finder.ts';
 
 const askAgainMs = 15_000;
@@ -68,20 +75,26 @@ export function runDisruptionBudgets(context: ControllerContext): Controller {
     const againMs = plan.againMs ?? (plan.failure === undefined || asked.size === 0 ? undefined : askAgainMs);
     return againMs === undefined ? undefined : { kind: 'again', afterMs: againMs };
   };
-  const covering = (pod: Pod | undefined): readonly string[] =>
+  const covering = (pod: Pod | undefined): readonly PodDisruptionBudget[] =>
     pod === undefined
       ? []
-      : budgets
-          .byIndex('namespace', pod.metadata?.namespace ?? '')
-          .filter((budget) => covers(budget, pod))
-          .map(objectKey);
+      : budgets.byIndex('namespace', pod.metadata?.namespace ?? '').filter((budget) => covers(budget, pod));
+  const tellOfSeveral = (pod: Pod, covered: readonly PodDisruptionBudget[]): void => {
+    const message = severalText(pod, covered);
+    if (message !== undefined)
+      recorder.record({ kind: pods, object: pod }, 'Warning', 'MultiplePodDisruptionBudgets', message);
+  };
   return runController({
     name: 'disruption-controller',
     clock,
     logger,
     sources: [
       ownKey(budgets),
-      source(podInformer, ({ old, current }) => new Set([...covering(old), ...covering(current)])),
+      source(podInformer, ({ old, current }) => {
+        const now = covering(current);
+        if (current !== undefined) tellOfSeveral(current, now);
+        return new Set([...covering(old), ...now].map(objectKey));
+      }),
       scaleSource(budgets, caches.deployments),
       scaleSource(budgets, caches.replicaSets),
       scaleSource(budgets, caches.statefulSets),
