@@ -1,8 +1,8 @@
+import { mayBeOfClass } from '#api/device/extended-resources.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { parseQuantity, type Quantity } from '#api/meta/quantity.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { podTaken } from '#api/pod/requests.ts';
-import { isExtendedResource } from '#api/validation/resource-name.ts';
 import { at, objectOf, objectsOf, stringOf, typed } from '#api/wire/json.ts';
 
 const native = ['cpu', 'memory', 'ephemeral-storage'];
@@ -14,7 +14,7 @@ export function isPodResource(name: string): boolean {
   const [, field = '', rest = ''] = /^(?:(requests|limits)\.)?(.+)$/.exec(name) ?? [];
   if (native.includes(rest)) return true;
   if (rest.startsWith('hugepages-')) return field !== 'limits';
-  return field === 'requests' && isExtendedResource(rest);
+  return field === 'requests' && mayBeOfClass(rest);
 }
 
 /** How much a pod that is not over takes of each of these. */

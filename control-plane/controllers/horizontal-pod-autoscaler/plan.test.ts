@@ -252,6 +252,22 @@ const rows: readonly Row[] = [
     want: `3 → 6: pods metric rps above target [${free}]`,
   },
   {
+    name: 'pods by the average that is wanted: one that is not known makes none go',
+    given: {
+      spec: {
+        metrics: [
+          {
+            type: 'Pods',
+            pods: { metric: { name: 'rps' }, target: { type: 'AverageValue', averageValue: '10' } },
+          },
+        ],
+      },
+      readings: [samplesOf([10_000, 10_000, undefined])],
+      memory: quiet,
+    },
+    want: `3 [${free}]`,
+  },
+  {
     name: 'memory of a container, by its average',
     given: {
       spec: {

@@ -8,7 +8,7 @@ const pod = (requests: JsonObject = {}, more: JsonObject = {}): JsonObject => ({
 });
 const objects: Readonly<Record<string, readonly JsonObject[]>> = {
   pods: [
-    pod({ cpu: '100m', 'example.com/dongle': '2' }),
+    pod({ cpu: '100m', 'example.com/dongle': '2', 'deviceclass.resource.kubernetes.io/gpu': '3' }),
     pod({ cpu: '1', memory: '64Mi' }, { activeDeadlineSeconds: 5 }),
     pod(),
     { ...pod({ cpu: '4' }), status: { phase: 'Succeeded' } },
@@ -48,8 +48,8 @@ it.each<{ name: string; hard: Record<string, string>; more?: JsonObject; used: R
   },
   {
     name: 'extended resources',
-    hard: { 'requests.example.com/dongle': '3' },
-    used: { 'requests.example.com/dongle': '2' },
+    hard: { 'requests.example.com/dongle': '3', 'requests.deviceclass.resource.kubernetes.io/gpu': '9' },
+    used: { 'requests.example.com/dongle': '2', 'requests.deviceclass.resource.kubernetes.io/gpu': '3' },
   },
   {
     name: 'Services and what they take of the nodes',
