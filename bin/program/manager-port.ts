@@ -1,7 +1,7 @@
 /** The port where a kube-controller-manager is looked for: what its loops do, for Prometheus. */
 import type { Clock } from '#base/clock.ts';
 import { createManagerMetrics } from '#control-plane/controllers/metrics/manager-metrics.ts';
-import type { RenderedMetrics } from '#control-plane/controllers/metrics/port-metrics.ts';
+import type { RenderedMetrics } from '#control-plane/apiserver/serve/process-metrics.ts';
 import { metricsOfRequests } from '#control-plane/controllers/metrics/count-requests.ts';
 import { RequestsAsked } from '#client/requests/requests-asked.ts';
 import type { PortAnswer, PortPaths } from '#control-plane/apiserver/paths/port-paths.ts';

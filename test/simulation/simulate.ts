@@ -142,12 +142,15 @@ export async function simulate(script: Script, options: SimulateOptions): Promis
     await sleepAndWake(cluster, { until, isOver: isWrong, onFault, fromMs: time.sinceMs }, script.sleepMs);
   }
   isOver = true;
+  const { writes } = cluster.judge;
+  const virtualMs = time.sinceMs;
+  cluster.end();
   return {
     fault,
     hash: hash.update(textOf(lines)).digest('hex'),
     lines: lines.slice(-linesKept),
-    virtualMs: time.sinceMs,
-    writes: cluster.judge.writes,
+    virtualMs,
+    writes,
   };
 }
 

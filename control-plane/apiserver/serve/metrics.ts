@@ -9,6 +9,7 @@ import {
   type Measured,
 } from './counters.ts';
 
+import { renderMetrics, type RenderedMetrics } from './process-metrics.ts';
 import { registerRead, type ReadMetric } from './read-metric.ts';
 import {
   aboutLabels,
@@ -104,9 +105,8 @@ export class RequestMetrics implements Counting {
   }
 
   /** What `/metrics` answers. */
-  async render(): Promise<{ readonly contentType: string; readonly text: string }> {
-    const { registry } = await this.load();
-    return { contentType: registry.contentType, text: await registry.metrics() };
+  async render(): Promise<RenderedMetrics> {
+    return renderMetrics((await this.load()).registry);
   }
 }
 
@@ -118,19 +118,10 @@ function inOrder<L extends string>(
   return Object.fromEntries(labelNames.map((name) => [name, labels[name]]));
 }
 
-/** Gauges that prom-client calls as counters are called; the same by type are `nodejs_active_resources` and so on. */
-const misnamed = [
-  'nodejs_active_resources_total',
-  'nodejs_active_handles_total',
-  'nodejs_active_requests_total',
-];
-
 async function loadMetrics(facts: ServerFacts): Promise<ServerMetrics> {
-  const { Registry, Counter, Gauge, collectDefaultMetrics } = await import('prom-client');
+  const { Registry, Counter, Gauge } = await import('prom-client');
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
-  for (const name of misnamed) registry.removeSingleMetric(name);
   const revision: Gauge = new Gauge({
     name: 'podwright_store_revision',
     help: 'Newest durable revision of the store.',

@@ -1,3 +1,4 @@
+import type { RenderedMetrics } from '#control-plane/apiserver/serve/process-metrics.ts';
 import { countedControllers, countsOf } from '#client/controller.ts';
 import type { QueueNumbers } from '#base/counts/queue-counts.ts';
 import {
@@ -5,7 +6,7 @@ import {
   type MetricSample,
   type ReadMetric,
 } from '#control-plane/apiserver/serve/read-metric.ts';
-import { createPortMetrics, programMetrics, type RenderedMetrics } from './port-metrics.ts';
+import { createPortMetrics, programMetrics } from './port-metrics.ts';
 import { queueNames } from './queue-names.ts';
 
 /** What is told of a kube-controller-manager besides its queues. */

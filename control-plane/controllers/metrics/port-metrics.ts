@@ -1,30 +1,19 @@
 /** What is told at a port where a program of Kubernetes is looked for, whose work is done in this process. */
+import type { Registry } from 'prom-client';
 import { gitVersion } from '#api/release.ts';
+import { renderMetrics, type RenderedMetrics } from '#control-plane/apiserver/serve/process-metrics.ts';
 import { registerRead, type ReadMetric } from '#control-plane/apiserver/serve/read-metric.ts';
-
-export interface RenderedMetrics {
-  readonly contentType: string;
-  readonly text: string;
-}
 
 /** What `/metrics` of a port answers, with what every process tells of itself; loaded when somebody asks first. */
 export function createPortMetrics(metrics: () => readonly ReadMetric[]): () => Promise<RenderedMetrics> {
-  interface Registered {
-    readonly contentType: string;
-    metrics(): Promise<string>;
-  }
-  let loading: Promise<Registered> | undefined;
-  const load = async (): Promise<Registered> => {
-    const { Registry, collectDefaultMetrics } = await import('prom-client');
+  let loading: Promise<Registry> | undefined;
+  const load = async (): Promise<Registry> => {
+    const { Registry } = await import('prom-client');
     const registry = new Registry();
-    collectDefaultMetrics({ register: registry });
     for (const metric of metrics()) await registerRead(registry, metric);
     return registry;
   };
-  return async () => {
-    const registry = await (loading ??= load());
-    return { contentType: registry.contentType, text: await registry.metrics() };
-  };
+  return async () => renderMetrics(await (loading ??= load()));
 }
 
 /** Of a program of this name: its version, and whether it leads. */

@@ -176,7 +176,7 @@ export class SimulatedCluster {
         if (!program.isAlive) return;
         this.options.say(`server does not start: ${String(error)}`);
         program.crash();
-        this.#later(restartMs, () => this.#startServer());
+        this.#later(restartMs, () => this.#revive('server')); // Unless a fault that ends did so meanwhile.
       },
     );
   }
@@ -278,6 +278,13 @@ export class SimulatedCluster {
       program.crashAfter(Infinity);
       if (!program.isAlive) this.#revive(target);
     }
+  }
+
+  /** The world is over: what would go on in the next, and keep this one in memory, ends. */
+  end(): void {
+    for (const node of this.nodes) node.powerOff();
+    for (const program of this.#programs.values()) program.crash();
+    this.options.time.end();
   }
 
   /** Statuses that are late are faults. */

@@ -61,6 +61,12 @@ export class VirtualTime {
     return promise;
   }
 
+  /** Nothing of what waits comes to pass any more: what somebody keeps of this time keeps nothing else of its world. */
+  end(): void {
+    this.#timers.length = 0;
+    this.#turns = [];
+  }
+
   /** Calls back in a turn of its own, before time goes on. */
   nextTurn(run: () => void): Disposable {
     let isOff = false;
