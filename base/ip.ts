@@ -103,6 +103,27 @@ export function isIpv4Mapped(ip: Ip): boolean {
   return ip.family === 6 && ip.w0 === 0 && ip.w1 === 0 && ip.w2 === 0xffff;
 }
 
+/**
+ * An address as Kubernetes read it before 1.36, and as older objects may have it (ParseIPSloppy of k8s.io/utils/net): leading zeros
+ * count for nothing, and IPv4 inside IPv6 is IPv4.
+ */
+export function parseLegacyIp(text: string): Ip | undefined {
+  const ip = parseIp(text) ?? parseIp(withoutLeadingZeros(text));
+  return ip !== undefined && isIpv4Mapped(ip) ? ipv4Of(ip.w3) : ip;
+}
+
+/** A network so (ParseCIDRSloppy); IPv4 inside IPv6 stays IPv6. */
+export function parseLegacyCidr(text: string): Cidr | undefined {
+  return parseCidr(text) ?? parseCidr(withoutLeadingZeros(text));
+}
+
+/** `010.1.2.3/08` is 10.1.2.3/8. */
+function withoutLeadingZeros(text: string): string {
+  return text
+    .replace(/(?:^|(?<=:))\d+(?:\.\d+){3}(?=\/|$)/, (dotted) => dotted.replaceAll(/\b0+(?=\d)/g, ''))
+    .replace(/\/0+(?=\d)/, '/');
+}
+
 /** Without the name of a link (RFC 4007 section 11). For who dials or listens: what is stored has no zone. */
 export function withoutZone(text: string): string {
   const at = text.indexOf('%');

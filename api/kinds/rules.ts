@@ -170,6 +170,8 @@ export interface KindRules {
    * Kubernetes' strategies). Without: api/kinds/reset.ts.
    */
   readonly reset?: Readonly<Record<string, ResetRule>>;
+  /** Texts of addresses that are not as new ones must be stay only while this member does not change at all (KEP-4858); without: always. */
+  readonly addressesStayWith?: string;
   /** What names look like; RFC 1123 subdomains without. */
   readonly nameFormat?: Format;
   /** A finalizer may be any qualified name, as kube-apiserver has it for kinds that it checks as it does custom resources. */

@@ -2,8 +2,8 @@
 import { duplicateField, invalidField, notSupportedField, type FieldError } from '#api/errors/field-error.ts';
 import { listOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { familyOfIp, type IpFamily } from '#base/ip.ts';
-import { ipText } from '#api/validation/address.ts';
+import { parseLegacyIp, type IpFamily } from '#base/ip.ts';
+import { ipErrors } from '#api/validation/address.ts';
 
 /** The families as spec.ipFamilies names them. */
 export const ipFamilyNames: Readonly<Record<IpFamily, 'IPv4' | 'IPv6'>> = { 4: 'IPv4', 6: 'IPv6' };
@@ -29,7 +29,7 @@ export function clusterAddressErrors(spec: JsonObject): readonly FieldError[] {
   if (addresses.length > 2) errors.push(invalidField(field, addresses, 'may only hold up to 2 values'));
   // What follows compares addresses: of broken ones it would say nonsense.
   if (malformed.length > 0) return errors;
-  const families = addresses.map((address) => familyOfIp(stringOf(address)));
+  const families = addresses.map((address) => parseLegacyIp(stringOf(address))?.family);
   if (addresses.length > 1 && new Set(families).size < addresses.length)
     errors.push(invalidField(field, addresses, 'may specify no more than one IP for each IP family'));
   return isHeadless(spec) ? errors : [...errors, ...mismatchErrors(addresses, listOf(spec['ipFamilies']))];
@@ -68,15 +68,13 @@ function malformedErrors(addresses: readonly unknown[]): readonly FieldError[] {
         ? []
         : [invalidField('spec.clusterIPs', addresses, "'None' must be the first and only value")];
     }
-    return familyOfIp(stringOf(address)) === undefined
-      ? [invalidField(`spec.clusterIPs[${index}]`, address, ipText)]
-      : [];
+    return ipErrors(`spec.clusterIPs[${index}]`, address);
   });
 }
 
 function mismatchErrors(addresses: readonly unknown[], families: readonly unknown[]): readonly FieldError[] {
   return addresses.flatMap((address, index) => {
-    const family = familyOfIp(stringOf(address));
+    const family = parseLegacyIp(stringOf(address))?.family;
     const wanted = families[index];
     if (wanted === undefined || family === undefined || ipFamilyNames[family] === wanted) return [];
     const detail = `expected an ${stringOf(wanted)} value as indicated by \`ipFamilies[${index}]\``;

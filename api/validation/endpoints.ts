@@ -9,8 +9,8 @@ import {
 } from '#api/errors/field-error.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, listOf, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
-import { isIpv4Mapped, parseIp } from '#base/ip.ts';
-import { endpointIpErrors } from './address.ts';
+import { parseLegacyIp } from '#base/ip.ts';
+import { endpointIpErrors, looseIpErrors } from './address.ts';
 import {
   dnsLabel,
   dnsSubdomain,
@@ -74,8 +74,10 @@ function sliceAddressErrors(
       const place = `${field}[${position}]`;
       const text = stringOf(address);
       if (family === 0) return addressType === 'FQDN' ? domainErrors(place, text) : [];
-      const ip = parseIp(text);
-      return ip?.family === family && !isIpv4Mapped(ip)
+      const ip = parseLegacyIp(text);
+      const loose = ip === undefined ? [] : looseIpErrors(place, text);
+      if (loose.length > 0) return loose;
+      return ip?.family === family
         ? endpointIpErrors(place, text)
         : [invalidField(place, text, `must be an IPv${family} address`)];
     }),

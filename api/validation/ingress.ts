@@ -1,7 +1,7 @@
 import { invalidField, notSupportedField, requiredField, type FieldError } from '#api/errors/field-error.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, isObject, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
-import { familyOfIp } from '#base/ip.ts';
+import { parseLegacyIp } from '#base/ip.ts';
 import {
   dnsLabel,
   dnsSubdomain,
@@ -56,7 +56,7 @@ function tlsErrors(tls: JsonObject, path: string): readonly FieldError[] {
 function ruleErrors(rule: JsonObject, path: string): readonly FieldError[] {
   const host = stringOf(rule['host']);
   const errors = host === '' ? [] : [...hostErrors(`${path}.host`, host)];
-  if (familyOfIp(host) !== undefined)
+  if (parseLegacyIp(host) !== undefined)
     errors.unshift(invalidField(`${path}.host`, host, 'must be a DNS name, not an IP address'));
   if (!isObject(rule['http'])) return errors;
   const paths = objectsOf(at(rule, 'http.paths'));

@@ -7,11 +7,11 @@ import {
 } from '#api/errors/field-error.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, listOf, objectsOf, stringOf } from '#api/wire/json.ts';
-import { cidrContains, firstOf, parseCidr } from '#base/ip.ts';
+import { cidrContains, firstOf, parseLegacyCidr } from '#base/ip.ts';
 import { formatErrors, isPortNumber, portName, portNumberText } from './format.ts';
 import { labelSelectorErrors } from './label-selector.ts';
+import { looseCidrErrors } from './parts/cidr.ts';
 
-const cidrText = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
 const policyTypes = ['Ingress', 'Egress'];
 
 /** Complaints about a NetworkPolicy. */
@@ -84,14 +84,19 @@ function peerErrors(peer: JsonObject, path: string): readonly FieldError[] {
 function blockErrors(block: unknown, path: string): readonly FieldError[] {
   const text = stringOf(at(block, 'cidr'));
   if (text === '') return [requiredField(`${path}.cidr`)];
-  const cidr = parseCidr(text);
-  if (cidr === undefined) return [invalidField(`${path}.cidr`, text, cidrText)];
-  return listOf(at(block, 'except')).flatMap((value, index) => {
+  const errors = looseCidrErrors(`${path}.cidr`, text);
+  const cidr = parseLegacyCidr(text);
+  // Of a block that nobody can read nothing more is said.
+  if (cidr === undefined) return errors;
+  const exceptErrors = listOf(at(block, 'except')).flatMap((value, index) => {
     const field = `${path}.except[${index}]`;
-    const except = parseCidr(stringOf(value));
-    if (except === undefined) return [invalidField(field, value, cidrText)];
-    return cidrContains(cidr, firstOf(except)) && except.prefix > cidr.prefix
-      ? []
-      : [invalidField(field, value, 'must be a strict subset of `cidr`')];
+    const except = parseLegacyCidr(stringOf(value));
+    const isWithin =
+      except === undefined || (cidrContains(cidr, firstOf(except)) && except.prefix > cidr.prefix);
+    return [
+      ...looseCidrErrors(field, value),
+      ...(isWithin ? [] : [invalidField(field, value, 'must be a strict subset of `cidr`')]),
+    ];
   });
+  return [...errors, ...exceptErrors];
 }

@@ -24,7 +24,7 @@ const loadBalancerErrors = (service: JsonObject): readonly FieldError[] => {
 describe('what is said of a load balancer', () => {
   it.each<[string, JsonObject, readonly string[]]>([
     ['nothing', { spec: { type: 'ClusterIP' } }, []],
-    ['ranges', { spec: { ...balanced, loadBalancerSourceRanges: ['10.0.0.1/8', ' fd00::/8 '] } }, []],
+    ['ranges', { spec: { ...balanced, loadBalancerSourceRanges: ['10.0.0.0/8', ' fd00::/8 '] } }, []],
     [
       'a range that is none',
       { spec: { ...balanced, loadBalancerSourceRanges: ['10.0.0.0/8', '10.0.0.1'] } },

@@ -2,13 +2,12 @@ import { forbiddenField, invalidField, requiredField, type FieldError } from '#a
 import { at, equalJson, listOf, numberOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { needsHealthCheckPort } from '#api/service/allocation.ts';
-import { parseCidr } from '#base/ip.ts';
 import { givenChoiceErrors } from './field.ts';
 import { formatErrors, isPortNumber, portNumberText, qualifiedName } from './format.ts';
 import { balancerHostErrors, balancerIpErrors } from './parts/balancer-host.ts';
+import { looseCidrErrors } from './parts/cidr.ts';
 
 const onlyBalanced = "may only be used when `type` is 'LoadBalancer'";
-const cidrText = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
 
 /** What load balancers of clouds read source ranges from when the field is empty. kube-proxy does not. */
 const rangesAnnotation = 'service.beta.kubernetes.io/load-balancer-source-ranges';
@@ -60,7 +59,7 @@ export function sourceRangeErrors(service: JsonObject, spec: JsonObject): readon
   const isBalanced = spec['type'] === 'LoadBalancer';
   const ranges = listOf(spec['loadBalancerSourceRanges']);
   const rangeErrors = (field: string, range: unknown): readonly FieldError[] =>
-    parseCidr(stringOf(range).trim()) === undefined ? [invalidField(field, range, cidrText)] : [];
+    looseCidrErrors(field, stringOf(range).trim());
   if (ranges.length > 0) {
     const field = 'spec.LoadBalancerSourceRanges';
     return [

@@ -4,6 +4,7 @@ import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { UpdateCheck } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import { withKeptTexts } from './parts/kept-texts.ts';
 import { updatedMetaFaults, validateMeta } from './meta.ts';
 import { validateSchema } from './schema.ts';
 
@@ -27,7 +28,11 @@ export function validateUpdate(
   object: JsonObject,
   subresource?: string,
 ): readonly FieldError[] {
-  return collectFaults(() => updateFaults(kind, { old, object, subresource }));
+  const { addressesStayWith: member } = rulesOf(kind);
+  const mayKeep = (): boolean => member === undefined || equalJson(old[member], object[member]);
+  return collectFaults(() =>
+    withKeptTexts(old, mayKeep, () => updateFaults(kind, { old, object, subresource })),
+  );
 }
 
 function updateFaults(

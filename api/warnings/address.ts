@@ -11,18 +11,20 @@ import {
   networkOf,
   parseCidr,
   parseIp,
+  parseLegacyCidr,
+  parseLegacyIp,
   type Cidr,
   type Ip,
 } from '#base/ip.ts';
 
 /** Texts of addresses that are taken still, and are not as they are written (GetWarningsForIP of apimachinery, KEP-4858). */
 export function ipWarnings(text: string, path: string): readonly string[] {
-  const legacy = withoutLeadingZeros(text);
-  const ip = parseIp(legacy);
+  const ip = parseLegacyIp(text);
   if (ip === undefined) return [];
-  if (legacy !== text || isIpv4Mapped(ip))
+  const strict = parseIp(text);
+  if (strict === undefined || isIpv4Mapped(strict))
     return [
-      `${path}: non-standard IP address "${text}" will be considered invalid in a future Kubernetes release: use "${standardText(ip)}"`,
+      `${path}: non-standard IP address "${text}" will be considered invalid in a future Kubernetes release: use "${formatIp(ip)}"`,
     ];
   return ip.family === 6 && formatIp(ip) !== text
     ? [`${path}: IPv6 address "${text}" should be in RFC 5952 canonical format ("${formatIp(ip)}")`]
@@ -31,7 +33,7 @@ export function ipWarnings(text: string, path: string): readonly string[] {
 
 /** Of networks: bits beyond the prefix, and the address as above (GetWarningsForCIDR). */
 export function cidrWarnings(text: string, path: string): readonly string[] {
-  const cidr = parseCidr(text.trim());
+  const cidr = parseLegacyCidr(text.trim());
   if (cidr === undefined) return [];
   const { ip } = cidr;
   const standard = standardNetwork(cidr);
@@ -40,7 +42,7 @@ export function cidrWarnings(text: string, path: string): readonly string[] {
     : [
         `${path}: CIDR value "${text}" is ambiguous in this context (should be "${standard}" or "${standardText(ip)}/${hostCidr(ip).prefix}"?)`,
       ];
-  if (isIpv4Mapped(ip))
+  if (parseCidr(text.trim()) === undefined || isIpv4Mapped(ip))
     return [
       ...warnings,
       `${path}: non-standard CIDR value "${text}" will be considered invalid in a future Kubernetes release: use "${standard}"`,
@@ -101,9 +103,4 @@ function standardText(ip: Ip): string {
 function standardNetwork(cidr: Cidr): string {
   if (!isIpv4Mapped(cidr.ip)) return formatCidr(networkOf(cidr));
   return `${standardText(firstOf(cidr))}/${cidr.prefix}`;
-}
-
-/** IPv4 as it was read before: `010.1.2.3` is 10.1.2.3. */
-function withoutLeadingZeros(text: string): string {
-  return /^\d+(\.\d+){3}$/.test(text) ? text.replace(/\b0+(?=\d)/g, '') : text;
 }

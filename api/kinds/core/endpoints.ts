@@ -13,6 +13,7 @@ export const endpointsRules: KindRules = {
   defaults: [['subsets[].ports[].protocol', 'TCP']],
   tracksGeneration: false,
   updateChecks: ['metadata changes', 'metadata', 'object', 'changes'],
+  addressesStayWith: 'subsets',
   validate: validateEndpoints,
   validateUpdate: validateEndpointsUpdate,
   warnings: endpointsWarnings,

@@ -14,6 +14,7 @@ export const endpointSliceRules: KindRules = {
     ['ports[].protocol', 'TCP'],
   ],
   updateChecks: ['metadata', 'object', 'changes'],
+  addressesStayWith: 'endpoints',
   validate: validateEndpointSlice,
   validatesAll: true,
   validateUpdate: immutable('addressType'),

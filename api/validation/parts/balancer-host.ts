@@ -1,13 +1,13 @@
 import { invalidField, type FieldError } from '#api/errors/field-error.ts';
 import { dnsSubdomain, formatErrors } from '#api/validation/format.ts';
-import { ipText } from '#api/validation/address.ts';
+import { ipErrors } from '#api/validation/address.ts';
 import { stringOf } from '#api/wire/json.ts';
-import { familyOfIp } from '#base/ip.ts';
+import { parseLegacyIp } from '#base/ip.ts';
 
 /** Of the address that a load balancer is said to have: one. */
 export function balancerIpErrors(field: string, ip: unknown): readonly FieldError[] {
   const text = stringOf(ip);
-  return text === '' || familyOfIp(text) !== undefined ? [] : [invalidField(field, text, ipText)];
+  return text === '' ? [] : ipErrors(field, text);
 }
 
 /** Of the name that it is said to have: one of DNS, and no address. */
@@ -15,7 +15,7 @@ export function balancerHostErrors(field: string, hostname: unknown): readonly F
   const text = stringOf(hostname);
   if (text === '') return [];
   const named = formatErrors(field, text, dnsSubdomain);
-  return familyOfIp(text) === undefined
+  return parseLegacyIp(text) === undefined
     ? named
     : [...named, invalidField(field, text, 'must be a DNS name, not an IP address')];
 }

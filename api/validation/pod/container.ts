@@ -9,7 +9,8 @@ import {
 } from '#api/errors/field-error.ts';
 import { isObject, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { ipErrors } from '#api/validation/address.ts';
+import { ipText } from '#api/validation/address.ts';
+import { familyOfIp } from '#base/ip.ts';
 import { choiceErrors, givenChoiceErrors, tooManyErrors } from '#api/validation/field.ts';
 import { dnsLabel, isPortNumber, portName, portNumberText, requiredText } from '#api/validation/format.ts';
 import { envErrors, envFromErrors } from './env.ts';
@@ -79,9 +80,13 @@ function portErrors(ports: readonly JsonObject[], path: string): readonly FieldE
       ...(hostPort === 0 ? [] : wrong('hostPort', hostPort)),
       ...choiceErrors(`${field}.protocol`, port['protocol'], protocols),
       // More than kube-apiserver asks for: a node must be able to open it (docs/bugs.md).
-      ...(stringOf(port['hostIP']) === '' ? [] : ipErrors(`${field}.hostIP`, port['hostIP'])),
+      ...hostIpErrors(`${field}.hostIP`, stringOf(port['hostIP'])),
     ];
   });
+}
+
+function hostIpErrors(field: string, text: string): readonly FieldError[] {
+  return text === '' || familyOfIp(text) !== undefined ? [] : [invalidField(field, text, ipText)];
 }
 
 function portNameErrors(name: string, field: string, names: Set<string>): readonly FieldError[] {

@@ -75,6 +75,10 @@ describe('what the server does not let itself be sent to', () => {
     const put = await test.call('PUT', `${ns}/pods/p/status`, {
       body: { ...pod, metadata: { name: 'p' }, status },
     });
+    if (address.startsWith('::ffff:')) {
+      expect(put.status).toBe(422); // Not as new objects must be (KEP-4858).
+      return;
+    }
     expect(put.status).toBe(200); // An address of some host: that it is ours, only who dials can know.
     expect((await test.call('GET', `${ns}/pods/p:${port}/proxy/x`)).json).toMatchObject(refused);
     expect((await test.call('POST', `${ns}/pods/https:p:${port}/proxy/x`)).json).toMatchObject(refused);

@@ -79,6 +79,14 @@ export const node: RuleTable = {
     },
     {
       field: cidrs,
+      rule: 'others stay',
+      from: { 'spec.podCIDR': '10.0.0.1/24', [cidrs]: ['10.0.0.1/24'] },
+      passes: { 'spec.unschedulable': true },
+      fails: { 'spec.podCIDR': '10.0.0.2/24', [cidrs]: ['10.0.0.2/24'] },
+      message: `${cidrs}: Forbidden: node updates may not change podCIDR except from "" to valid`,
+    },
+    {
+      field: cidrs,
       rule: 'one of a family, each once',
       fails: { [cidrs]: ['10.0.0.0/24', '10.0.0.0/24'] },
       message: [dual, `${cidrs}[1]: Duplicate value: "10.0.0.0/24"`],

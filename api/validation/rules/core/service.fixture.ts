@@ -1,3 +1,4 @@
+import { invalid, says, strictCidrRows, strictIpRows } from '#api/validation/rules/row.fixture.ts';
 import type { RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
 
 const balanced = { 'spec.type': 'LoadBalancer' };
@@ -148,6 +149,12 @@ export const service: RuleTable = {
     },
     {
       field: 'spec.clusterIPs',
+      rule: 'that all read alike',
+      fails: { 'spec.clusterIP': '10.96.0.07', 'spec.clusterIPs': ['10.96.0.07'] },
+      message: `spec.clusterIPs[0]: ${invalid('10.96.0.07', says.leadingZeros)}`,
+    },
+    {
+      field: 'spec.clusterIPs',
       rule: 'stay',
       from: {},
       passes: { 'spec.ports[0].port': 81 },
@@ -161,6 +168,15 @@ export const service: RuleTable = {
       fails: { 'spec.externalIPs': ['127.0.0.1'] },
       message:
         'spec.externalIPs[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)',
+    },
+    ...strictIpRows('spec.externalIPs', 'spec.externalIPs[0]', (ip) => [ip]),
+    {
+      field: 'spec.externalIPs',
+      rule: 'others stay, wherever they were',
+      from: { 'spec.externalIPs': ['::ffff:192.0.2.1', '192.0.02.1'] },
+      passes: { 'spec.externalIPs': ['192.0.2.3', '192.0.02.1', '::ffff:192.0.2.1'] },
+      fails: { 'spec.externalIPs': ['192.0.02.1', '192.0.02.2'] },
+      message: `spec.externalIPs[1]: ${invalid('192.0.02.2', says.leadingZeros)}`,
     },
     {
       field: 'spec.externalName',
@@ -263,6 +279,29 @@ export const service: RuleTable = {
       fails: { ...balanced, 'spec.loadBalancerSourceRanges': ['10.0.0.0'] },
       message:
         'spec.LoadBalancerSourceRanges[0]: Invalid value: "10.0.0.0": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)',
+    },
+    ...strictCidrRows(
+      'spec.loadBalancerSourceRanges',
+      'spec.LoadBalancerSourceRanges[0]',
+      (cidr) => [cidr],
+      balanced,
+    ),
+    {
+      field: 'spec.loadBalancerSourceRanges',
+      rule: 'others stay',
+      from: { ...balanced, 'spec.loadBalancerSourceRanges': ['10.0.0.1/8 '] },
+      passes: { 'spec.loadBalancerSourceRanges': ['11.0.0.0/8', ' 10.0.0.1/8'] },
+      fails: { 'spec.loadBalancerSourceRanges': ['10.0.0.1/8', '10.0.0.1/9'] },
+      message: `spec.LoadBalancerSourceRanges[1]: ${invalid('10.0.0.1/9', says.hostBits)}`,
+    },
+    {
+      field: 'status.loadBalancer.ingress',
+      rule: 'addresses that all read alike, but those that were there',
+      subresource: 'status',
+      from: { ...balanced, 'status.loadBalancer.ingress': [{ ip: '192.0.02.1', ipMode: 'VIP' }] },
+      passes: { 'status.loadBalancer.ingress': [{ ip: '192.0.02.1', ipMode: 'Proxy' }] },
+      fails: { 'status.loadBalancer.ingress': [{ ip: '192.0.02.2', ipMode: 'VIP' }] },
+      message: `status.loadBalancer.ingress[0].ip: ${invalid('192.0.02.2', says.leadingZeros)}`,
     },
     {
       field: 'status.loadBalancer.ingress',

@@ -1,3 +1,4 @@
+import { invalid, says, strictIpRows } from '#api/validation/rules/row.fixture.ts';
 import type { RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
 
 const protocols = 'supported values: "SCTP", "TCP", "UDP"';
@@ -31,6 +32,15 @@ export const endpoints: RuleTable = {
           rule: 'not one of the node itself',
           fails: { [place]: { ip: '169.254.1.1' } },
           message: `${place}.ip: Invalid value: "169.254.1.1": may not be in the link-local range (169.254.0.0/16, fe80::/10)`,
+        },
+        ...strictIpRows(`${place}.ip`),
+        {
+          field: `${field}.ip`,
+          rule: 'others stay while no subset changes',
+          from: { [place]: { ip: '10.0.0.01' } },
+          passes: { 'metadata.labels': { a: 'b' } },
+          fails: { [place]: { ip: '10.0.0.01', hostname: 'a' } },
+          message: `${place}.ip: ${invalid('10.0.0.01', says.leadingZeros)}`,
         },
         {
           field: `${field}.hostname`,
@@ -145,6 +155,15 @@ export const endpointSlice: RuleTable = {
       rule: 'of the family',
       fails: { 'endpoints[0].addresses': ['2001:db8::1'] },
       message: 'endpoints[0].addresses[0]: Invalid value: "2001:db8::1": must be an IPv4 address',
+    },
+    ...strictIpRows('endpoints[0].addresses', 'endpoints[0].addresses[0]', (ip) => [ip]),
+    {
+      field: 'endpoints.addresses',
+      rule: 'others stay while no endpoint changes',
+      from: { 'endpoints[0].addresses': ['10.0.0.01'] },
+      passes: { 'ports[0].port': 81 },
+      fails: { 'endpoints[0].hostname': 'a' },
+      message: `endpoints[0].addresses[0]: ${invalid('10.0.0.01', says.leadingZeros)}`,
     },
     {
       field: 'endpoints.addresses',

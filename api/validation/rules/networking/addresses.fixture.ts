@@ -1,3 +1,4 @@
+import { invalid, says } from '#api/validation/rules/row.fixture.ts';
 import type { RuleRow, RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
 
 const cidrRow = (rule: string, cidr: string, message: string): RuleRow => ({
@@ -79,6 +80,16 @@ export const ipAddress: RuleTable = {
       message:
         'metadata.name: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
     },
+    ...[
+      ['without leading zeros', '10.96.0.077', says.leadingZeros],
+      ['not of the other family in disguise', '::ffff:10.1.2.3', says.mappedIp],
+      ['as all others write it', '2001:DB8::1', 'must be in canonical form ("2001:db8::1")'],
+    ].map(([rule = '', name = '', detail = '']) => ({
+      field: 'metadata.name',
+      rule,
+      fails: { 'metadata.name': name },
+      message: `metadata.name: ${invalid(name, detail)}`,
+    })),
     {
       field: parent,
       rule: 'there',

@@ -1,3 +1,4 @@
+import { invalid, says, strictCidrRows } from '#api/validation/rules/row.fixture.ts';
 import type { RuleRow, RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
 import { selectorRows } from '#api/validation/rules/selector-rows.fixture.ts';
 
@@ -81,6 +82,28 @@ function directionRows(direction: string, peers: string): readonly RuleRow[] {
       passes: block('10.0.0.0/8', ['10.1.0.0/16']),
       fails: block('10.0.0.0/8', ['11.0.0.0/16']),
       message: `${peer}.ipBlock.except[0]: Invalid value: "11.0.0.0/16": must be a strict subset of \`cidr\``,
+    },
+    ...strictCidrRows(`${peer}.ipBlock.cidr`, `${peer}.ipBlock.cidr`, (cidr) => cidr, block('', [])),
+    {
+      field: `${field}.${peers}.ipBlock.except`,
+      rule: 'asked of a block that some read otherwise',
+      fails: block('10.0.0.1/8', ['11.0.0.0/16', '10.0.0.1/16', '10.0.0.0/09', '::ffff:10.1.0.0/112']),
+      message: [
+        `${peer}.ipBlock.cidr: ${invalid('10.0.0.1/8', says.hostBits)}`,
+        `${peer}.ipBlock.except[0]: Invalid value: "11.0.0.0/16": must be a strict subset of \`cidr\``,
+        `${peer}.ipBlock.except[1]: ${invalid('10.0.0.1/16', says.hostBits)}`,
+        `${peer}.ipBlock.except[2]: ${invalid('10.0.0.0/09', says.cidrZeros)}`,
+        `${peer}.ipBlock.except[3]: ${invalid('::ffff:10.1.0.0/112', says.mappedCidr)}`,
+        `${peer}.ipBlock.except[3]: Invalid value: "::ffff:10.1.0.0/112": must be a strict subset of \`cidr\``,
+      ],
+    },
+    {
+      field: `${field}.${peers}.ipBlock.cidr`,
+      rule: 'others stay',
+      from: block('10.0.0.1/8'),
+      passes: block('10.0.0.1/8', ['10.1.0.0/16']),
+      fails: block('10.0.0.2/8'),
+      message: `${peer}.ipBlock.cidr: ${invalid('10.0.0.2/8', says.hostBits)}`,
     },
     ...selectorRows(`${peer}.podSelector`),
     ...selectorRows(`${peer}.namespaceSelector`),

@@ -1,4 +1,4 @@
-import { invalid, ruleAt, says } from '#api/validation/rules/row.fixture.ts';
+import { invalid, ruleAt, says, strictIpRows } from '#api/validation/rules/row.fixture.ts';
 import type { RuleRow, RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
 import { containerRows } from './containers.fixture.ts';
 import { schedulingRows } from './scheduling.fixture.ts';
@@ -84,6 +84,7 @@ const networkRows: readonly RuleRow[] = [
     { fails: ['1.1.1.1', '1.1.1.2', '1.1.1.3', '1.1.1.4'] },
     invalid(['1.1.1.1', '1.1.1.2', '1.1.1.3', '1.1.1.4'], 'must not have more than 3 nameservers'),
   ),
+  ...strictIpRows('spec.dnsConfig.nameservers', 'spec.dnsConfig.nameservers[0]', (ip) => [ip]),
   ruleAt('spec.dnsConfig.nameservers', 'addresses', { fails: ['x'] }, [
     `spec.dnsConfig.nameservers[0]: ${invalid('x', says.ip)}`,
   ]),
@@ -107,6 +108,7 @@ const networkRows: readonly RuleRow[] = [
     invalid('a b', 'must not contain whitespace'),
     { 'spec.dnsConfig.options[0].name': 'a' },
   ),
+  ...strictIpRows('spec.hostAliases[0].ip'),
   ruleAt('spec.hostAliases[0].ip', 'an address', { passes: '::1', fails: 'x' }, invalid('x', says.ip)),
   ruleAt(
     'spec.hostAliases[0].hostnames',
