@@ -21,6 +21,7 @@ export const certificateSigningRequestRules: KindRules = {
   nameFormat: pathSegment,
   // What was asked for is what is signed.
   prepareUpdate: (old, request) => ({ ...request, spec: old['spec'] }),
+  prepareStatusUpdate: withApprovalOf,
   dateUpdate: withDatedConditions,
   validate: validateSigningRequest,
   validatesAll: true,
@@ -52,6 +53,22 @@ export const certificateSigningRequestRules: KindRules = {
     ];
   },
 };
+
+/**
+ * A signer changes nothing of how the request was approved or denied: conditions of these types are as they were, if they are as many.
+ * Else they stay as given, and are refused (pkg/registry/certificates, preserveConditionInstances).
+ */
+function withApprovalOf(old: JsonObject, request: JsonObject): JsonObject {
+  const before = objectsOf(at(old, 'status.conditions'));
+  const conditions = [...objectsOf(at(request, 'status.conditions'))];
+  for (const type of ['Approved', 'Denied']) {
+    const known = before.filter((condition) => condition['type'] === type);
+    const places = conditions.flatMap((condition, place) => (condition['type'] === type ? [place] : []));
+    if (known.length !== places.length) continue;
+    places.forEach((place, index) => (conditions[place] = known[index] ?? {}));
+  }
+  return conditions.length === 0 ? request : withPath(request, 'status.conditions', conditions);
+}
 
 function certificateState(request: JsonObject): string {
   const types = objectsOf(at(request, 'status.conditions')).map(({ type }) => type);

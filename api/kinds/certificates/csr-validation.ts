@@ -8,7 +8,7 @@ import {
   type FieldError,
 } from '#api/errors/field-error.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { at, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import { at, equalJson, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { givenChoiceErrors, repeatedErrors, when } from '#api/validation/field.ts';
 import { pemBlocks } from './pem.ts';
 import { signerNameErrors } from './signer-name.ts';
@@ -83,6 +83,11 @@ export function validateSigningRequestStatus(old: JsonObject, csr: JsonObject): 
   const before = stringOf(at(old, 'status.certificate'));
   const fault = certificate === before ? undefined : certificateFault(certificate);
   const added = verdicts.filter((type) => countOf(csr, type) > countOf(old, type));
+  const modified = verdicts.filter(
+    (type) =>
+      countOf(csr, type) === countOf(old, type) &&
+      !equalJson(conditionsOf(csr, type), conditionsOf(old, type)),
+  );
   return [
     ...conditionErrors(old, csr),
     ...(fault === undefined ? [] : [invalidField('status.certificate', '<certificate data>', fault)]),
@@ -90,18 +95,22 @@ export function validateSigningRequestStatus(old: JsonObject, csr: JsonObject): 
     ...added.map((type) =>
       forbiddenField('status.conditions', `updates may not add a condition of type "${type}"`),
     ),
+    ...modified.map((type) =>
+      forbiddenField('status.conditions', `updates may not modify a condition of type "${type}"`),
+    ),
     ...when(before !== '' && certificate !== before, () =>
       forbiddenField('status.certificate', 'updates may not modify existing certificate content'),
     ),
   ];
 }
 
-function conditionsOf(csr: JsonObject): readonly JsonObject[] {
-  return objectsOf(at(csr, 'status.conditions'));
+function conditionsOf(csr: JsonObject, type?: string): readonly JsonObject[] {
+  const conditions = objectsOf(at(csr, 'status.conditions'));
+  return type === undefined ? conditions : conditions.filter((condition) => condition['type'] === type);
 }
 
 function countOf(csr: JsonObject, type: string): number {
-  return conditionsOf(csr).filter((condition) => condition['type'] === type).length;
+  return conditionsOf(csr, type).length;
 }
 
 function conditionErrors(old: JsonObject, csr: JsonObject): readonly FieldError[] {

@@ -201,6 +201,17 @@ export const certificateSigningRequest: RuleTable = {
       fails: { 'status.conditions': [condition('Approved')] },
       message: 'status.conditions: Forbidden: updates may not add a condition of type "Approved"',
     },
+    {
+      field: 'status.conditions',
+      rule: 'a signer says nothing else of an approval: what it says is passed over',
+      from: { 'status.conditions': [{ ...condition('Approved'), reason: 'R', message: 'm' }] },
+      subresource: 'status',
+      passes: {
+        'status.conditions': [condition('Failed'), { ...condition('Approved'), reason: 'S', message: 'n' }],
+      },
+      fails: { 'status.conditions': [condition('Failed')] },
+      message: 'status.conditions: Forbidden: updates may not remove a condition of type "Approved"',
+    },
     certificateRow('PEM', btoa('hello'), 'must contain at least one CERTIFICATE PEM block'),
     certificateRow(
       'certificates only',
