@@ -43,14 +43,18 @@ export function validateCoreEvent(event: JsonObject): readonly FieldError[] {
   return commonErrors(event, coreNames);
 }
 
-/** Complaints about an event of events.k8s.io/v1 (ValidateEventCreate). */
+/** What is asked of an event of events.k8s.io/v1 that is made or changed (legacyValidateEvent). */
 export function validateEvent(event: JsonObject): readonly FieldError[] {
+  return commonErrors(event, eventsNames);
+}
+
+/** What more is asked of one that is made: those of the older name are changed by the newer one as they are (ValidateEventCreate). */
+export function validateNewEvent(event: JsonObject): readonly FieldError[] {
   const type = stringOf(event['type']);
   const old = (['firstTimestamp', 'lastTimestamp', 'count', 'source'] as const).filter((name) =>
     isSet(event[eventsNames[name]]),
   );
   return [
-    ...commonErrors(event, eventsNames),
     ...seriesErrors(event),
     ...(isSet(event['eventTime']) ? [] : [requiredField('eventTime')]),
     ...(type === 'Normal' || type === 'Warning'

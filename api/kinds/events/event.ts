@@ -4,13 +4,14 @@ import { inert } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { eventCells } from '#api/table/core.ts';
-import { validateEvent, validateEventUpdate } from '#api/validation/event.ts';
+import { validateEvent, validateEventUpdate, validateNewEvent } from '#api/validation/event.ts';
 
 /** Rules of Events under their second name. */
 export const eventV1Rules: KindRules = {
   effect: inert('a record for people'),
   tracksGeneration: false,
   validate: validateEvent,
+  validateCreate: validateNewEvent,
   validateUpdate: validateEventUpdate,
   createdByUpdate: true,
   propagation: { unsaid: 'none' },
