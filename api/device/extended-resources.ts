@@ -16,7 +16,7 @@ import { isExtendedResource } from '#api/validation/resource-name.ts';
 /** On the claim that is made for a pod's extended resources (resource/v1 ExtendedResourceClaimAnnotation). */
 export const extendedClaimAnnotation = 'resource.kubernetes.io/extended-resource-claim';
 /** Before the name of a class: the name that each has without saying so (ResourceDeviceClassPrefix). */
-const classPrefix = 'deviceclass.resource.kubernetes.io/';
+export const classPrefix = 'deviceclass.resource.kubernetes.io/';
 
 /** Whether a class of devices may stand for it. */
 export function mayBeOfClass(resource: string): boolean {

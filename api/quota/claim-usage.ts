@@ -2,15 +2,19 @@ import {
   addQuantity,
   compareQuantity,
   parseQuantity,
+  subtractQuantity,
   tryParseQuantity,
+  zeroQuantity,
   type Quantity,
 } from '#api/meta/quantity.ts';
+import { classPrefix, mayBeOfClass } from '#api/device/extended-resources.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, numberOf, objectsOf, stringOf } from '#api/wire/json.ts';
 
 const one: Quantity = parseQuantity('1');
 const billion = 1_000_000_000n;
 const ofStorageClass = '.storageclass.storage.k8s.io/';
+const ofRequests = 'requests.';
 const ofDeviceClass = '.deviceclass.resource.k8s.io/devices';
 /** Devices of one request that takes all there are, at most (resource/v1 AllocationResultsMaxSize). */
 const devicesMax = 32;
@@ -44,7 +48,46 @@ function storageOf(claim: JsonObject): Quantity | undefined {
 
 /** Whether claims of devices use what a quota limits by this name. */
 export function isDeviceResource(name: string): boolean {
-  return name.endsWith(ofDeviceClass);
+  return name.endsWith(ofDeviceClass) || isExtendedRequest(name);
+}
+
+/** Whether it is a name of what pods ask for that a class of devices may stand for. */
+function isExtendedRequest(name: string): boolean {
+  return name.startsWith(ofRequests) && mayBeOfClass(name.slice(ofRequests.length));
+}
+
+/** What of extended resources a claim takes goes by, beside the claim. */
+export interface ClaimSurroundings {
+  /** The extended resource that a class says it stands for. */
+  readonly extendedNameOf: (className: string) => string | undefined;
+  /** How much the pod is counted for whose extended resources the claim stands for; undefined: it stands for none. */
+  readonly podUsageOf: (claim: JsonObject) => ReadonlyMap<string, Quantity> | undefined;
+}
+
+/**
+ * How much of extended resources a claim of these devices takes beyond what its pod is counted for, by the name that each class has
+ * without saying so and by the one that it says (KEP-5004; addExtendedResourceQuota of upstream's resource_claims.go).
+ */
+export function extendedUsage(
+  claim: JsonObject,
+  devices: ReadonlyMap<string, Quantity>,
+  around: ClaimSurroundings,
+): ReadonlyMap<string, Quantity> {
+  const usage = new Map<string, Quantity>();
+  for (const [name, amount] of devices) {
+    if (!name.endsWith(ofDeviceClass)) continue;
+    const className = name.slice(0, -ofDeviceClass.length);
+    for (const resource of [`${classPrefix}${className}`, around.extendedNameOf(className)]) {
+      if (resource === undefined) continue;
+      const called = `${ofRequests}${resource}`;
+      usage.set(called, addQuantity(usage.get(called) ?? zeroQuantity, amount));
+    }
+  }
+  const counted = around.podUsageOf(claim);
+  const rest = [...usage].map(
+    ([name, amount]) => [name, subtractQuantity(amount, counted?.get(name) ?? zeroQuantity)] as const,
+  );
+  return new Map(rest.filter(([, { nanos }]) => nanos > 0n));
 }
 
 /** How many devices of each class a claim takes at most: of alternatives the one that takes most. */

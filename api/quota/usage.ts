@@ -6,8 +6,10 @@ import {
   attributesClassesOf,
   claimUsage,
   deviceUsage,
+  extendedUsage,
   isClaimResource,
   isDeviceResource,
+  type ClaimSurroundings,
 } from './claim-usage.ts';
 import { endsByItself, isPodResource, podUsage, takesUntilMs } from './pod-usage.ts';
 
@@ -67,15 +69,16 @@ function countName({ group, resource }: KindName): string {
   return group === '' ? `count/${resource}` : `count/${resource}.${group}`;
 }
 
-/** The kind that a resource of a quota's `hard` is about, as group and plural. */
-export function kindOfQuotaResource(name: string): KindName | undefined {
+/** The kinds that a resource of a quota's `hard` is about, as group and plural: extended resources are those of pods and of claims. */
+export function kindsOfQuotaResource(name: string): readonly KindName[] {
   if (name.startsWith('count/')) {
     const [resource = '', ...group] = name.slice('count/'.length).split('.');
-    return { group: group.join('.'), resource };
+    return [{ group: group.join('.'), resource }];
   }
-  const found = [...countings].find(([, { isCounted }]) => isCounted(name))?.[0];
-  const [group = '', resource = ''] = found?.split('/') ?? [];
-  return found === undefined ? undefined : { group, resource };
+  return [...countings].flatMap(([id, { isCounted }]) => {
+    const [group = '', resource = ''] = id.split('/');
+    return isCounted(name) ? [{ group, resource }] : [];
+  });
 }
 
 /** Whether objects of the kind may take of what a quota limits by this name. */
@@ -96,9 +99,22 @@ export function untilMsOf(kind: KindName, object: JsonObject): number {
   return countingOf(kind)?.untilMs?.(object) ?? Infinity;
 }
 
-/** All that an object takes then. */
-export function usageOf(kind: KindName, object: JsonObject, nowMs: number): Usage {
-  return untilMsOf(kind, object) < nowMs ? new Map([[countName(kind), one]]) : wholeUsageOf(kind, object);
+/** All that an object takes then; claims of devices take extended resources where it is said what is around them. */
+export function usageOf(
+  kind: KindName,
+  object: JsonObject,
+  nowMs: number,
+  around?: ClaimSurroundings,
+): Usage {
+  if (untilMsOf(kind, object) < nowMs) return new Map([[countName(kind), one]]);
+  const usage = wholeUsageOf(kind, object);
+  if (around === undefined || !isClaimOfDevices(kind)) return usage;
+  return new Map([...usage, ...extendedUsage(object, usage, around)]);
+}
+
+/** Whether what objects of the kind take goes by what is around them. */
+export function isClaimOfDevices({ group, resource }: KindName): boolean {
+  return group === 'resource.k8s.io' && resource === 'resourceclaims';
 }
 
 function wholeUsageOf(kind: KindName, object: JsonObject): Usage {

@@ -1,12 +1,10 @@
 import type { ResourceQuota, ResourceQuotaStatus } from '#api/generated/objects.ts';
-import { formatQuantity } from '#api/meta/quantity.ts';
-import { isCountedBy, kindOfQuotaResource, usageIn, type KindName, type Usage } from '#api/quota/usage.ts';
+import { addQuantity, formatQuantity, zeroQuantity } from '#api/meta/quantity.ts';
+import { isCountedBy, kindsOfQuotaResource, usageIn, type KindName, type Usage } from '#api/quota/usage.ts';
 
 /** The names of the kinds whose objects a quota counts, each once. The server may not have them. */
 export function countedNames(quota: ResourceQuota): readonly KindName[] {
-  const names = Object.keys(quota.spec?.hard ?? {})
-    .map(kindOfQuotaResource)
-    .filter((name) => name !== undefined);
+  const names = Object.keys(quota.spec?.hard ?? {}).flatMap(kindsOfQuotaResource);
   return [...new Map(names.map((name) => [`${name.group}/${name.resource}`, name])).values()];
 }
 
@@ -18,11 +16,12 @@ export function planQuotaStatus<K extends KindName>(
 ): ResourceQuotaStatus {
   const hard = quota.spec?.hard ?? {};
   const used = kinds.map((kind) => ({ kind, usage: usedOf(kind) }));
-  const told = Object.keys(hard).flatMap((name) =>
-    used.flatMap(({ kind, usage }) =>
-      isCountedBy(kind, name) ? [[name, formatQuantity(usageIn(usage, name))] as const] : [],
-    ),
-  );
+  const told = Object.keys(hard).flatMap((name) => {
+    const parts = used.flatMap(({ kind, usage }) => (isCountedBy(kind, name) ? [usageIn(usage, name)] : []));
+    return parts.length === 0
+      ? []
+      : [[name, formatQuantity(parts.reduce(addQuantity, zeroQuantity))] as const];
+  });
   return { hard, used: Object.fromEntries(told) };
 }
 

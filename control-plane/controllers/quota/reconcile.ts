@@ -9,6 +9,7 @@ import { runController, source, type Controller } from '#client/controller.ts';
 import { versionOf } from '#client/resource-version.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byNamespace } from '#control-plane/controllers/pods/owner-keys.ts';
+import { createAroundClaims } from './around-claims.ts';
 import { createCountedCaches } from './counted-caches.ts';
 import { createKindFinder, discoverEveryMs, isBuiltIn, isNamed } from './kind-finder.ts';
 import { createPatience } from './patience.ts';
@@ -28,6 +29,7 @@ const behindMsMax = 1000;
 export function runResourceQuotas(context: ControllerContext): Controller {
   const { informers, client, clock, logger } = context;
   const quotas = informers.for(resourceQuotas, { indexes: { namespace: byNamespace } });
+  const aroundClaims = createAroundClaims(informers);
   const finder = createKindFinder(client, clock);
   const tallies = new Tallies();
   const caches = createCountedCaches(informers, (kind, change) => {
@@ -36,12 +38,7 @@ export function runResourceQuotas(context: ControllerContext): Controller {
   });
   /** Ends the caches that no quota needs any more. */
   const endOthers = (missing: readonly KindName[]): Promise<void> =>
-    caches.keep(
-      quotas
-        .list()
-        .flatMap(countedNames)
-        .filter((name) => !missing.some((one) => isNamed(one, name))),
-    );
+    caches.keep(quotas.list().flatMap(countedNames).filter(isNoneOf(missing)));
   const behind = createPatience(clock, behindMsMax);
   const reconcile = async (key: string): Promise<KeyOutcome | void> => {
     const quota = quotas.get(key);
@@ -61,7 +58,10 @@ export function runResourceQuotas(context: ControllerContext): Controller {
     const nowMs = clock.now();
     let untilMs = names.every(isBuiltIn) ? Infinity : nowMs + discoverEveryMs;
     const status = planQuotaStatus(quota, kinds, (kind) => {
-      const tally = tallies.used({ ...quota }, { kind, objects: caches.of(kind), nowMs });
+      const tally = tallies.used(
+        { ...quota },
+        aroundClaims.counted({ kind, objects: caches.of(kind), nowMs }),
+      );
       untilMs = Math.min(untilMs, tally.untilMs + 1);
       return tally.used;
     });
@@ -82,7 +82,7 @@ export function runResourceQuotas(context: ControllerContext): Controller {
     clock,
     logger,
     concurrencyMax: context.syncsMax,
-    sources: [source(quotas, ({ key }) => [key])],
+    sources: [source(quotas, ({ key }) => [key]), ...aroundClaims.sources(tallies)],
     reconcile,
   });
   return {
@@ -92,6 +92,10 @@ export function runResourceQuotas(context: ControllerContext): Controller {
       await controller[Symbol.asyncDispose]();
     },
   };
+}
+
+function isNoneOf(kinds: readonly KindName[]): (name: KindName) => boolean {
+  return (name) => !kinds.some((one) => isNamed(one, name));
 }
 
 /** Whoever deletes it meanwhile is right. */

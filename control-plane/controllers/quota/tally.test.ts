@@ -109,4 +109,31 @@ describe('Tallies', () => {
     tallies.forget('n', 'q');
     expect(tallies.change('n', kind, { old: pod, current: undefined })).toEqual([]);
   });
+
+  it('take off a claim what it took, and count anew what it takes by another class', () => {
+    const tallies = new Tallies();
+    const kind = { group: 'resource.k8s.io', resource: 'resourceclaims' };
+    const claim = {
+      spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu', count: 2 } }] } },
+    };
+    const held = [claim];
+    const objects = { byIndex: () => held };
+    let extendedName: string | undefined = 'example.com/gpu';
+    const around = { extendedNameOf: () => extendedName, podUsageOf: () => undefined };
+    const quota = {
+      metadata: { name: 'q', namespace: 'n' },
+      spec: { hard: { 'requests.example.com/gpu': '9' } },
+    };
+    const used = (): string => amounts(tallies.used(quota, { kind, objects, nowMs: 0, around }).used);
+    expect(used()).toBe('requests.example.com/gpu 2000000000');
+    extendedName = undefined;
+    held.pop();
+    expect(tallies.change('n', kind, { old: claim, current: undefined })).toEqual(['q']);
+    expect(used()).toBe('requests.example.com/gpu 0');
+    extendedName = 'example.com/gpu';
+    held.push({ ...claim });
+    expect(tallies.recount(kind, 'other')).toEqual([]);
+    expect(tallies.recount(kind)).toEqual(['n/q']);
+    expect(used()).toBe('requests.example.com/gpu 2000000000');
+  });
 });

@@ -2,6 +2,7 @@ import type { ResourceQuota } from '#api/generated/objects.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { addQuantity, subtractQuantity, zeroQuantity, type Quantity } from '#api/meta/quantity.ts';
 import { isInScope } from '#api/quota/scope.ts';
+import type { ClaimSurroundings } from '#api/quota/claim-usage.ts';
 import { isCountedBy, untilMsOf, usageIn, usageOf, type KindName, type Usage } from '#api/quota/usage.ts';
 import { equalJson } from '#api/wire/json.ts';
 
@@ -15,12 +16,16 @@ export interface CountedChange {
 }
 
 /** How much the objects take of what the quota limits of their kind, by the names of its limits. Pure. */
-export function sumUsage(
-  quota: Counts,
-  kind: KindName,
-  { objects, nowMs }: { readonly objects: readonly JsonObject[]; readonly nowMs: number },
-): Usage {
-  return new Tally(quota, kind, { objects, nowMs }).used;
+export function sumUsage(quota: Counts, kind: KindName, counted: Counted): Usage {
+  return new Tally(quota, kind, counted).used;
+}
+
+/** What a sum is of. */
+export interface Counted {
+  readonly objects: readonly JsonObject[];
+  readonly nowMs: number;
+  /** Of claims of devices; undefined: what they take of extended resources is left out. */
+  readonly around?: ClaimSurroundings | undefined;
 }
 
 /**
@@ -32,15 +37,15 @@ export class Tally {
   readonly #kind: KindName;
   readonly #used: Map<string, Quantity>;
   readonly #nowMs: number;
+  readonly #around: ClaimSurroundings | undefined;
+  /** What each took when it was added, where that goes by what is around it and may be something else by now. */
+  readonly #taken = new WeakMap<JsonObject, Usage>();
   #untilMs = Infinity;
 
   /** `objects` are all of the kind in the quota's namespace; what the quota does not take in is left out. */
-  constructor(
-    quota: Counts,
-    kind: KindName,
-    { objects, nowMs }: { readonly objects: readonly JsonObject[]; readonly nowMs: number },
-  ) {
+  constructor(quota: Counts, kind: KindName, { objects, nowMs, around }: Counted) {
     this.#nowMs = nowMs;
+    this.#around = around;
     this.#quota = quota;
     this.#kind = kind;
     const names = Object.keys(quota.spec?.hard ?? {}).filter((name) => isCountedBy(kind, name));
@@ -76,8 +81,16 @@ export class Tally {
     if (!isInScope(this.#quota, this.#kind, object)) return;
     const untilMs = untilMsOf(this.#kind, object);
     if (untilMs >= this.#nowMs) this.#untilMs = Math.min(this.#untilMs, untilMs);
-    const usage = usageOf(this.#kind, object, this.#nowMs);
+    const usage = this.#usageOf(object);
     for (const [name, used] of this.#used) this.#used.set(name, by(used, usageIn(usage, name)));
+  }
+
+  #usageOf(object: JsonObject): Usage {
+    const known = this.#taken.get(object);
+    if (known !== undefined) return known;
+    const usage = usageOf(this.#kind, object, this.#nowMs, this.#around);
+    if (this.#around !== undefined) this.#taken.set(object, usage);
+    return usage;
   }
 }
 
@@ -101,7 +114,11 @@ export class Tallies {
   /** How much objects of the kind take of the quota, and until when at least if nothing changes (unix ms). */
   used(
     quota: Counts,
-    { kind, objects, nowMs }: { kind: KindName; objects: CountedObjects; nowMs: number },
+    {
+      kind,
+      objects,
+      ...counted
+    }: Omit<Counted, 'objects'> & { readonly kind: KindName; readonly objects: CountedObjects },
   ): Pick<Tally, 'used' | 'untilMs'> {
     const { namespace = '', name = '' } = quota.metadata ?? {};
     const ofNamespace = this.#known.get(namespace) ?? new Map<string, Map<string, KnownTally>>();
@@ -109,9 +126,13 @@ export class Tallies {
     const ofQuota = ofNamespace.get(name) ?? new Map<string, KnownTally>();
     ofNamespace.set(name, ofQuota);
     const found = ofQuota.get(idOf(kind));
-    if (found?.objects === objects && found.tally.untilMs >= nowMs && equalJson(found.spec, quota.spec))
+    if (
+      found?.objects === objects &&
+      found.tally.untilMs >= counted.nowMs &&
+      equalJson(found.spec, quota.spec)
+    )
       return found.tally;
-    const tally = new Tally(quota, kind, { objects: objects.byIndex('namespace', namespace), nowMs });
+    const tally = new Tally(quota, kind, { objects: objects.byIndex('namespace', namespace), ...counted });
     ofQuota.set(idOf(kind), { spec: quota.spec, objects, tally });
     return tally;
   }
@@ -123,6 +144,18 @@ export class Tallies {
   change(namespace: string, kind: KindName, change: CountedChange): readonly string[] {
     return [...(this.#known.get(namespace) ?? [])].flatMap(([name, ofQuota]) =>
       ofQuota.get(idOf(kind))?.tally.change(change) === true ? [name] : [],
+    );
+  }
+
+  /**
+   * What objects of the kind take is something else now, though they did not change: they are counted anew when they are next asked for.
+   * @returns the keys of the quotas that count them, of the namespace or of all
+   */
+  recount(kind: KindName, namespace?: string): readonly string[] {
+    return [...this.#known].flatMap(([of, quotas]) =>
+      namespace !== undefined && of !== namespace
+        ? []
+        : [...quotas].flatMap(([name, ofQuota]) => (ofQuota.delete(idOf(kind)) ? [`${of}/${name}`] : [])),
     );
   }
 

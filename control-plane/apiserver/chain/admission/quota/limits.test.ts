@@ -40,11 +40,26 @@ const scoped = (scopeName: string, operator: string, values: readonly string[] =
 const goldStorage = 'gold.storageclass.storage.k8s.io/requests.storage';
 const goldClaims = 'gold.storageclass.storage.k8s.io/persistentvolumeclaims';
 
+const twoGpus = {
+  devices: {
+    requests: [{ name: 'r', exactly: { deviceClassName: 'gpu', allocationMode: 'ExactCount', count: 2 } }],
+  },
+};
+const gpus: readonly (readonly [string, JsonObject])[] = [
+  [
+    'resource.k8s.io/v1/deviceclasses',
+    { metadata: { name: 'gpu' }, spec: { extendedResourceName: 'example.com/gpu' } },
+  ],
+  ['resource.k8s.io/v1/resourceclaims', { metadata: { name: 'c', namespace: 'n' }, spec: twoGpus }],
+];
+
 it.each<{
   readonly name: string;
   readonly plugin?: ReturnType<typeof resourceQuota>;
   /** The quotas of the namespace, q0 and so on. */
   readonly quotas?: readonly JsonObject[];
+  /** What else is there, by its kind. */
+  readonly there?: readonly (readonly [string, JsonObject])[];
   readonly asked: Ask;
   readonly refused?: readonly [code: number, message: string];
 }>([
@@ -129,6 +144,31 @@ it.each<{
     ],
   },
   {
+    name: 'devices of a class that stands for what pods ask for',
+    plugin: open,
+    quotas: [{ hard: { 'requests.example.com/gpu': '3' } }],
+    there: gpus,
+    asked: {
+      kind: builtIn('resource.k8s.io', 'v1', 'resourceclaims'),
+      object: { metadata: { name: 'd', namespace: 'n' }, spec: twoGpus },
+    },
+    refused: [
+      403,
+      'resourceclaims.resource.k8s.io "d" is forbidden: exceeded quota: q0, requested: requests.example.com/gpu=2, used: requests.example.com/gpu=2, limited: requests.example.com/gpu=3',
+    ],
+  },
+  {
+    name: 'a pod that asks for what claims have',
+    plugin: open,
+    quotas: [{ hard: { 'requests.example.com/gpu': '3' } }],
+    there: gpus,
+    asked: pod({ containers: [{ name: 'a', resources: { requests: { 'example.com/gpu': '2' } } }] }),
+    refused: [
+      403,
+      'pods "p" is forbidden: exceeded quota: q0, requested: requests.example.com/gpu=2, used: requests.example.com/gpu=2, limited: requests.example.com/gpu=3',
+    ],
+  },
+  {
     name: 'what containers do not say, before what another quota has no room for',
     plugin: open,
     quotas: [{ hard: { pods: '0' } }, { hard: { 'requests.cpu': '1', 'ephemeral-storage': '1' } }],
@@ -141,8 +181,9 @@ it.each<{
     quotas: [{ hard: { 'count/events': '0' } }],
     asked: { kind: builtIn('', 'v1', 'events'), object: { metadata: { name: 'e' } } },
   },
-])('ResourceQuota: $name', async ({ plugin = limited, quotas = [], asked, refused }) => {
+])('ResourceQuota: $name', async ({ plugin = limited, quotas = [], there = [], asked, refused }) => {
   const context = await contextWith([]);
+  for (const [kind, object] of there) await store(context, kind, object);
   for (const [index, spec] of quotas.entries())
     await store(context, 'v1/resourcequotas', { metadata: { name: `q${index}`, namespace: 'n' }, spec });
   const answer = await ask(context, plugin, asked);

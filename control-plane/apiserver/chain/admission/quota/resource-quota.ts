@@ -13,7 +13,17 @@ import {
 } from '#api/meta/quantity.ts';
 import { unsaidOf } from '#api/quota/pod-usage.ts';
 import { isInScope, selectorsOf, takesIn } from '#api/quota/scope.ts';
-import { isCountedBy, mayTakeMore, usageIn, usageOf, type Usage } from '#api/quota/usage.ts';
+import { claimSurroundings } from '#api/quota/claim-surroundings.ts';
+import type { ClaimSurroundings } from '#api/quota/claim-usage.ts';
+import {
+  isClaimOfDevices,
+  isCountedBy,
+  kindsOfQuotaResource,
+  mayTakeMore,
+  usageIn,
+  usageOf,
+  type Usage,
+} from '#api/quota/usage.ts';
 import { bareError, conflict, forbidden } from '#api/errors/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { Entry } from '#control-plane/apiserver/objects/registry.ts';
@@ -28,6 +38,8 @@ import { pods, resizesPod } from '#control-plane/apiserver/chain/admission/pods/
 import { mustBeCovered, renderScope, type LimitedResource, type MustBeCovered } from './limited-resources.ts';
 
 const quotas = builtIn('', 'v1', 'resourcequotas');
+const claims = builtIn('resource.k8s.io', 'v1', 'resourceclaims');
+const classes = builtIn('resource.k8s.io', 'v1', 'deviceclasses');
 /** Nobody counts them, however many there are (upstream's DefaultIgnoredResources). */
 const events = builtIn('', 'v1', 'events');
 
@@ -76,7 +88,7 @@ interface Subject {
  */
 async function takeRoom(context: AdmissionContext, subject: Subject): Promise<Taken | undefined> {
   const { registry } = context;
-  const { kind, namespace } = subject;
+  const { namespace } = subject;
   const first = (await registry.readEntries(quotas, namespace)).entries;
   checkCovered(subject, first);
   if (countedBy(subject, first).length === 0) return undefined;
@@ -87,7 +99,7 @@ async function takeRoom(context: AdmissionContext, subject: Subject): Promise<Ta
   const { entries, revision } = await registry.readEntries(quotas, namespace);
   checkCovered(subject, entries);
   const counted = countedBy(subject, entries);
-  const others = (await registry.readEntries(kind, namespace, revision)).entries.map(({ object }) => object);
+  const others = await othersOf(context, subject, { counted, revision });
   const besides = counted.flatMap((entry) => {
     const used = planRoom(entry.object, subject, others);
     return used === undefined ? [] : [besideOf(context, entry, used)];
@@ -101,6 +113,42 @@ async function takeRoom(context: AdmissionContext, subject: Subject): Promise<Ta
     expect: besides.flatMap(({ expect }) => expect),
   };
   return { beside, [Symbol.dispose]: () => turn[Symbol.dispose]() };
+}
+
+/** Whatever takes of the same as the object. */
+interface Others {
+  readonly all: readonly { readonly kind: Kind; readonly object: JsonObject }[];
+  readonly around: ClaimSurroundings | undefined;
+}
+
+/** The others of its kind, and where a quota counts pods and claims by one name those of both. */
+async function othersOf(
+  { registry }: AdmissionContext,
+  { kind, namespace, nowMs }: Subject,
+  { counted, revision }: { readonly counted: readonly Entry[]; readonly revision: number },
+): Promise<Others> {
+  const read = async (of: Kind): Promise<readonly JsonObject[]> =>
+    (await registry.readEntries(of, of.namespaced ? namespace : '', revision)).entries.map(
+      ({ object }) => object,
+    );
+  const isShared = counted.some(({ object }) =>
+    namesOf(object, kind).some((name) => kindsOfQuotaResource(name).length > 1),
+  );
+  if (!isShared) return { all: (await read(kind)).map((object) => ({ kind, object })), around: undefined };
+  const [allPods, allClaims, allClasses] = [await read(pods), await read(claims), await read(classes)];
+  const byName = (list: readonly JsonObject[], name: string): JsonObject | undefined =>
+    list.find((one) => at(one, 'metadata.name') === name);
+  const around = claimSurroundings({
+    classNamed: (name) => byName(allClasses, name),
+    podNamed: (_namespace, name) => byName(allPods, name),
+    claimsOf: () => allClaims,
+    nowMs,
+  });
+  const all = [
+    ...allPods.map((object) => ({ kind: pods, object })),
+    ...allClaims.map((object) => ({ kind: claims, object })),
+  ];
+  return { all, around };
 }
 
 /** The quotas that the object is in the scopes of, and that limit something that its kind takes. */
@@ -170,12 +218,13 @@ function withUsed(quota: JsonObject, taken: Usage): JsonObject {
  */
 function planRoom(
   quota: JsonObject,
-  { kind, object, usage, before, nowMs }: Subject,
-  all: readonly JsonObject[],
+  { kind, object, usage: own, before, nowMs }: Subject,
+  { all, around }: Others,
 ): Usage | undefined {
+  const usage = isClaimOfDevices(kind) ? usageOf(kind, object, nowMs, around) : own;
   const was =
     before !== undefined && isInScope(quota, kind, before)
-      ? usageOf(kind, before, nowMs)
+      ? usageOf(kind, before, nowMs, around)
       : new Map<string, Quantity>();
   const asked = namesOf(quota, kind).map((name) => ({
     name,
@@ -184,8 +233,8 @@ function planRoom(
   }));
   if (asked.every(({ requested }) => requested.nanos <= 0n)) return undefined;
   const others = all
-    .filter((other) => isInScope(quota, kind, other))
-    .map((other) => usageOf(kind, other, nowMs));
+    .filter((other) => isInScope(quota, other.kind, other.object))
+    .map((other) => usageOf(other.kind, other.object, nowMs, around));
   const sums = new Map<string, Quantity>();
   const exceeded: Exceeded[] = [];
   for (const each of asked) {
