@@ -177,7 +177,7 @@ describe('serverOptionProblems()', () => {
       want: /^--cluster-signing-duration 0s: must be more than 0$/,
     },
     { change: { controllers: ['*', '-jobs'] }, want: /^--controllers: "-jobs" is not in the list of known/ },
-    { change: { controllers: ['ttl'] }, want: /^--controllers: podwright has no ttl$/ },
+    { change: { controllers: ['route'] }, want: /^--controllers: podwright has no route$/ },
     {
       change: { horizontalPodAutoscalerSyncPeriod: '1ms' },
       want: /^--horizontal-pod-autoscaler-sync-period 1ms: must be 100ms at least$/,
