@@ -7,8 +7,8 @@ import { usageOf, type Usage } from './usage.ts';
 
 const pods = { group: '', resource: 'pods' };
 
-/** What is asked of where claims are. */
-export interface AroundClaims {
+/** Where it is looked up what claims go by. */
+export interface ClaimSources {
   readonly classNamed: (name: string) => JsonObject | undefined;
   readonly podNamed: (namespace: string, name: string) => JsonObject | undefined;
   /** All claims of the namespace. */
@@ -17,7 +17,7 @@ export interface AroundClaims {
 }
 
 /** What of extended resources claims take goes by (getVerifiedPodUsage of upstream's resource_claims.go). */
-export function claimSurroundings(around: AroundClaims): ClaimSurroundings {
+export function claimSurroundings(around: ClaimSources): ClaimSurroundings {
   return {
     extendedNameOf: (className) => {
       const name = stringOf(at(around.classNamed(className), 'spec.extendedResourceName'));
@@ -40,7 +40,7 @@ function controllerOf(claim: JsonObject): JsonObject | undefined {
 }
 
 /** Anybody may annotate a claim: the pod has to be there, and to name it, or to have none older. */
-function podUsageOf(claim: JsonObject, { podNamed, claimsOf, nowMs }: AroundClaims): Usage | undefined {
+function podUsageOf(claim: JsonObject, { podNamed, claimsOf, nowMs }: ClaimSources): Usage | undefined {
   const uid = podUidOf(claim);
   if (uid === undefined) return undefined;
   const namespace = stringOf(at(claim, 'metadata.namespace'));
