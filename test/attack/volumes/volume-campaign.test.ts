@@ -1,4 +1,4 @@
-/** The campaign of volumes with few rounds: more are run by hand (docs/hacking.md). */
+/** The campaign of volumes with few kills: more are run by hand (docs/hacking.md). */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -9,7 +9,7 @@ import type { CampaignReport } from './volume-campaign.ts';
 describe.skipIf(process.getuid?.() !== 0)('a campaign of volumes (needs root: unshare, mount)', () => {
   it('loses nothing and leaves nothing, wherever it is killed', async () => {
     const program = join(repositoryRoot, 'test/attack/volumes/volume-campaign.ts');
-    const args = [program, '--rounds', '1', '--seed', '7'];
+    const args = [program, '--kills', '2', '--seed', '7'];
     const { stdout } = await promisify(execFile)(process.execPath, args).catch((error: unknown) => {
       throw new Error(JSON.stringify(error, ['stdout', 'stderr', 'code']));
     });
