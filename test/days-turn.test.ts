@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { repositoryRoot } from '#bin/paths.ts';
-import { filesOfOtherDays } from './days-turn.ts';
+import { filesOfOtherDays, ofToday } from './days-turn.ts';
 
 const dayMs = 86_400_000;
 
-test('three days run each file once', () => {
-  const days = [0, 1, 2].map((day) => new Set(filesOfOtherDays(day * dayMs + 1, ['run'], {})));
+test('five days run each file once', () => {
+  const days = [0, 1, 2, 3, 4].map((day) => new Set(filesOfOtherDays(day * dayMs + 1, ['run'], {})));
   for (const file of new Set(days.flatMap((left) => [...left]))) {
     expect(existsSync(join(repositoryRoot, file)), file).toBe(true);
     expect(
@@ -26,4 +26,15 @@ test.each([
 
 test('options alone ask for none by name', () => {
   expect(filesOfOtherDays(0, ['run', '--reporter=json'], {})).not.toEqual([]);
+});
+
+test('each of many has its turn once in so many days', () => {
+  const items = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+  vi.stubEnv('PODWRIGHT_ALL', '');
+  const turns = [0, 1, 2].map((day) => ofToday(items, 3, day * dayMs + 1));
+  expect(turns.flat().toSorted()).toEqual(items);
+  expect(turns.every((turn) => turn.length > 0)).toBe(true);
+  vi.stubEnv('PODWRIGHT_ALL', '1');
+  expect(ofToday(items, 3)).toEqual(items);
+  vi.unstubAllEnvs();
 });
