@@ -10,6 +10,7 @@ import { createRuleset, type Ruleset } from './ruleset.ts';
 import { ServedFlows } from './served-flows.ts';
 import type { ProxyPort } from './service-map.ts';
 import type { ServiceRules } from './service-rules.ts';
+import type { ProxyCounts } from './status/proxy-counts.ts';
 import { familyFacts, tableRef, type FamilyFacts } from './table-layout.ts';
 
 export interface NftRulesOptions {
@@ -18,6 +19,7 @@ export interface NftRulesOptions {
   /** Addresses that node ports are reached by (for conntrack; the rules ask the kernel). */
   readonly nodeIps: readonly string[];
   readonly nft: Nft;
+  readonly counts?: ProxyCounts;
   readonly clock: Clock;
   readonly log: Logger;
   /** See TableOptions. */
@@ -61,8 +63,8 @@ export function createNftRules(options: NftRulesOptions): ServiceRules {
       }
       if (needsWhole) {
         const whole = [...rulesets.values()].map((ruleset) => ruleset.takeTable());
-        await nft.commit(
-          ownNetns,
+        await countedCommit(
+          options,
           whole.map((table) => ({ op: 'replaceTable', table })),
         );
         needsWhole = false;
@@ -101,15 +103,22 @@ export function createNftRules(options: NftRulesOptions): ServiceRules {
   };
 }
 
-async function tryCommit(
-  { nft, log }: Pick<NftRulesOptions, 'nft' | 'log'>,
-  ops: readonly NftOp[],
-): Promise<boolean> {
+/** Failures are counted. */
+async function countedCommit({ nft, counts }: NftRulesOptions, ops: readonly NftOp[]): Promise<void> {
   try {
-    if (ops.length > 0) await nft.commit(ownNetns, ops);
+    await nft.commit(ownNetns, ops);
+  } catch (error) {
+    counts?.noteFailure();
+    throw error;
+  }
+}
+
+async function tryCommit(options: NftRulesOptions, ops: readonly NftOp[]): Promise<boolean> {
+  try {
+    if (ops.length > 0) await countedCommit(options, ops);
     return true;
   } catch (error) {
-    log.warn({ error, ops: ops.length }, 'Service rules refused; the whole table follows');
+    options.log.warn({ error, ops: ops.length }, 'Service rules refused; the whole table follows');
     return false;
   }
 }

@@ -14,6 +14,7 @@ import { createIptablesRules } from './iptables/iptables-rules.ts';
 import { startProxy, type Proxy, type ProxyOptions } from './proxy.ts';
 import { createAppliedRules } from './retraction/applied-rules.ts';
 import type { ProxyMode } from './service-rules.ts';
+import { ProxyCounts } from './status/proxy-counts.ts';
 
 const table = { family: 'ip', name: 'podwright-proxy' } as const;
 
@@ -56,7 +57,7 @@ function balancedAt(port: number): Service {
 async function start(
   mode: ProxyMode = 'nftables',
   protocol: 'TCP' | 'UDP' = 'TCP',
-  more: Pick<ProxyOptions, 'events' | 'nodePortCidrs' | 'nodeAddresses'> = {},
+  more: Pick<ProxyOptions, 'counts' | 'events' | 'nodePortCidrs' | 'nodeAddresses'> = {},
 ) {
   const fail = (error: unknown): void => {
     throw error;
@@ -190,6 +191,59 @@ test('flows that could not be removed are removed later', async () => {
   await proxy.idle();
   expect(flush).toHaveBeenCalledTimes(2);
   expect(flush.mock.calls[1]).toEqual(flush.mock.calls[0]);
+});
+
+const counted = ['iptables', 'nftables'] as const;
+
+test.each(counted)('of mode %s, counts what is written and what is refused', async (mode) => {
+  const counts = new ProxyCounts([4], 0);
+  const { proxy, endpointSlices, nft, xtables } = await start(mode, 'UDP', { counts });
+  await using _proxy = proxy;
+
+  const change = async (resourceVersion: string, count: number): Promise<void> => {
+    const metadata = { ...slice.metadata, resourceVersion };
+    const endpoints = slice.endpoints?.slice(0, count).map((each) => ({ ...each, hints: {} })) ?? [];
+    const ports = [{ port: 8080, protocol: 'UDP' as const }];
+    endpointSlices.apply({ type: 'MODIFIED', object: { ...slice, ports, metadata, endpoints } });
+    await proxy.idle();
+  };
+  const numbers = (): Readonly<Record<string, number>> =>
+    Object.fromEntries(
+      [
+        ...counts.render(mode).matchAll(/^kubeproxy_(\S+?)\{ip_family="IPv4"(?:,table="(nat)")?\} (\d+)$/gm),
+      ].map(([, name = '', table = '', value]) => [`${name}${table}`, Number(value)]),
+    );
+  await change('2', 2);
+  const before = numbers();
+  vi.spyOn(nft, 'flushConntrack').mockResolvedValueOnce(7);
+  await change('3', 1);
+  const changed = numbers();
+  expect(changed).toMatchObject({
+    conntrack_reconciler_deleted_entries_total: 7,
+    conntrack_reconciler_sync_duration_seconds_count: 2,
+  });
+  if (mode === 'iptables') xtables.failOnce();
+  else nft.failOnce('ENOENT');
+  await change('4', 2);
+  const after = numbers();
+  if (mode === 'nftables') {
+    expect(after).toMatchObject({ sync_proxy_rules_nftables_sync_failures_total: 1 });
+    return;
+  }
+  const [total, last] = ['sync_proxy_rules_iptables_totalnat', 'sync_proxy_rules_iptables_lastnat'] as const;
+  const rules = [...((await xtables.save(4)).get('nat') ?? [])].filter(([chain]) =>
+    chain.startsWith('KUBE-'),
+  );
+  expect(after[total]).toBe(rules.reduce((sum, [, each]) => sum + each.length, 0));
+  expect(after[last]).toBe(after[total]);
+  expect(changed[total]).toBeLessThan(before[total] ?? 0);
+  expect(changed[last]).toBeLessThan(changed[total] ?? 0);
+  expect(after).toMatchObject({
+    sync_full_proxy_rules_duration_seconds_count: 2,
+    sync_partial_proxy_rules_duration_seconds_count: 3,
+    sync_proxy_rules_iptables_restore_failures_total: 1,
+    sync_proxy_rules_iptables_partial_restore_failures_total: 1,
+  });
 });
 
 test('says how far the rules are when they and the flows are', async () => {

@@ -127,10 +127,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
         options.applied?.note();
         return rules.isStaleLeft() ? { kind: 'again', afterMs: flushRetryMs } : done;
       },
-      onError: (_key, error, retryMs) => {
-        options.counts?.noteFailure();
-        log.warn({ error, retryMs }, 'Service rules not as wanted');
-      },
+      onError: (_key, error, retryMs) => log.warn({ error, retryMs }, 'Service rules not as wanted'),
     }),
   );
   queue = commits;

@@ -1,3 +1,4 @@
+import type { Clock } from '#base/clock.ts';
 import { familyOfIp, type IpFamily } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
@@ -5,21 +6,29 @@ import type { ConntrackMatch, Nft } from '#native/nft/nft.ts';
 import type { ProxyPort } from './service-map.ts';
 import type { ServedService } from './service-rules.ts';
 import { computeStaleFlows } from './stale-flows.ts';
+import type { ProxyCounts } from './status/proxy-counts.ts';
 
 export interface ServedFlowsOptions {
   readonly nodeIps: readonly string[];
   readonly nft: Nft;
+  readonly counts?: ProxyCounts;
+  readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Logger;
 }
 
 /** Tries in a row to remove stale flows. */
 const flushTriesMax = 5;
 
+interface StaleFlow {
+  readonly family: IpFamily;
+  readonly match: ConntrackMatch;
+}
+
 /** Flows of connectionless protocols that the kernel would go on sending to where they went, as Services change. */
 export class ServedFlows {
   readonly #options: ServedFlowsOptions;
   readonly #portsOf = new Map<`${IpFamily} ${string}`, readonly ProxyPort[]>();
-  readonly #flows = new Map<string, ConntrackMatch>();
+  readonly #flows = new Map<string, StaleFlow>();
   #failures = 0;
 
   constructor(options: ServedFlowsOptions) {
@@ -32,10 +41,10 @@ export class ServedFlows {
     if (ports.length === 0) this.#portsOf.delete(`${family} ${key}`);
     else this.#portsOf.set(`${family} ${key}`, ports);
     const nodeIps = this.#options.nodeIps.filter((ip) => familyOfIp(ip) === family);
-    for (const flow of computeStaleFlows(old, ports, nodeIps)) {
-      const { originalDestination, port, replies } = flow;
+    for (const match of computeStaleFlows(old, ports, nodeIps)) {
+      const { originalDestination, port, replies } = match;
       const place = originalDestination === undefined ? JSON.stringify(replies) : originalDestination;
-      this.#flows.set(`${place} ${port}`, flow);
+      this.#flows.set(`${place} ${port}`, { family, match });
     }
   }
 
@@ -46,12 +55,15 @@ export class ServedFlows {
 
   /** After the rules: before, a packet in between would make the old entry again. */
   async flush(): Promise<void> {
-    const { nft, log } = this.#options;
+    const { log } = this.#options;
     const noted = [...this.#flows];
     this.#flows.clear();
     try {
-      const flows = noted.map(([, flow]) => flow);
-      if (flows.length > 0) await nft.flushConntrack(ownNetns, flows);
+      for (const [family, flows] of Map.groupBy(noted, ([, flow]) => flow.family))
+        await this.#remove(
+          family,
+          flows.map(([, { match }]) => match),
+        );
       this.#failures = 0;
     } catch (error) {
       this.#failures += 1;
@@ -61,5 +73,12 @@ export class ServedFlows {
       // What was noted of a place meanwhile is newer.
       for (const [place, flow] of noted) if (!this.#flows.has(place)) this.#flows.set(place, flow);
     }
+  }
+
+  async #remove(family: IpFamily, flows: readonly ConntrackMatch[]): Promise<void> {
+    const { nft, counts, clock } = this.#options;
+    const startMs = clock.monotonic();
+    const deleted = await nft.flushConntrack(ownNetns, flows);
+    counts?.noteFlush(family, { ms: clock.monotonic() - startMs, deleted });
   }
 }

@@ -97,3 +97,14 @@ function renderTable({ table, chains, removed, inserted, deleted }: TableChanges
   const dropped = removed.map((name) => `-X ${name}`);
   return [`*${table}`, ...emptied, ...gone, ...rules, ...jumps, ...dropped, 'COMMIT', ''].join('\n');
 }
+
+/** How many rules such a text appends to chains, by table; tables that it names alone. Pure. */
+export function countAppended(text: string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  let table = '';
+  for (const line of text.split('\n')) {
+    if (line.startsWith('*')) table = line.slice(1);
+    if (line.startsWith('*') || line.startsWith('-A ')) counts.set(table, (counts.get(table) ?? -1) + 1);
+  }
+  return counts;
+}

@@ -7,7 +7,9 @@ import { ServedFlows, type ServedFlowsOptions } from '#agent/proxy/served-flows.
 import type { TableFact } from '#agent/network/facts/table-fact.ts';
 import type { ServiceRules } from '#agent/proxy/service-rules.ts';
 import { ownNetns, type Netlink, type NetOp } from '#native/netlink/netlink.ts';
+import type { ProxyCounts } from '#agent/proxy/status/proxy-counts.ts';
 import type { TableOptions } from '#agent/proxy/table-layout.ts';
+import { countAppended } from '#native/xtables/render.ts';
 import type { Xtables } from '#native/xtables/xtables.ts';
 import { renderIptables } from './contribution.ts';
 import { renderProbe } from './layout.ts';
@@ -20,6 +22,7 @@ export interface IptablesRulesOptions extends ServedFlowsOptions {
   readonly masqueradesAll?: boolean;
   readonly nodePortCidrs?: readonly string[];
   readonly netlink?: Pick<Netlink, 'apply'>;
+  readonly counts?: ProxyCounts;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -108,15 +111,28 @@ interface Writer {
 }
 
 /** Changes go out by themselves; after a refusal all chains do. */
-function createWriter({ xtables, log }: Pick<IptablesRulesOptions, 'xtables' | 'log'>): Writer {
+function createWriter({ xtables, counts, clock, log }: IptablesRulesOptions): Writer {
   let tables = 0;
-  const restore = async (family: IpFamily, text: string): Promise<void> => {
-    await xtables.restore(family, text);
+  const restore = async ({ family, ruleset }: FamilyRules, text: string, isWhole: boolean): Promise<void> => {
+    const startMs = clock.monotonic();
+    const note = (isRefused: boolean): void =>
+      counts?.noteRestore(family, {
+        ...{ isWhole, isRefused, ms: clock.monotonic() - startMs },
+        written: countAppended(text),
+        total: ruleset.ruleCounts(),
+      });
+    try {
+      await xtables.restore(family, text);
+    } catch (error) {
+      note(true);
+      throw error;
+    }
+    note(false);
     tables += text.split('\n').filter((line) => line === 'COMMIT').length; // iptables-restore(8)
   };
-  const tryRestore = async (family: IpFamily, text: string): Promise<boolean> => {
+  const tryRestore = async (own: FamilyRules, text: string): Promise<boolean> => {
     try {
-      await restore(family, text);
+      await restore(own, text, false);
       return true;
     } catch (error) {
       log.warn({ error }, 'Service rules refused; all of them follow');
@@ -131,10 +147,10 @@ function createWriter({ xtables, log }: Pick<IptablesRulesOptions, 'xtables' | '
       if (!own.needsWhole) {
         const changes = own.ruleset.takeChanges();
         own.needsWhole = true; // Until the program has said yes.
-        if (await tryRestore(own.family, changes)) own.needsWhole = false;
+        if (await tryRestore(own, changes)) own.needsWhole = false;
       }
       if (own.needsWhole) {
-        await restore(own.family, own.ruleset.takeWhole(await xtables.save(own.family)));
+        await restore(own, own.ruleset.takeWhole(await xtables.save(own.family)), true);
         own.needsWhole = false;
       }
     },

@@ -24,6 +24,8 @@ export interface IptablesRuleset {
   isIn(saved: SavedTables): boolean;
   /** How much of it is, by table. */
   countIn(saved: SavedTables): readonly RuleCounts[];
+  /** How many rules its chains had at the last take, by table. */
+  ruleCounts(): ReadonlyMap<string, number>;
 }
 
 export interface RuleCounts {
@@ -108,7 +110,20 @@ export function createIptablesRuleset(options: TableOptions): IptablesRuleset {
         return rulesFound === rulesWanted;
       }),
     countIn: (saved) => layout.tables.map((table) => countRules(table, { layout, saved, taken })),
+    ruleCounts: () => countTaken(layout.tables, taken),
   };
+}
+
+function countTaken(
+  tables: readonly XtTableName[],
+  taken: ReadonlyMap<ChainId, readonly string[]>,
+): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>(tables.map((table) => [table, 0]));
+  for (const [id, rules] of taken) {
+    const [table = ''] = id.split(' ');
+    counts.set(table, (counts.get(table) ?? 0) + rules.length);
+  }
+  return counts;
 }
 
 function baseOf({ chains }: IptablesLayout): ReadonlyMap<ChainId, readonly string[]> {

@@ -32,10 +32,32 @@ const prefix = 'kubeproxy_sync_proxy_rules';
 interface FamilyCounts {
   readonly syncs: SecondsHistogram;
   readonly programming: SecondsHistogram;
+  /** Of iptables-restore: of all chains, and of changes alone. */
+  readonly full: SecondsHistogram;
+  readonly partial: SecondsHistogram;
+  readonly flushes: SecondsHistogram;
+  flowsDeleted: number;
+  failures: number;
+  partialFailures: number;
+  /** By table of iptables. */
+  rulesTotal: ReadonlyMap<string, number>;
+  rulesWritten: ReadonlyMap<string, number>;
   /** When what is not in the rules yet was set off (ms). */
   readonly triggeredMs: number[];
   /** By Service: ports whose policy keeps traffic here, where there is nobody. */
   readonly withoutLocal: Map<string, { readonly internal: number; readonly external: number }>;
+}
+
+/** What one run of iptables-restore did, or was refused. */
+export interface Restore {
+  /** All chains, rather than changes. */
+  readonly isWhole: boolean;
+  readonly isRefused: boolean;
+  readonly ms: number;
+  /** Rules in the text, by table. */
+  readonly written: ReadonlyMap<string, number>;
+  /** Rules that there are with it. */
+  readonly total: ReadonlyMap<string, number>;
 }
 
 const ipFamily = (of: IpFamily): { readonly ip_family: string } => ({ ip_family: `IPv${of}` });
@@ -46,7 +68,6 @@ export class ProxyCounts {
   readonly #counts = new Map<string, number>();
   readonly #changes = { service: 0, endpoint: 0 };
   readonly #pending = { service: 0, endpoint: 0 };
-  #failures = 0;
   #lastSyncMs = 0;
   #lastQueuedMs = 0;
 
@@ -59,6 +80,14 @@ export class ProxyCounts {
         {
           syncs: new SecondsHistogram(syncBounds),
           programming: new SecondsHistogram(programmingBounds),
+          full: new SecondsHistogram(syncBounds),
+          partial: new SecondsHistogram(syncBounds),
+          flushes: new SecondsHistogram(syncBounds),
+          flowsDeleted: 0,
+          failures: 0,
+          partialFailures: 0,
+          rulesTotal: new Map(),
+          rulesWritten: new Map(),
           triggeredMs: [],
           withoutLocal: new Map(),
         },
@@ -101,8 +130,30 @@ export class ProxyCounts {
     Object.assign(this.#pending, { service: 0, endpoint: 0 });
   }
 
+  /** Of a transaction of nftables, which is of all families. */
   noteFailure(): void {
-    this.#failures += 1;
+    for (const counts of this.#families.values()) counts.failures += 1;
+  }
+
+  noteRestore(of: IpFamily, { isWhole, isRefused, ms, written, total }: Restore): void {
+    const counts = this.#families.get(of);
+    if (counts === undefined) return;
+    (isWhole ? counts.full : counts.partial).observe(ms / 1000);
+    if (isRefused) {
+      counts.failures += 1;
+      if (!isWhole) counts.partialFailures += 1;
+      return;
+    }
+    counts.rulesTotal = total;
+    counts.rulesWritten = new Map([...total.keys()].map((table) => [table, written.get(table) ?? 0]));
+  }
+
+  /** Flows that led where nobody answers any more were looked for. */
+  noteFlush(of: IpFamily, { ms, deleted }: { readonly ms: number; readonly deleted: number }): void {
+    const counts = this.#families.get(of);
+    if (counts === undefined) return;
+    counts.flushes.observe(ms / 1000);
+    counts.flowsDeleted += deleted;
   }
 
   /** Of the port for load balancers. */
@@ -114,10 +165,13 @@ export class ProxyCounts {
 
   render(mode: ProxyMode): string {
     const failures = `${prefix}_${mode === 'iptables' ? 'iptables_restore' : 'nftables_sync'}_failures_total`;
+    const failed = { type: 'counter', help: 'Rules that could not be written.' };
     return [
       ...this.#renderTimes(),
       ...this.#renderChanges(),
-      ...this.#perFamily(failures, 'counter', 'Rules that could not be written.', this.#failures),
+      ...this.#perFamily(failures, failed, (counts) => counts.failures),
+      ...(mode === 'iptables' ? this.#renderRestores() : []),
+      ...this.#renderFlushes(),
       ...this.#renderWithoutLocal(),
       ...this.#renderChecks('healthz'),
       ...this.#renderChecks('livez'),
@@ -125,29 +179,79 @@ export class ProxyCounts {
     ].join('\n');
   }
 
-  #perFamily(name: string, type: string, help: string, value: number): readonly string[] {
-    const samples = [...this.#families.keys()].map((of): Sample => [labels(ipFamily(of)), value, undefined]);
-    return family(name, { type, help }, samples);
+  #perFamily(
+    name: string,
+    about: Parameters<typeof family>[1],
+    valueOf: (counts: FamilyCounts) => number,
+  ): readonly string[] {
+    const samples = [...this.#families].map(([of, counts]): Sample => [
+      labels(ipFamily(of)),
+      valueOf(counts),
+      undefined,
+    ]);
+    return family(name, about, samples);
+  }
+
+  #histogram(
+    name: string,
+    help: string,
+    of: 'syncs' | 'programming' | 'full' | 'partial' | 'flushes',
+  ): readonly string[] {
+    const all = [...this.#families].map(([each, counts]) => ({ seconds: counts[of], more: ipFamily(each) }));
+    return histogramLines(`kubeproxy_${name}_duration_seconds`, help, all);
   }
 
   #renderTimes(): readonly string[] {
-    const histograms = (which: 'syncs' | 'programming') =>
-      [...this.#families].map(([of, counts]) => ({ seconds: counts[which], more: ipFamily(of) }));
     const gauge = (what: string, help: string, ms: number): readonly string[] =>
-      this.#perFamily(`${prefix}_last_${what}timestamp_seconds`, 'gauge', help, ms / 1000);
+      this.#perFamily(`${prefix}_last_${what}timestamp_seconds`, { type: 'gauge', help }, () => ms / 1000);
     return [
-      ...histogramLines(
-        `${prefix}_duration_seconds`,
-        'How long it took to write rules.',
-        histograms('syncs'),
-      ),
-      ...histogramLines(
-        'kubeproxy_network_programming_duration_seconds',
+      ...this.#histogram('sync_proxy_rules', 'How long it took to write rules.', 'syncs'),
+      ...this.#histogram(
+        'network_programming',
         'How long it took from a change of endpoints until the rules had it.',
-        histograms('programming'),
+        'programming',
       ),
       ...gauge('', 'The last time rules were written.', this.#lastSyncMs),
       ...gauge('queued_', 'The last time that rules were to be written.', this.#lastQueuedMs),
+    ];
+  }
+
+  /** What mode iptables alone has. */
+  #renderRestores(): readonly string[] {
+    const help = 'Changes of rules that were refused, so that all of them were written.';
+    return [
+      ...this.#histogram('sync_full_proxy_rules', 'How long it took to write all rules.', 'full'),
+      ...this.#histogram('sync_partial_proxy_rules', 'How long it took to write changes.', 'partial'),
+      ...this.#perFamily(
+        `${prefix}_iptables_partial_restore_failures_total`,
+        { type: 'counter', help },
+        (counts) => counts.partialFailures,
+      ),
+      ...this.#perTable('total', 'Rules of Services that there are.', 'rulesTotal'),
+      ...this.#perTable('last', 'Rules that were written the last time.', 'rulesWritten'),
+    ];
+  }
+
+  #perTable(what: string, help: string, of: 'rulesTotal' | 'rulesWritten'): readonly string[] {
+    const samples = [...this.#families].flatMap(([each, counts]) =>
+      [...counts[of]].map(([table, rules]): Sample => [
+        labels({ ...ipFamily(each), table }),
+        rules,
+        undefined,
+      ]),
+    );
+    return family(`${prefix}_iptables_${what}`, { type: 'gauge', help }, samples);
+  }
+
+  #renderFlushes(): readonly string[] {
+    const help = 'Flows that led where nobody answers, and were forgotten.';
+    return [
+      ...this.#histogram('conntrack_reconciler_sync', 'How long it took to find such flows.', 'flushes'),
+      ...this.#perFamily(
+        'kubeproxy_conntrack_reconciler_deleted_entries_total',
+        { type: 'counter', help },
+        ({ flowsDeleted }) => flowsDeleted,
+      ),
     ];
   }
 

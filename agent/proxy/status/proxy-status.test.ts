@@ -4,7 +4,7 @@ import { triggerTimeAnnotation } from '#api/meta/trigger-time.ts';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { endpoint, local, localPolicy, ports } from '#agent/proxy/services.fixture.ts';
-import { ProxyCounts } from './proxy-counts.ts';
+import { ProxyCounts, type Restore } from './proxy-counts.ts';
 import { answerProxyStatus, type ProxyStatus } from './serve-proxy-status.ts';
 
 const status = (counts = new ProxyCounts([4], 0)): ProxyStatus => ({
@@ -36,6 +36,12 @@ const since = (addressType: 'IPv4' | 'IPv6', seconds: number): EndpointSlice => 
   endpoints: [],
 });
 
+const restored = (more: Partial<Restore>): Restore => ({
+  ...{ isWhole: false, isRefused: false, ms: 1 },
+  ...{ written: new Map(), total: new Map(Object.entries({ nat: 20, filter: 9 })) },
+  ...more,
+});
+
 test('counts what happened', () => {
   const counts = new ProxyCounts([4, 6], 1_000);
   counts.noteChange('service', 5_000);
@@ -47,7 +53,10 @@ test('counts what happened', () => {
   counts.noteSync(3, 7_000);
   counts.noteSync(100_000, 8_000);
   counts.noteChange('endpoint', 9_000);
-  counts.noteFailure();
+  counts.noteRestore(4, restored({ isWhole: true, ms: 3 }));
+  counts.noteRestore(4, restored({ written: new Map([['nat', 2]]) }));
+  counts.noteRestore(6, restored({ isRefused: true }));
+  counts.noteFlush(6, { ms: 1.5, deleted: 3 });
   counts.noteCheck('/healthz', 200);
   counts.noteCheck('/livez', 503);
   counts.notePorts('d/web', 4, ports(localPolicy, [endpoint('10.244.1.5')]));
@@ -66,6 +75,19 @@ test('counts what happened', () => {
     'kubeproxy_sync_proxy_rules_endpoint_changes_total 2',
     'kubeproxy_sync_proxy_rules_endpoint_changes_pending 1',
     'kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv6"} 1',
+    'kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family="IPv4"} 0',
+    'kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total{ip_family="IPv6"} 1',
+    'kubeproxy_sync_full_proxy_rules_duration_seconds_bucket{ip_family="IPv4",le="0.004"} 1',
+    'kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family="IPv6"} 0',
+    'kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family="IPv4"} 1',
+    'kubeproxy_sync_partial_proxy_rules_duration_seconds_count{ip_family="IPv6"} 1',
+    'kubeproxy_sync_proxy_rules_iptables_total{ip_family="IPv4",table="nat"} 20',
+    'kubeproxy_sync_proxy_rules_iptables_total{ip_family="IPv4",table="filter"} 9',
+    'kubeproxy_sync_proxy_rules_iptables_last{ip_family="IPv4",table="nat"} 2',
+    'kubeproxy_sync_proxy_rules_iptables_last{ip_family="IPv4",table="filter"} 0',
+    'kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family="IPv6"} 3',
+    'kubeproxy_conntrack_reconciler_sync_duration_seconds_bucket{ip_family="IPv6",le="0.002"} 1',
+    'kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family="IPv4"} 0',
     'kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="external"} 1',
     'kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv4",traffic_policy="internal"} 0',
     'kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family="IPv6",traffic_policy="external"} 0',
@@ -78,4 +100,13 @@ test('counts what happened', () => {
     'kubeproxy_proxy_livez_total{code="503"} 1',
   ])
     expect(text.split('\n')).toContain(line);
+});
+
+test('of nftables, what iptables alone has is not told', () => {
+  const counts = new ProxyCounts([4], 0);
+  counts.noteFailure();
+  const text = counts.render('nftables');
+  expect(text).toContain('kubeproxy_sync_proxy_rules_nftables_sync_failures_total{ip_family="IPv4"} 1\n');
+  expect(text).toContain('kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family="IPv4"} 0\n');
+  expect(text).not.toMatch(/iptables|full|partial/);
 });
