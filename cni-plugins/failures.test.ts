@@ -51,6 +51,7 @@ function createFailing(
     removeNetns: (path) => netlink.removeNetns(path),
     state: (where) => netlink.state(where),
     policy: (where) => netlink.policy(where),
+    sysctls: (where, keys) => netlink.sysctls(where, keys),
     neighbours: (where, link) => netlink.neighbours(where, link),
     watch: (where, onEvent) => netlink.watch(where, onEvent),
     apply,

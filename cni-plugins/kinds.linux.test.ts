@@ -324,6 +324,12 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
       await netlink.apply(container, [{ op: 'setLink', name: 'eth0', mtu: 1400 }]);
       const broken = ours('tuning', call('CHECK', 'tuning', previous), signal);
       await expect(broken).rejects.toThrow('mtu is 1400, not 1280');
+      await netlink.apply(container, [
+        { op: 'setLink', name: 'eth0', mtu: 1280 },
+        { op: 'setSysctl', key: 'net.core.somaxconn', value: '78' },
+      ]);
+      const changed = ours('tuning', call('CHECK', 'tuning', previous), signal);
+      await expect(changed).rejects.toThrow('net/core/somaxconn is 78, not 77');
       await ours('tuning', call('DEL', 'tuning', previous), signal);
     });
 

@@ -62,6 +62,7 @@ function recordNetlink(say: Say): Netlink {
     apply: async (netns, ops) => say(netns, ops.map(renderNetOp)),
     applyAll: async (changes) => changes.forEach(({ netns, ops }) => say(netns, ops.map(renderNetOp))),
     policy: async () => ({ rules: [], routes: [] }),
+    sysctls: async (_netns, keys) => keys.map(() => undefined),
     state: async () => ({ links: [], addresses: [], routes: [] }),
     neighbours: async () => ({ neighbours: [], forwarding: [] }),
     watch: async () => ({ [Symbol.asyncDispose]: async () => {} }),

@@ -10,7 +10,7 @@ export interface LinkConfig {
   /** The IPAM plugin; undefined: the container gets a link and no address. */
   readonly ipam: string | undefined;
   readonly mtu: number | undefined;
-  /** Asked for by the capability `mac`, by CNI_ARGS (`MAC=`), by `args.cni.mac` or by the configuration. */
+  /** Asked for by the capability `mac`, by `args.cni.mac`, by CNI_ARGS (`MAC=`) or by the configuration. */
   readonly mac: string | undefined;
   /** Of the capability or of the configuration; else the IPAM plugin's. */
   readonly dns: CniDns | undefined;
@@ -31,9 +31,9 @@ export function parseLinkConfig(
     ipam: ipam === '' ? undefined : ipam,
     mtu: parseMtu(config),
     mac: parseMac(
-      field.string(runtime, 'mac') ??
-        args['MAC'] ??
-        field.string(cniArgs, 'mac') ??
+      field.string(runtime, 'mac') ||
+        field.string(cniArgs, 'mac') ||
+        args['MAC'] ||
         field.string(config, 'mac'),
     ),
     dns: Object.keys(dns).length === 0 ? undefined : dns,

@@ -48,12 +48,37 @@ export const tuning: CniPlugin = {
   ...settings,
   add: async (call, host, signal) => {
     const list = existsSync(allowlistPath) ? readFileSync(allowlistPath, 'utf8') : undefined;
-    const refused = refusedSysctl(Object.keys(field.object(call.config, 'sysctl') ?? {}), list);
+    const refused = refusedSysctl(Object.keys(sysctlsIn(call.config)), list);
     if (refused === undefined) return settings.add(call, host, signal);
     const message = `tuning: sysctl ${refused} is none of those that ${allowlistPath} allows`;
     throw cniError(cniErrorCode.invalidNetworkConfig, message);
   },
+  check: async (call, host, signal) => {
+    await settings.check(call, host, signal);
+    const wanted = parseTuning(call.config, call.args).sysctls.map(
+      ([key, value]) => [key.replaceAll('IFNAME', call.ifname), value] as const,
+    );
+    const keys = wanted.map(([key]) => key);
+    const found = await host.netlink.sysctls({ kind: 'path', path: call.netns }, keys);
+    const others = wanted.flatMap(([key, value], i) =>
+      wordsOf(found[i]) === wordsOf(value) ? [] : [`${key} is ${found[i] ?? 'missing'}, not ${value}`],
+    );
+    if (others.length > 0)
+      throw cniError(cniErrorCode.unknownContainer, `tuning CHECK: ${others.join('; ')}`);
+  },
 };
+
+/** The kernel puts tabs between the numbers of a sysctl that has several. */
+const wordsOf = (value: string | undefined): string | undefined => value?.trim().replaceAll(/\s+/g, ' ');
+
+/** What a runtime says of this container (`args.cni`), which goes before the network's. */
+const argsIn = (config: PluginConfig): JsonObject =>
+  field.object(field.object(config, 'args') ?? {}, 'cni') ?? {};
+
+const sysctlsIn = (config: PluginConfig): JsonObject => ({
+  ...field.object(config, 'sysctl'),
+  ...field.object(argsIn(config), 'sysctl'),
+});
 
 /** The first name that no line of the list matches; without a list all may be set. Pure. @throws code 7 for a line that is no expression */
 export function refusedSysctl(names: readonly string[], list: string | undefined): string | undefined {
@@ -140,9 +165,12 @@ function compareTuning({ config, request, container }: ChainedInput<TuningConfig
 }
 
 /** @throws {E_INVALID} for a sysctl that is not of the network: it would be the host's */
-function parseTuning(config: PluginConfig, args?: Readonly<Record<string, string>>): TuningConfig {
-  const { mac, mtu } = parseLinkConfig(config, args);
-  const sysctls = Object.entries(field.object(config, 'sysctl') ?? {}).map(([name, value]) => {
+function parseTuning(given: PluginConfig, args?: Readonly<Record<string, string>>): TuningConfig {
+  const { sysctl: _, mac: asked, ...more } = argsIn(given);
+  const config = { ...given, ...more };
+  const runtime = asked === undefined ? field.object(given, 'runtimeConfig') : { mac: asked };
+  const { mac, mtu } = parseLinkConfig({ ...config, runtimeConfig: runtime ?? {} }, args);
+  const sysctls = Object.entries(sysctlsIn(given)).map(([name, value]) => {
     // As sysctl(8): the separator that comes first is the separator, the other is part of a name.
     const isSlashed = /^[^.]*\//.test(name);
     const key = isSlashed ? name : name.replaceAll(/[./]/g, (separator) => (separator === '.' ? '/' : '.'));

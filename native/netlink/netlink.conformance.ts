@@ -300,7 +300,7 @@ export function proveNetlink(name: string, open: () => Promise<NetlinkGiven>): v
       await expect(given.apply(op)).rejects.toMatchObject({ code: 'E_INVALID', detail: { index: 0 } });
     });
 
-    it('setSysctl() takes keys with dots and with slashes', async () => {
+    it('setSysctl() takes keys with dots and with slashes, and sysctls() tells what is there', async () => {
       await using given = await openNetns();
 
       await given.apply(
@@ -308,6 +308,11 @@ export function proveNetlink(name: string, open: () => Promise<NetlinkGiven>): v
         { op: 'setSysctl', key: 'net/ipv4/conf/lo/forwarding', value: '0' },
         { op: 'setSysctl', key: 'net/ipv6/conf/none/accept_ra', value: '0', isOptional: true },
       );
+      const keys = ['net/ipv4/conf/lo/forwarding', 'net.ipv4.ip_forward', 'net.ipv4.none'];
+      expect(await given.netlink.sysctls(given.netns, keys)).toEqual(['0', '1', undefined]);
+      await expect(given.netlink.sysctls(given.netns, ['kernel.hostname'])).rejects.toMatchObject({
+        code: 'E_INVALID',
+      });
     });
 
     it('a vxlan device: how it was made, whom it knows, and where frames go, each once', async () => {

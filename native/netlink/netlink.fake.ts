@@ -86,6 +86,11 @@ class MemoryNetlink implements FakeNetlink {
     return this.#find(netns).policy;
   }
 
+  /** Those that were set. */
+  async sysctls(netns: NetnsRef, keys: readonly string[]): Promise<readonly (string | undefined)[]> {
+    return keys.map((key) => this.sysctl(netns, key));
+  }
+
   async neighbours(netns: NetnsRef, link: string): Promise<LinkNeighbours> {
     return this.#find(netns).neighbours(link);
   }

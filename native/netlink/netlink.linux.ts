@@ -1,5 +1,5 @@
 /** The Netlink port over rtnetlink sockets, in blocking calls that hold nothing open between them. */
-import { existsSync, closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Clock, systemClock } from '#base/clock.ts';
 import { errnoOf, isPodwrightError } from '#base/errors.ts';
@@ -63,6 +63,7 @@ export function createSyncNetlink(options: SyncNetlinkOptions = {}): Netlink & A
     applyAll: async (changes) => changes.forEach(({ netns, ops }) => applyOps(netns, ops)),
     state: async (netns) => readState(netns),
     policy: async (netns) => readPolicy(netns),
+    sysctls: async (netns, keys) => readSysctls(netns, keys),
     neighbours: async (netns, link) => readNeighbours(netns, link),
     watch: async (netns, onEvent) => {
       const watch = watchEvents(netns, onEvent, clock);
@@ -168,6 +169,19 @@ function setSysctl(netns: NetnsRef, op: Extract<NetOp, { readonly op: 'setSysctl
     else withNetns(netns.path, write);
   } catch (error) {
     throw fromNodeError(error, renderNetOp(op));
+  }
+}
+
+function readSysctls(netns: NetnsRef, keys: readonly string[]): readonly (string | undefined)[] {
+  const read = (): readonly (string | undefined)[] =>
+    keys.map((key) => {
+      const path = sysctlPath(key);
+      return existsSync(path) ? readFileSync(path, 'utf8').trimEnd() : undefined;
+    });
+  try {
+    return netns.kind === 'own' ? read() : withNetns(netns.path, read);
+  } catch (error) {
+    throw fromNodeError(error, `read sysctls ${keys.join(', ')}`);
   }
 }
 

@@ -311,6 +311,8 @@ export interface Netlink {
   applyAll(changes: readonly NetChange[]): Promise<void>;
   state(netns: NetnsRef): Promise<NetworkState>;
   policy(netns: NetnsRef): Promise<RoutingPolicy>;
+  /** Values of sysctls of the network, in the order of `keys` (as for setSysctl); undefined: it is not there. */
+  sysctls(netns: NetnsRef, keys: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** Nothing of a link that is not there. */
   neighbours(netns: NetnsRef, link: string): Promise<LinkNeighbours>;
   /** Link, address, neighbour and route events of a namespace until disposed. */

@@ -36,6 +36,7 @@ export async function createNetlinkWorker(options: NetlinkWorkerOptions = {}): P
       applyAll: (changes) => thread.call({ port: 'netlink', method: 'applyAll', args: [changes] }),
       state: (netns) => thread.call({ port: 'netlink', method: 'state', args: [netns] }),
       policy: (netns) => thread.call({ port: 'netlink', method: 'policy', args: [netns] }),
+      sysctls: (netns, keys) => thread.call({ port: 'netlink', method: 'sysctls', args: [netns, keys] }),
       neighbours: (netns, link) =>
         thread.call({ port: 'netlink', method: 'neighbours', args: [netns, link] }),
       watch: (netns, onEvent) => thread.watch(netns, onEvent),
