@@ -83,7 +83,7 @@ const rows: readonly (readonly [
   [{ type: 'sbr', prevResult, gateway: 'x' }, 7, 'gateway "x" is not an address'],
   [{ type: 'bridge', ipam: { type: 'dhcp', priority: -1 } }, 7, 'priority -1 is not from 0'],
   [{ type: 'bridge', ipam: { type: 'dhcp', suppress: ['dns'] } }, 7, 'suppress "dns" is not "gateway"'],
-  [{ type: 'firewall', prevResult, backend: 'firewalld' }, 2, 'backend firewalld is not supported'],
+  [{ type: 'firewall', prevResult, backend: 'nftables' }, 2, 'backend nftables is not supported'],
   [{ type: 'firewall', prevResult, iptablesAdminChainName: '-x y' }, 7, 'is not the name of a chain'],
   [{ type: 'firewall' }, 7, 'prevResult is missing'],
   [{ type: 'ptp', ipam: { type: 'dhcp' } }, 7, "asks by the container's link"],

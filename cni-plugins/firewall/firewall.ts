@@ -1,8 +1,24 @@
 import { isPodwrightError } from '#base/errors.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
+import type { CniResult } from '#api/cni/result.ts';
 import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
+import {
+  addSources,
+  isFirewalldThere,
+  missingSources,
+  planSources,
+  removeSources,
+  type Sources,
+} from './firewalld.ts';
 import { runIptables } from './iptables.ts';
-import { parseFirewall, planFirewall, type FirewallRule } from './plan.ts';
+import {
+  parseFirewall,
+  planFirewall,
+  planIngress,
+  type FirewallConfig,
+  type FirewallPlan,
+  type FirewallRule,
+} from './plan.ts';
 
 /** Lets a container's packets through the host's firewall, where that drops what it forwards. */
 export const firewall: CniPlugin = {
@@ -15,26 +31,17 @@ export const firewall: CniPlugin = {
         'firewall: prevResult is missing; it comes after a plugin that gives addresses',
       );
     }
-    const plan = planFirewall(config, call.prevResult);
-    for (const { family, name } of plan.chains) {
-      const make = runIptables(family, ['-N', name], signal);
-      await make.catch(async (error: unknown) => {
-        // Most often it is there.
-        if (isPodwrightError(error, 'E_KERNEL')) await runIptables(family, ['-n', '-L', name], signal);
-        else throw error;
-      });
-    }
-    for (const rule of plan.rules) {
-      if (await hasRule(rule, signal)) continue;
-      const { family, chain, first } = rule;
-      await runIptables(family, [first === true ? '-I' : '-A', chain, ...rule.rule], signal);
-    }
+    const { sources, plan } = await planBoth(config, call.prevResult);
+    if (sources !== undefined) await addSources(sources);
+    await addRules(plan, signal);
     return call.prevResult;
   },
   async del(call, _host, signal) {
     if (call.prevResult === undefined) return;
-    const { rules } = planFirewall({ ...parseFirewall(call.config), ingressPolicy: 'open' }, call.prevResult);
-    for (const rule of rules.filter(({ shared }) => shared !== true)) {
+    const config = { ...parseFirewall(call.config), ingressPolicy: 'open' } as const;
+    const { sources, plan } = await planBoth(config, call.prevResult);
+    if (sources !== undefined) await removeSources(sources);
+    for (const rule of plan.rules.filter(({ shared }) => shared !== true)) {
       if (await hasRule(rule, signal))
         await runIptables(rule.family, ['-D', rule.chain, ...rule.rule], signal);
     }
@@ -42,7 +49,14 @@ export const firewall: CniPlugin = {
   async check(call, _host, signal) {
     if (call.prevResult === undefined)
       throw cniError(cniErrorCode.invalidNetworkConfig, 'firewall CHECK: prevResult is missing');
-    for (const rule of planFirewall(parseFirewall(call.config), call.prevResult).rules) {
+    const { sources, plan } = await planBoth(parseFirewall(call.config), call.prevResult);
+    const missing = sources === undefined ? [] : await missingSources(sources);
+    if (missing.length > 0)
+      throw cniError(
+        cniErrorCode.unknownContainer,
+        `firewall CHECK: zone ${sources?.zone} of firewalld has no source ${missing.join(', ')}`,
+      );
+    for (const rule of plan.rules) {
       if (await hasRule(rule, signal)) continue;
       throw cniError(
         cniErrorCode.unknownContainer,
@@ -53,7 +67,12 @@ export const firewall: CniPlugin = {
   async gc() {
     // Rules do not say whose they are; DEL with the cached result removes them.
   },
-  async status(_call, _host, signal) {
+  async status(call, _host, signal) {
+    const { backend } = parseFirewall(call.config);
+    const isThere = backend === 'iptables' ? false : await isFirewalldThere();
+    if (isThere) return;
+    if (backend === 'firewalld')
+      throw cniError(cniErrorCode.pluginNotAvailable, 'firewall: firewalld does not run');
     try {
       await runIptables(4, ['-n', '-L', 'FORWARD'], signal);
     } catch (cause) {
@@ -61,6 +80,34 @@ export const firewall: CniPlugin = {
     }
   },
 };
+
+/** By whichever lets packets through here; from bridge to bridge rules of iptables keep them either way. */
+async function planBoth(
+  config: FirewallConfig,
+  previous: CniResult,
+): Promise<{ readonly sources: Sources | undefined; readonly plan: FirewallPlan }> {
+  const isFirewalld =
+    config.backend === 'firewalld' || (config.backend === undefined && (await isFirewalldThere()));
+  return isFirewalld
+    ? { sources: planSources(config.zone, previous), plan: planIngress(config, previous) }
+    : { sources: undefined, plan: planFirewall(config, previous) };
+}
+
+async function addRules({ chains, rules }: FirewallPlan, signal: AbortSignal): Promise<void> {
+  for (const { family, name } of chains) {
+    const make = runIptables(family, ['-N', name], signal);
+    await make.catch(async (error: unknown) => {
+      // Most often it is there.
+      if (isPodwrightError(error, 'E_KERNEL')) await runIptables(family, ['-n', '-L', name], signal);
+      else throw error;
+    });
+  }
+  for (const rule of rules) {
+    if (await hasRule(rule, signal)) continue;
+    const { family, chain, first } = rule;
+    await runIptables(family, [first === true ? '-I' : '-A', chain, ...rule.rule], signal);
+  }
+}
 
 async function hasRule({ family, chain, rule }: FirewallRule, signal: AbortSignal): Promise<boolean> {
   try {

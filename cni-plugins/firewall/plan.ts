@@ -7,6 +7,10 @@ import { bitsOf, formatIp, parseCidr } from '#base/ip.ts';
 import type { IptablesFamily } from './iptables.ts';
 
 export interface FirewallConfig {
+  /** undefined: firewalld where that runs, else iptables. */
+  readonly backend: 'iptables' | 'firewalld' | undefined;
+  /** Of firewalld: what is of it gets through. */
+  readonly zone: string;
   readonly adminChain: string;
   readonly ingressPolicy: 'open' | 'same-bridge';
 }
@@ -36,7 +40,7 @@ export function planFirewall(config: FirewallConfig, previous: CniResult): Firew
     return ip === undefined ? [] : [{ family: ip.family, text: `${formatIp(ip)}/${bitsOf(ip.family)}` }];
   });
   const families = [...new Set(sources.map(({ family }) => family))];
-  const isolates = config.ingressPolicy === 'same-bridge';
+  const ingress = planIngress(config, previous);
   const comment = (text: string): readonly string[] => ['-m', 'comment', '--comment', text];
   const jumps = families.flatMap((family): readonly FirewallRule[] => [
     {
@@ -63,13 +67,21 @@ export function planFirewall(config: FirewallConfig, previous: CniResult): Firew
     { family, chain: forwardChain, rule: ['-s', text, '-j', 'ACCEPT'] },
   ]);
   return {
-    chains: families.flatMap((family) =>
-      [forwardChain, config.adminChain, ...(isolates ? isolationChains : [])].map((name) => ({
-        family,
-        name,
-      })),
-    ),
-    rules: [...jumps, ...own, ...(isolates ? planIsolation(families, bridgeOf(previous)) : [])],
+    chains: [
+      ...families.flatMap((family) => [forwardChain, config.adminChain].map((name) => ({ family, name }))),
+      ...ingress.chains,
+    ],
+    rules: [...jumps, ...own, ...ingress.rules],
+  };
+}
+
+/** What keeps packets of other bridges away. Pure. */
+export function planIngress(config: FirewallConfig, previous: CniResult): FirewallPlan {
+  if (config.ingressPolicy !== 'same-bridge') return { chains: [], rules: [] };
+  const families = [...new Set(previous.ips.flatMap(({ address }) => parseCidr(address)?.ip.family ?? []))];
+  return {
+    chains: families.flatMap((family) => isolationChains.map((name) => ({ family, name }))),
+    rules: planIsolation(families, bridgeOf(previous)),
   };
 }
 
@@ -103,9 +115,10 @@ function bridgeOf({ interfaces }: CniResult): string {
 
 /** @throws {E_INVALID, E_UNSUPPORTED} */
 export function parseFirewall(config: PluginConfig): FirewallConfig {
-  const backend = field.string(config, 'backend') || 'iptables';
-  if (backend !== 'iptables')
+  const backend = field.string(config, 'backend') || undefined;
+  if (backend !== undefined && backend !== 'iptables' && backend !== 'firewalld')
     throw cniError(cniErrorCode.unsupportedField, `firewall: backend ${backend} is not supported`);
+  const zone = field.string(config, 'firewalldZone') || 'trusted';
   const ingressPolicy = field.string(config, 'ingressPolicy') || 'open';
   if (ingressPolicy !== 'open' && ingressPolicy !== 'same-bridge')
     throw cniError(
@@ -113,7 +126,7 @@ export function parseFirewall(config: PluginConfig): FirewallConfig {
       `firewall: ingressPolicy ${ingressPolicy} is not supported`,
     );
   const adminChain = field.string(config, 'iptablesAdminChainName') || 'CNI-ADMIN';
-  if (/^[\w-]{1,28}$/.test(adminChain)) return { adminChain, ingressPolicy };
+  if (/^[\w-]{1,28}$/.test(adminChain)) return { adminChain, ingressPolicy, backend, zone };
   throw cniError(
     cniErrorCode.invalidNetworkConfig,
     `firewall: iptablesAdminChainName ${JSON.stringify(adminChain)} is not the name of a chain`,

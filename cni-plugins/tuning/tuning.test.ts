@@ -1,7 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { createFakeNetlink } from '#native/netlink/netlink.fake.ts';
 import { createFakeNft } from '#native/nft/nft.fake.ts';
@@ -21,9 +19,7 @@ test('allowlist.conf: a line that is no expression is said', () => {
   expect(() => refusedSysctl(['net.core.somaxconn'], '*')).toThrow(/allowlist.conf: \*/);
 });
 
-const dataDir = mkdtempSync(join(tmpdir(), 'tuning-'));
-
-afterAll(() => rmSync(dataDir, { recursive: true }));
+const dataDir = scratchDirectory('tuning');
 
 const netns = '/run/netns/tuned';
 const given = {
