@@ -192,7 +192,7 @@ describe('a signer', () => {
     [
       'without a verdict',
       async (request) => ({ ...(await issued(request)), conditions: [] }),
-      /before the request is issued/,
+      /status is immutable unless transitioning/,
     ],
   ])('writes no certificate %s', async (_name, statusOf, want) => {
     const request = await ask(nodeNamed('a'));

@@ -2,7 +2,8 @@ import { acted } from '#api/kinds/effect.ts';
 import { refuseCertificate, refuseCertificateLate } from '#api/kinds/node-writes/certificate.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { immutable } from '#api/validation/field.ts';
-import { validateIssue, validatePodRequest } from './pod-request-validation.ts';
+import { validateIssue } from './pod-issue-validation.ts';
+import { validatePodRequest } from './pod-request-validation.ts';
 
 /** Rules of PodCertificateRequests (certificates.k8s.io/v1beta1 of Kubernetes 1.36, KEP-4317). */
 export const podCertificateRequestRules: KindRules = {

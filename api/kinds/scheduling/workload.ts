@@ -20,6 +20,7 @@ const templatesField = 'spec.podGroupTemplates';
 /** Rules of Workloads: templates, of which whoever makes pods makes PodGroups. */
 export const workloadRules: KindRules = {
   effect: acted('control-plane/apiserver/chain/admission/groups/pod-group-workload-exists.ts'),
+  defaults: [[`${templatesField}[].disruptionMode`, 'Pod']],
   tracksGeneration: false,
   earlyWarnings: (workload) =>
     templatesOf(workload).flatMap((template, index) =>

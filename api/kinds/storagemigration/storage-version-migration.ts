@@ -1,4 +1,5 @@
-import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { invalidField, invalidStruct, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { goValue } from '#api/errors/go-value.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { isConditionTrue, type AnyCondition } from '#api/meta/condition.ts';
@@ -63,7 +64,7 @@ function endErrors(old: JsonObject, migration: JsonObject): readonly FieldError[
   const conditions = objectsOf(at(migration, field));
   const isNow = (type: string): boolean => isSaid(migration, type);
   const complaint = (is: boolean, text: string): readonly FieldError[] =>
-    when(is, () => invalidField(field, conditions, text));
+    when(is, () => invalidStruct(field, goValue('[]meta.v1.Condition', conditions), text));
   return [
     ...complaint(
       isNow('Succeeded') && isNow('Failed'),

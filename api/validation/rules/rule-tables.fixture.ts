@@ -23,13 +23,16 @@ import {
 } from './authorization/reviews.fixture.ts';
 import { binding, componentStatus, coreEvent, event } from './events/events.fixture.ts';
 import { certificateSigningRequest } from './certificates/signing-request.fixture.ts';
+import { podCertificateRequest } from './certificates/pod-certificate-request.fixture.ts';
 import { clusterRole, clusterRoleBinding, role, roleBinding } from './rbac/roles.fixture.ts';
+import { podGroup, workload } from './scheduling/groups.fixture.ts';
 import { lease, priorityClass, runtimeClass } from './scheduling/classes.fixture.ts';
 import { configMap, namespace, secret, serviceAccount } from './core/config.fixture.ts';
 import { limitRange, resourceQuota } from './core/limits.fixture.ts';
 import { node } from './core/node.fixture.ts';
 import { persistentVolumeClaim } from './core/persistent-volume-claim.fixture.ts';
 import { persistentVolume } from './core/persistent-volume.fixture.ts';
+import { storageVersionMigration } from './storage/version-migration.fixture.ts';
 import { volumeAttachment } from './storage/volume-attachment.fixture.ts';
 import { controllerRevision, podTemplate, replicationController } from './core/templates.fixture.ts';
 import { service } from './core/service.fixture.ts';
@@ -46,6 +49,7 @@ import { cronJob } from './batch/cron-job.fixture.ts';
 import { job } from './batch/job.fixture.ts';
 import { csiDriver, ingressClass, storageClass, volumeAttributesClass } from './storage/classes.fixture.ts';
 import { deviceClass } from './resource/device-class.fixture.ts';
+import { deviceTaintRule } from './resource/device-taint-rule.fixture.ts';
 import { resourceClaim, resourceClaimTemplate } from './resource/claims.fixture.ts';
 import { resourceSlice } from './resource/resource-slice.fixture.ts';
 import { eviction, scale, tokenRequest } from './posted.fixture.ts';
@@ -123,4 +127,9 @@ export const ruleTables: readonly RuleTable[] = [
   tokenRequest,
   eviction,
   scale,
+  podCertificateRequest,
+  deviceTaintRule,
+  podGroup,
+  workload,
+  storageVersionMigration,
 ];

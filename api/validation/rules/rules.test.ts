@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { kinds } from '#api/schema/kinds.ts';
+import { kinds, optionalKinds } from '#api/schema/kinds.ts';
 import { answersTo, coverageOf, kindOf, rowsWithin, type RuleTable } from './rule-table.fixture.ts';
 import { ruleTables } from './rule-tables.fixture.ts';
 
@@ -51,7 +51,9 @@ describe('the tables of rules', () => {
 function renderTables(tables: readonly RuleTable[]): string {
   const covered = new Set(tables.map((table) => `${kindOf(table).group}/${kindOf(table).kind}`));
   const missing = new Set(
-    kinds.map(({ group, kind }) => `${group}/${kind}`).filter((key) => !covered.has(key)),
+    [...kinds, ...optionalKinds]
+      .map(({ group, kind }) => `${group}/${kind}`)
+      .filter((key) => !covered.has(key)),
   );
   const rows = tables.map((table) => {
     const { rules, fields, ruled, none } = coverageOf(table);

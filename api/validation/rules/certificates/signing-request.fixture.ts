@@ -1,10 +1,11 @@
 import type { RuleRow, RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
 
-/** A request of CN=bob, signed by an Ed25519 key, and a certificate of the same (openssl). */
-const requestDer =
+/** A request of CN=bob, signed by an Ed25519 key (openssl). */
+export const requestDer: string =
   'MIGNMEECAQAwDjEMMAoGA1UEAwwDYm9iMCowBQYDK2VwAyEAoLUznOUIplZPVHluG1uQdFVQBBKfkGR2/lLTHyNUbE+gADAFBgMrZXADQQCoJGv0' +
   'UC0rIZ6yTStiH6l85H7ZCeqINz/ZDAKClehJf1nLlBsBZlwK4iaAXd2P0jxFMm6ckF1k0HgQ2TLwwGEN';
-const certificateDer =
+/** A certificate of the same. */
+export const certificateDer: string =
   'MIIBMjCB5aADAgECAhROtJXpyXX0CMD/2bHBiUT+D49TyzAFBgMrZXAwDjEMMAoGA1UEAwwDYm9iMCAXDTI2MTEzMDE0MTY0N1oYDzIxMjYxMTA2' +
   'MTQxNjQ3WjAOMQwwCgYDVQQDDANib2IwKjAFBgMrZXADIQCgtTOc5QimVk9UeW4bW5B0VVAEEp+QZHb+UtMfI1RsT6NTMFEwHQYDVR0OBBYEFC7A' +
   'Skyux6aGCQnUpqEs9S0n0i1rMB8GA1UdIwQYMBaAFC7ASkyux6aGCQnUpqEs9S0n0i1rMA8GA1UdEwEB/wQFMAMBAf8wBQYDK2VwA0EAQ8ixTph6' +
