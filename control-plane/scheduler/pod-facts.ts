@@ -1,6 +1,6 @@
 import { controllerRef } from '#api/meta/owner.ts';
 import { labelSelectorFromMap, type LabelMatcher } from '#api/meta/selector.ts';
-import type { Node, Pod, Service } from '#api/generated/objects.ts';
+import type { Container, Node, Pod, Service } from '#api/generated/objects.ts';
 import { podHostPorts, type HostPort } from '#api/pod/host-ports.ts';
 import { parseResources, podTakenNumbers, resourceNumbers } from '#api/pod/requests.ts';
 
@@ -21,17 +21,33 @@ function remembered<K extends object, V>(compute: (key: K) => V): (key: K) => V 
 
 export const requestsOf: (pod: Pod) => ResourceAmounts = remembered(podTakenNumbers);
 
-// As kube-scheduler counts pods that ask for nothing (util.DefaultMilliCPURequest, DefaultMemoryRequest).
-const defaultRequests: ResourceAmounts = new Map([
-  ['cpu', 100],
-  ['memory', 200 * 1_048_576],
-]);
+// As kube-scheduler counts containers that ask for nothing (util.DefaultMilliCPURequest, DefaultMemoryRequest).
+const defaultRequests = { cpu: '100m', memory: '200Mi' };
 
-/** Requests of cpu and memory, with a small amount in place of none. */
+/** Requests of cpu and memory, with a small amount for each container that says nothing of them; 0 is said. */
 export const scoringRequestsOf: (pod: Pod) => ResourceAmounts = remembered((pod) => {
-  const requests = requestsOf(pod);
-  return new Map([...defaultRequests].map(([name, amount]) => [name, requests.get(name) ?? amount]));
+  const requests = asksAll(pod) ? requestsOf(pod) : podTakenNumbers(askingAll(pod));
+  return new Map(Object.keys(defaultRequests).map((name) => [name, requests.get(name) ?? 0]));
 });
+
+function asksAll({ spec }: Pod): boolean {
+  return [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].every(
+    ({ resources }) =>
+      resources?.requests?.['cpu'] !== undefined && resources.requests['memory'] !== undefined,
+  );
+}
+
+function askingAll(pod: Pod): Pod {
+  const ask = (container: Container): Container => ({
+    ...container,
+    resources: { ...container.resources, requests: { ...defaultRequests, ...container.resources?.requests } },
+  });
+  const { containers = [], initContainers = [], ...spec } = pod.spec ?? {};
+  return {
+    ...pod,
+    spec: { ...spec, containers: containers.map(ask), initContainers: initContainers.map(ask) },
+  };
+}
 
 export const allocatableOf: (node: Node) => ResourceAmounts = remembered(({ status }) =>
   resourceNumbers(parseResources(status?.allocatable ?? status?.capacity)),

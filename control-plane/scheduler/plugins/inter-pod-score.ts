@@ -12,7 +12,7 @@ interface Weighted {
 
 /**
  * Where pods are that this one would be with, or without; and where pods are that would be with it, or without it: their preferences count as
- * its own do, and what they require counts `hardPodAffinityWeight`.
+ * its own do, and what they require counts `hardPodAffinityWeight`. `ignorePreferredTermsOfExistingPods` is of pods that prefer nothing themselves.
  */
 export function interPodAffinityScore({
   hardPodAffinityWeight,
@@ -34,7 +34,7 @@ export function interPodAffinityScore({
           const required = other.spec?.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
           const theirs = [
             ...weightedTerms(required ?? [], { weight: hardPodAffinityWeight, owner: other, snapshot }),
-            ...(ignorePreferredTermsOfExistingPods ? [] : preferencesOf(other, snapshot)),
+            ...preferencesOf(other, snapshot),
           ];
           return theirs.flatMap(wishFor(pod));
         });

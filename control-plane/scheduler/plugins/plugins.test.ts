@@ -512,6 +512,15 @@ const rows: readonly { readonly name: string; readonly given: Given; readonly wa
     want: 'a',
   },
   {
+    name: 'preferences of others are ignored for pods without their own alone',
+    given: {
+      profile: scored('InterPodAffinity', { ignorePreferredTermsOfExistingPods: true }),
+      ...{ labels: { app: 'w' }, pod: preferring('podAffinity', 'nobody') },
+      running: [{ on: 'a', ...preferring('podAntiAffinity', 'w') }],
+    },
+    want: 'b',
+  },
+  {
     name: 'what others require counts a little',
     given: {
       profile: scored('InterPodAffinity'),
@@ -560,6 +569,47 @@ const rows: readonly { readonly name: string; readonly given: Given; readonly wa
       pod: using('v'),
       claims: { v: { volumeLabels: { [zoneLabel]: '2__3' } } },
       nodes: { a: { labels: { [zoneLabel]: '1' } }, b: { labels: { [zoneLabel]: '3' } } },
+    },
+    want: 'b',
+  },
+  {
+    name: 'the zone of a volume, and a node that says its region alone',
+    given: {
+      pod: using('v'),
+      claims: { v: { volumeLabels: { [zoneLabel]: '1' } } },
+      nodes: { a: { labels: { 'topology.kubernetes.io/region': 'r' } } },
+    },
+    want: '0/1 nodes are available: 1 node(s) had no available volume zone.',
+  },
+  {
+    name: 'the zone of a volume, by the older label',
+    given: {
+      pod: using('v'),
+      claims: { v: { volumeLabels: { 'failure-domain.beta.kubernetes.io/zone': '1' } } },
+      nodes: {
+        a: { labels: { [zoneLabel]: '2' } },
+        b: { labels: { [zoneLabel]: '1' } },
+      },
+    },
+    want: 'b',
+  },
+  {
+    name: 'the zone of a volume, and a node of the older label alone',
+    given: {
+      pod: using('v'),
+      claims: { v: { volumeLabels: { [zoneLabel]: '1' } } },
+      nodes: { a: { labels: { 'failure-domain.beta.kubernetes.io/zone': '1' } } },
+    },
+    want: '0/1 nodes are available: 1 node(s) had no available volume zone.',
+  },
+  {
+    name: 'a volume of two zones, as its two labels say',
+    given: {
+      pod: using('v'),
+      claims: {
+        v: { volumeLabels: { [zoneLabel]: '1', 'failure-domain.beta.kubernetes.io/zone': '2' } },
+      },
+      nodes: { a: { labels: { [zoneLabel]: '1' } }, b: {} },
     },
     want: 'b',
   },

@@ -4,8 +4,8 @@ import { requestsOf, scoringRequestsOf } from '#control-plane/scheduler/pod-fact
 import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';
 
 /**
- * Prefers nodes by how much of them is in use with the pod: little, much, or as a shape says. Pods that ask for nothing count a little, for cpu and
- * memory. (NodeResourcesFit of kube-scheduler, which rounds shares down to whole percents; these are not rounded, so that equal nodes are told apart.)
+ * Prefers nodes by how much of them is in use with the pod: little, much, or as a shape says. Containers that ask for nothing count a little, for cpu
+ * and memory. (NodeResourcesFit of kube-scheduler, which rounds shares down to whole percents; these are not rounded, so that equal nodes are told apart.)
  */
 export function resourcesScore({ strategy, resources, shape }: FitArgs): ScorePlugin {
   const scoreOfShare = strategyOf(strategy, shape);
@@ -23,8 +23,7 @@ export function resourcesScore({ strategy, resources, shape }: FitArgs): ScorePl
           ...{ name, weight, isBasic: isBasic(name) },
           amount: (isBasic(name) ? ownForScore : own).get(name) ?? 0,
         }))
-        // Of extended resources only those that the pod asks for.
-        .filter(({ name, amount }) => amount > 0 || !name.includes('/'));
+        .filter(isCounted);
       return (node) => {
         let sum = 0;
         let weights = 0;
@@ -57,7 +56,7 @@ export function balancedAllocationScore(resources: readonly ResourceWeight[]): S
       const requests = requestsOf(pod);
       const asked = resources
         .map(({ name }) => ({ name, amount: requests.get(name) ?? 0 }))
-        .filter(({ name, amount }) => amount > 0 || !name.includes('/'));
+        .filter(isCounted);
       if (asked.every(({ amount }) => amount <= 0)) return undefined;
       const none = asked.map(({ name }) => ({ name, amount: 0 }));
       return (node) => scoreMax * (balancedAlready + (deviation(node, none) - deviation(node, asked)) / 2);
@@ -88,6 +87,11 @@ function deviation(
   // Of two exactly: nodes that are alike must not be told apart by what roots are rounded to.
   if (count <= 2) return count < 2 ? 0 : (most - least) / 2;
   return Math.sqrt(Math.max(0, squares / count - (sum / count) ** 2));
+}
+
+/** Of what most nodes have not only what the pod asks for counts (schedutil.IsScalarResourceName). */
+function isCounted({ name, amount }: { readonly name: string; readonly amount: number }): boolean {
+  return amount > 0 || !/\/|^hugepages-|^attachable-volumes-/.test(name);
 }
 
 function isBasic(name: string): boolean {

@@ -1,22 +1,26 @@
 import type { PersistentVolume } from '#api/generated/objects.ts';
 import { claimKeysOfPod } from '#api/volume/claim.ts';
+import { memberOf } from '#api/wire/json.ts';
 import { changesOf, labelsOf } from '#control-plane/scheduler/cluster-event.ts';
 import { passes, type FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 
 const conflict = 'node(s) had no available volume zone';
 
-/** Labels of volumes that say where they are, the newer first: of nodes either is looked at. */
-const topologyLabels = [
-  ['topology.kubernetes.io/zone', 'failure-domain.beta.kubernetes.io/zone'],
-  ['topology.kubernetes.io/region', 'failure-domain.beta.kubernetes.io/region'],
-] as const;
+/** Labels of volumes that say where they are, each with the label by which nodes say it now. */
+const topologyLabels = new Map([
+  ['failure-domain.beta.kubernetes.io/zone', 'topology.kubernetes.io/zone'],
+  ['failure-domain.beta.kubernetes.io/region', 'topology.kubernetes.io/region'],
+  ['topology.kubernetes.io/zone', 'topology.kubernetes.io/zone'],
+  ['topology.kubernetes.io/region', 'topology.kubernetes.io/region'],
+]);
 
 interface Place {
+  /** Of these a node says the first that it has. */
   readonly labels: readonly string[];
   readonly values: ReadonlySet<string>;
 }
 
-/** A pod goes to the zone and region of its volumes, as their labels say. A node that says nothing of zones does for all. */
+/** A pod goes to the zone and region of its volumes, as their labels say. A node that says nothing of either does for all. */
 export const volumeZoneFilter: FilterPlugin = {
   name: 'VolumeZone',
   filter: ({ pod, snapshot: { volumes } }) => {
@@ -29,11 +33,12 @@ export const volumeZoneFilter: FilterPlugin = {
     if (places.length === 0) return undefined;
     return ({ node }) => {
       const labels = node.metadata?.labels ?? {};
-      const valueOf = ({ labels: keys }: Place): string | undefined =>
-        keys.flatMap((key) => (Object.hasOwn(labels, key) ? [labels[key]] : []))[0];
-      if (places.every((place) => valueOf(place) === undefined)) return passes;
-      const isElsewhere = places.some((place) => !place.values.has(valueOf(place) ?? ''));
-      return isElsewhere ? [conflict] : passes;
+      if (![...topologyLabels.keys()].some((label) => Object.hasOwn(labels, label))) return passes;
+      const isThere = ({ labels: keys, values }: Place): boolean => {
+        const label = keys.find((key) => Object.hasOwn(labels, key));
+        return label !== undefined && values.has(labels[label] ?? '');
+      };
+      return places.every(isThere) ? passes : [conflict];
     };
   },
   mayHelp: (pod, event) => {
@@ -44,8 +49,8 @@ export const volumeZoneFilter: FilterPlugin = {
 
 /** A regional volume has several zones: `a__b`. */
 function placesOf({ metadata }: PersistentVolume): readonly Place[] {
-  return topologyLabels.flatMap((labels) => {
-    const value = labels.flatMap((label) => metadata?.labels?.[label] ?? [])[0];
-    return value === undefined ? [] : [{ labels, values: new Set(value.split('__')) }];
+  return [...topologyLabels].flatMap(([label, current]) => {
+    const value = memberOf(metadata?.labels, label);
+    return value === undefined ? [] : [{ labels: [label, current], values: new Set(value.split('__')) }];
   });
 }
