@@ -184,7 +184,7 @@ function place(pod: Pod, nodeName: string, state: State, evicts: readonly Evicte
   const found = look === undefined ? undefined : claimsFor(pod, look);
   if (look !== undefined && found !== undefined && typeof found !== 'string' && found.waiting.length > 0) {
     const plan = planVolumes(found, node, look);
-    if (typeof plan !== 'string') {
+    if (!('reasons' in plan)) {
       for (const { claim, volume } of plan.bind) {
         const volumeName = volume.metadata?.name ?? '';
         state.taken.set(volumeName, objectKey(claim));

@@ -57,7 +57,8 @@ async function passed(
         tallyRefusal(tally, node, {
           by: outsiderName,
           reasons: why === undefined ? [] : [why.reason],
-          isHelpedByEviction: why?.isHelpedByEviction ?? true,
+          // One that it says nothing of is not said to be better without some pods (absent from NodeToStatus).
+          isHelpedByEviction: why?.isHelpedByEviction ?? false,
         });
       }
       left = left.filter(({ name }) => answer.passed.has(name));

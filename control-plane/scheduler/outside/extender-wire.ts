@@ -9,8 +9,7 @@ import { PodwrightError } from '#base/errors.ts';
 import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';
 import type { OutsiderAnswer, VictimsOn } from './outsider.ts';
 
-/** Score of an extender, at most; those of plugins are ten times that. */
-const scoreMax = 10;
+/** Extenders say up to 10 where plugins say up to 100; one that says more counts more, as upstream lets it (MaxExtenderPriority). */
 export const scoreFactor = 10;
 
 /** ExtenderArgs: an extender that knows the nodes is told their names. */
@@ -24,13 +23,20 @@ export function renderNodes(pod: Pod, nodes: readonly NodeInfo[], isNodeCacheCap
   } as unknown as JsonObject; // Of objects that came as JSON.
 }
 
-/** ExtenderFilterResult. @throws {E_INVALID} when it says that it failed, or names a node that was not asked about */
-export function parseFiltered(answer: unknown, asked: readonly NodeInfo[]): OutsiderAnswer {
+/**
+ * ExtenderFilterResult; names count only of one that was told names.
+ * @throws {E_INVALID} when it says that it failed, or names a node that was not asked about
+ */
+export function parseFiltered(
+  answer: unknown,
+  asked: readonly NodeInfo[],
+  isNodeCacheCapable: boolean,
+): OutsiderAnswer {
   const member = membersOf(answer);
   throwIfFailed(member('error'));
   const nodes = member('nodes');
   const items = isObject(nodes) ? membersOf(nodes)('items') : undefined;
-  const names = member('nodenames');
+  const names = isNodeCacheCapable ? member('nodenames') : undefined;
   const given = Array.isArray(names)
     ? names.map(String)
     : listOf(items).map((item) =>
@@ -64,7 +70,7 @@ export function parsePriorities(answer: unknown, weight: number): ReadonlyMap<st
       const [host, score] = [member('host'), member('score')];
       if (typeof host !== 'string' || typeof score !== 'number')
         throw invalid('the answer is no list of scores');
-      return [host, Math.min(scoreMax, Math.max(0, score)) * scoreFactor * weight] as const;
+      return [host, score * scoreFactor * weight] as const;
     }),
   );
 }
@@ -106,11 +112,18 @@ export function renderVictims(
   } as unknown as JsonObject; // Of objects that came as JSON.
 }
 
-/** ExtenderPreemptionResult. @throws {E_INVALID} when it names a node or pod that is not there */
-export function parseVictims(answer: unknown, candidates: readonly VictimsOn[]): readonly VictimsOn[] {
+/**
+ * ExtenderPreemptionResult. A node where nobody would go is left out if the extender is ignorable.
+ * @throws {E_INVALID} when it names a node or pod that is not there, or else nobody of a node
+ */
+export function parseVictims(
+  answer: unknown,
+  candidates: readonly VictimsOn[],
+  isIgnorable: boolean,
+): readonly VictimsOn[] {
   const byNode = membersOf(answer)('nodenametometavictims');
   if (!isObject(byNode)) throw invalid('the answer has no NodeNameToMetaVictims');
-  return Object.entries(byNode).map(([name, value]) => {
+  return Object.entries(byNode).flatMap(([name, value]) => {
     const candidate = candidates.find(({ node }) => node.name === name);
     if (candidate === undefined) throw invalid(`extender: node ${JSON.stringify(name)} was not asked about`);
     const member = membersOf(value);
@@ -122,12 +135,15 @@ export function parseVictims(answer: unknown, candidates: readonly VictimsOn[]):
       if (found === undefined) throw invalid(`pod ${JSON.stringify(uid)} is not found on node ${name}`);
       return found;
     });
+    if (victims.length === 0 && !isIgnorable)
+      throw invalid(`expected at least one victim pod on node ${JSON.stringify(name)}`);
     const violations = member('numpdbviolations');
-    return {
+    const found = {
       node: candidate.node,
       victims,
-      violations: typeof violations === 'number' ? violations : candidate.violations,
+      violations: typeof violations === 'number' ? violations : 0,
     };
+    return victims.length === 0 ? [] : [found];
   });
 }
 

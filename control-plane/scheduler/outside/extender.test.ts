@@ -116,7 +116,7 @@ it('says why no node does, and is asked again by whatever happens', async () => 
         ? { NodeNames: NodeNames as readonly string[] }
         : {
             ...none,
-            FailedNodes: { a: 'no licence', b: 'no licence' },
+            FailedNodes: { a: 'no licence' }, // Nothing is said of b: it is not helped, either.
             FailedAndUnresolvableNodes: { c: 'broken' },
           },
   });
@@ -126,7 +126,7 @@ it('says why no node does, and is asked again by whatever happens', async () => 
   await cluster
     .condition('p')
     .toMatch(
-      /^Unschedulable: 0\/3 nodes are available: 1 broken, 2 no licence\. .*1 Preemption is not helpful/,
+      /^Unschedulable: 0\/3 nodes are available: 1 broken, 1 no licence\. .*2 Preemption is not helpful/,
     );
   isOpen = true;
   await cluster.client.create(kinds.pods, pod('other', { nodeName: 'a' }));
@@ -138,7 +138,10 @@ it.each<[Answer, string]>([
   ['fails', 'the server answered 500: out of order'],
   ['rubbish', 'the answer is no JSON'],
   [{ Error: 'no space on Mars' }, 'no space on Mars'],
-  [{ NodeNames: ['z'] }, 'claims a filtered node "z" which is not found in the input node list'],
+  [
+    { Nodes: { items: [{ metadata: { name: 'z' } }] } },
+    'claims a filtered node "z" which is not found in the input node list',
+  ],
   [[], 'the answer is no JSON object'],
 ])('a filter that answers %j: the pod waits, unless it is ignorable', async (answer, message) => {
   using extender = await startExtender({ filter: answer });

@@ -39,7 +39,7 @@ export function createExtender(spec: ExtenderSpec, clock: Clock): Outsider {
     isInterestedIn: (pod) => managedResources.size === 0 || usesAny(pod, managedResources),
     ...(filter && {
       filter: async (pod, nodes) =>
-        parseFiltered(await filter(renderNodes(pod, nodes, nodeCacheCapable)), nodes),
+        parseFiltered(await filter(renderNodes(pod, nodes, nodeCacheCapable)), nodes, nodeCacheCapable),
     }),
     ...(prioritize && {
       prioritize: async (pod, nodes) =>
@@ -48,7 +48,11 @@ export function createExtender(spec: ExtenderSpec, clock: Clock): Outsider {
     ...(bind && { bind: async (binding) => parseBound(await bind(renderBinding(binding))) }),
     ...(preempt && {
       preempt: async (pod, candidates) =>
-        parseVictims(await preempt(renderVictims(pod, candidates, nodeCacheCapable)), candidates),
+        parseVictims(
+          await preempt(renderVictims(pod, candidates, nodeCacheCapable)),
+          candidates,
+          spec.ignorable,
+        ),
     }),
     [Symbol.dispose]: () => hooks.dispose(),
   };

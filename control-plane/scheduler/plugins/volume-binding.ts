@@ -1,7 +1,7 @@
 import type { Node } from '#api/generated/objects.ts';
 import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
 import { changesOf } from '#control-plane/scheduler/cluster-event.ts';
-import type { FilterPlugin } from '#control-plane/scheduler/plugin.ts';
+import { passes, type FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 import { claimKeysOfPod } from '#api/volume/claim.ts';
 import { claimsFor, planVolumes } from '#control-plane/scheduler/volumes/plan-volumes.ts';
 
@@ -26,7 +26,7 @@ export const volumeBindingFilter: FilterPlugin = {
     if (typeof claims === 'string') return () => [claims];
     return ({ node }) => {
       const plan = planVolumes(claims, node, volumes);
-      return typeof plan === 'string' ? [plan] : [];
+      return 'reasons' in plan ? plan.reasons : passes;
     };
   },
   mayHelp: (pod, event) => {

@@ -134,7 +134,7 @@ function planFor(
   const node = informers.for(nodes).get(nodeName);
   if (typeof found === 'string' || node === undefined || found.waiting.length === 0) return undefined;
   const plan = planVolumes(found, node, look);
-  return typeof plan === 'string' ? undefined : plan;
+  return 'reasons' in plan ? undefined : plan;
 }
 
 interface Binding extends VolumeBinderOptions {

@@ -81,17 +81,32 @@ function isDelayed(claim: PersistentVolumeClaim, look: VolumeLookUp): boolean {
   );
 }
 
-/** What the claims need on the node, or why it does not do (FindPodVolumes). Pure. */
-export function planVolumes(
-  { bound, waiting }: PodClaims,
+/** Why a node does not do. */
+export interface Refused {
+  readonly reasons: readonly string[];
+}
+
+/** What the claims need on the node, or why it does not do (FindPodVolumes): by volumes that are there, by those to come, or both. Pure. */
+export function planVolumes(claims: PodClaims, node: Node, look: VolumeLookUp): VolumePlan | Refused {
+  const wrong = claims.bound
+    .map((claim) => boundReason(claim, node, look))
+    .find((reason) => reason !== undefined);
+  const plan = planWaiting(claims.waiting, node, look);
+  if (typeof plan !== 'string' && wrong === undefined) return plan;
+  return { reasons: [wrong, plan].filter((reason) => typeof reason === 'string') };
+}
+
+function boundReason({ spec }: PersistentVolumeClaim, node: Node, look: VolumeLookUp): string | undefined {
+  const volume = look.volume(spec?.volumeName ?? '');
+  if (volume === undefined) return volumeReasons.lost;
+  return isOnNode(volume, node) ? undefined : volumeReasons.affinity;
+}
+
+function planWaiting(
+  waiting: readonly PersistentVolumeClaim[],
   node: Node,
   look: VolumeLookUp,
 ): VolumePlan | string {
-  for (const claim of bound) {
-    const volume = look.volume(claim.spec?.volumeName ?? '');
-    if (volume === undefined) return volumeReasons.lost;
-    if (!isOnNode(volume, node)) return volumeReasons.affinity;
-  }
   const bind: { claim: PersistentVolumeClaim; volume: PersistentVolume }[] = [];
   const provision: PersistentVolumeClaim[] = [];
   const given = new Set<string>();

@@ -100,7 +100,7 @@ function run({ claims, volumes = [], storageClass = classOf(), uses, more, ...re
   const found = claimsFor(pod, look);
   if (typeof found === 'string') return found;
   const plan = planVolumes(found, rest.node ?? node, look);
-  if (typeof plan === 'string') return plan;
+  if ('reasons' in plan) return plan.reasons.join();
   const nameOf = ({ metadata }: PersistentVolumeClaim | PersistentVolume): string => metadata?.name ?? '';
   return {
     bind: plan.bind.map(({ claim, volume }) => `${nameOf(claim)}=${nameOf(volume)}`),
@@ -194,6 +194,25 @@ describe('what a pod’s claims ask of a node', () => {
       'ours, on a node that does',
       { claims: [claimOf('c')], storageClass: classOf({ provisioner: localProvisioner }), node: makes },
       { bind: [], provision: ['c'] },
+    ],
+    [
+      'bound, elsewhere, and none for another',
+      { claims: [boundTo('c', 'v'), claimOf('d')], volumes: [volumeOf('v', at('y'))] },
+      `node(s) had volume node affinity conflict,${noVolume}`,
+    ],
+    [
+      'bound, here, and none for another',
+      {
+        claims: [boundTo('c', 'v'), claimOf('d')],
+        volumes: [volumeOf('v', at('x'))],
+        more: { offered: () => [] },
+      },
+      noVolume,
+    ],
+    [
+      'bound to nothing, and none for another',
+      { claims: [boundTo('c', 'v'), claimOf('d')] },
+      `node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s),${noVolume}`,
     ],
     [
       'a class of other places',
