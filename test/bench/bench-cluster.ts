@@ -25,7 +25,7 @@ export interface PodDriver extends AsyncDisposable {
   remove(name: string): Promise<void>;
 }
 
-const podsPath = '/api/v1/namespaces/default/pods';
+export const podsPath = '/api/v1/namespaces/default/pods';
 
 export function accessOf(kubeconfig: string): Access {
   const { server, caPem, clientCertPem, clientKeyPem } = loadKubeconfig(kubeconfig, systemClock);
@@ -38,15 +38,9 @@ export async function createPodDriver(running?: TestCluster): Promise<PodDriver>
   const cluster = running ?? stack.use(await startCluster());
   const client = stack.use(await openClient(accessOf(cluster.kubeconfig)));
   const seen = new Map<string, (type: string, pod: Pod) => void>();
-  let rest = '';
-  const watch = await client.stream(`${podsPath}?watch=true`, (chunk) => {
-    const lines = (rest + chunk.toString()).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) {
-      const { type, object }: { type: string; object: Pod } = JSON.parse(line);
-      seen.get(object.metadata?.name ?? '')?.(type, object);
-    }
-  });
+  const watch = await watchObjects<Pod>(client, podsPath, (type, pod) =>
+    seen.get(pod.metadata?.name ?? '')?.(type, pod),
+  );
   stack.use(watch);
   const moved = stack.move();
   return {
@@ -82,6 +76,23 @@ export async function createPodDriver(running?: TestCluster): Promise<PodDriver>
     },
     [Symbol.asyncDispose]: () => moved.disposeAsync(),
   };
+}
+
+/** Calls back with each change of the objects at a path, those that are there included, until it is disposed. */
+export function watchObjects<T>(
+  client: H2Client,
+  path: string,
+  onChange: (type: string, object: T) => void,
+): Promise<Disposable> {
+  let rest = '';
+  return client.stream(`${path}?watch=true`, (chunk) => {
+    const lines = (rest + chunk.toString()).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const { type, object }: { type: string; object: T } = JSON.parse(line);
+      onChange(type, object);
+    }
+  });
 }
 
 /** Its line of output has the time of its start; it ends when it is told to, so that no pod of a round lingers in the next. */

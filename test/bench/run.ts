@@ -13,6 +13,7 @@ import { machineFacts } from './machine.ts';
 import type { Measurement, Row, Scale } from './row.ts';
 import { api } from './rows/api.ts';
 import { apiAccess } from './rows/api-access.ts';
+import { claims } from './rows/claims.ts';
 import { exec } from './rows/exec.ts';
 import { fair } from './rows/fair.ts';
 import { launch } from './rows/launch.ts';
@@ -44,6 +45,7 @@ const rows: readonly Row[] = [
   names,
   policies,
   podRunning,
+  claims,
   up,
   memory,
   api,
