@@ -68,6 +68,9 @@ function note(fault: FieldError): FieldError {
   return fault;
 }
 
+/** The path of what is said of no field in particular (Go's `field.NewPath("")`). */
+export const noField: string = '[]';
+
 /** A value that is wrong, and why. */
 export function invalidField(field: string, value: unknown, detail: string): FieldError {
   return note({ type: 'Invalid', field, value, detail });

@@ -4,6 +4,7 @@ import {
   invalidField,
   requiredField,
   tooLongField,
+  noField,
   type FieldError,
 } from '#api/errors/field-error.ts';
 import { at, equalJson, isObject, objectOf, stringOf } from '#api/wire/json.ts';
@@ -28,7 +29,7 @@ export function validateConfigMap(map: JsonObject): readonly FieldError[] {
       .filter((key) => Object.hasOwn(binary, key))
       .map((key) => duplicateField(`data[${key}]`, key)),
     ...keyErrors(binary, 'binaryData'),
-    ...(size > dataByteCountMax ? [tooLongField('[]', dataByteCountMax)] : []),
+    ...(size > dataByteCountMax ? [tooLongField(noField, dataByteCountMax)] : []),
   ];
 }
 

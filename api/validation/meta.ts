@@ -105,10 +105,19 @@ export function deletionErrors(old: JsonObject, given: JsonObject): readonly Fie
 function nameErrors(metadata: JsonObject, format: Format): readonly FieldError[] {
   const name = stringOf(metadata['name']);
   const prefix = stringOf(metadata['generateName']);
-  // A generated name ends in something else: check the prefix as if it went on.
-  const prefixErrors = prefix === '' ? [] : formatErrors('metadata.generateName', `${prefix}a`, format);
+  const prefixErrors =
+    prefix === ''
+      ? []
+      : format(maskTrailingDash(prefix)).map((detail) =>
+          invalidField('metadata.generateName', prefix, detail),
+        );
   if (name !== '') return [...prefixErrors, ...formatErrors('metadata.name', name, format)];
   return prefix === '' ? [requiredField('metadata.name', 'name or generateName is required')] : prefixErrors;
+}
+
+/** What a prefix is asked as: of characters that no name ends in, only a dash may end it (maskTrailingDash, which takes the one before it, too). */
+function maskTrailingDash(prefix: string): string {
+  return prefix.endsWith('-') && prefix.length > 1 ? `${prefix.slice(0, -2)}a` : prefix;
 }
 
 function namespaceErrors({ namespaced }: Pick<Kind, 'namespaced'>, namespace: string): readonly FieldError[] {

@@ -60,6 +60,16 @@ const messages: readonly { readonly name: string; readonly object: JsonObject; r
     want: 'ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required',
   },
   {
+    name: 'a prefix of names that ends in a dot',
+    object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a.x', generateName: 'a.' } },
+    want: String.raw`ConfigMap "a.x" is invalid: metadata.generateName: Invalid value: "a.": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`,
+  },
+  {
+    name: 'a prefix of names that is too long',
+    object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x', generateName: 'a'.repeat(254) } },
+    want: `ConfigMap "x" is invalid: metadata.generateName: Invalid value: "${'a'.repeat(254)}": must be no more than 253 bytes`,
+  },
+  {
     name: 'bad name',
     object: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'A_b' } },
     want: String.raw`ConfigMap "A_b" is invalid: metadata.name: Invalid value: "A_b": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`,

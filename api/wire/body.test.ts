@@ -129,7 +129,7 @@ describe('decodeRequest()', () => {
     [
       deployments,
       '{"apiVersion":"v1","kind":"Deployment"}',
-      'the API version in the data (v1) does not match the expected API version (apps/v1)',
+      'Deployment in version "v1" cannot be handled as a Deployment: no kind "Deployment" is registered for version "v1" in scheme "pkg/api/legacyscheme/scheme.go:30"',
     ],
   ])('answers a wrong body with 400', (kind, text, message) => {
     expect(() => decode(kind, text, 'Warn')).toThrow(message);

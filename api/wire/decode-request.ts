@@ -4,6 +4,7 @@ import { decodeObject } from './decode.ts';
 import { invalidField, tooManyField } from '#api/errors/field-error.ts';
 import { at, isObject, numberOf, stringOf, withPath } from './json.ts';
 import { currentApiVersion, formatGroupVersion, parseGroupVersion, type Kind } from '#api/schema/kinds.ts';
+import { builtInTypeName } from '#api/schema/built-in-types.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { badRequest, cannotBeHandled, invalid } from '#api/errors/status.ts';
 
@@ -107,15 +108,26 @@ function checkKind(kind: Kind, body: DecodedBody): void {
   const name = body.kind ?? kind.kind;
   const apiVersion = currentApiVersion(body.apiVersion ?? formatGroupVersion(kind), name);
   if (name === kind.kind && apiVersion === formatGroupVersion(kind)) return;
-  const { group, version } = parseGroupVersion(apiVersion);
-  if (group !== kind.group && name === kind.kind) {
+  const { version } = parseGroupVersion(apiVersion);
+  if (name === kind.kind && isRegistered(apiVersion, name)) {
     throw badRequest(
       `the API version in the data (${apiVersion}) does not match the expected API version (${formatGroupVersion(kind)})`,
     );
   }
-  const [from, to] = [
-    `${version}.${name}`,
-    `${kind.group === '' ? 'core' : kind.group.split('.')[0]}.${kind.kind}`,
-  ];
-  throw cannotBeHandled(kind, `converting (${from}) to (${to}): unknown conversion`, { kind: name, version });
+  throw cannotBeHandled(kind, unlikeCause(kind, apiVersion, name), { kind: name, version });
+}
+
+/** Whether Kubernetes' scheme has the kind, and be it of a version that is no longer served: those are all alphas and betas. */
+function isRegistered(apiVersion: string, name: string): boolean {
+  const type = { ...parseGroupVersion(apiVersion), kind: name };
+  return builtInTypeName(type) !== undefined || /^v\d+(alpha|beta)\d+$/.test(type.version);
+}
+
+/** Why what says to be of that type cannot be one of the kind, in the words of Kubernetes' scheme. */
+export function unlikeCause(kind: Kind, apiVersion: string, name: string): string {
+  if (!isRegistered(apiVersion, name)) {
+    return `no kind ${JSON.stringify(name)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/api/legacyscheme/scheme.go:30"`;
+  }
+  const own = `${kind.group === '' ? 'core' : kind.group.split('.')[0]}.${kind.kind}`;
+  return `converting (${parseGroupVersion(apiVersion).version}.${name}) to (${own}): unknown conversion`;
 }

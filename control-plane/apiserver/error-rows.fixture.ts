@@ -80,7 +80,12 @@ const patchRows: readonly Row[] = [
     name: 'a patch of the version',
     body: { apiVersion: 'v2' },
     status: 422,
-    want: expect.objectContaining({ reason: 'Invalid' }),
+    want: expect.objectContaining({
+      reason: 'Invalid',
+      message: expect.stringMatching(
+        /: no kind "ConfigMap" is registered for version "v2" in scheme "pkg\/api\/legacyscheme\/scheme\.go:30"$/,
+      ),
+    }),
   },
 ].map(({ body, ...row }) => ({
   ...row,

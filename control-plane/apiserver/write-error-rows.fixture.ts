@@ -11,6 +11,39 @@ const notPolicy = (text: string): string =>
   `Unsupported value: "${text}": supported values: "Foreground", "Background", "Orphan", "nil"`;
 const both = 'Invalid value: "Orphan": orphanDependents and deletionPropagation cannot be both set';
 
+/** Objects of a type that the path does not take. */
+const typeRows: readonly Row[] = [
+  {
+    name: 'a version that nobody knows',
+    body: { apiVersion: 'v2' },
+    want: 'ConfigMap in version "v2" cannot be handled as a ConfigMap: no kind "ConfigMap" is registered for version "v2" in scheme "pkg/api/legacyscheme/scheme.go:30"',
+  },
+  {
+    name: 'a kind that nobody knows',
+    body: { apiVersion: 'example.com/v1', kind: 'Widget' },
+    want: 'Widget in version "v1" cannot be handled as a ConfigMap: no kind "Widget" is registered for version "example.com/v1" in scheme "pkg/api/legacyscheme/scheme.go:30"',
+  },
+  {
+    name: 'a version that another path serves',
+    path: '/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers',
+    body: { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler' },
+    want: 'the API version in the data (autoscaling/v2) does not match the expected API version (autoscaling/v1)',
+  },
+  {
+    name: 'a version that is no longer served',
+    path: deployments,
+    body: { apiVersion: 'extensions/v1beta1', kind: 'Deployment' },
+    want: 'the API version in the data (extensions/v1beta1) does not match the expected API version (apps/v1)',
+  },
+].map(({ name, path = cms, body, want }) => ({
+  name,
+  method: 'POST',
+  path,
+  options: { body: { kind: 'ConfigMap', metadata: { name: 'x' }, ...body } },
+  status: 400,
+  want: failure(400, 'BadRequest', want),
+}));
+
 /** What is asked of a deletion that cannot be (ValidateDeleteOptions). */
 const deleteRows: readonly Row[] = [
   ...['Nope', ''].map((policy) => ({
@@ -232,4 +265,10 @@ const metadataRows: readonly Row[] = [
 ];
 
 /** What writes are refused for. */
-export const writeRows: readonly Row[] = [...deleteRows, ...nameRows, ...patchRows, ...metadataRows];
+export const writeRows: readonly Row[] = [
+  ...typeRows,
+  ...deleteRows,
+  ...nameRows,
+  ...patchRows,
+  ...metadataRows,
+];

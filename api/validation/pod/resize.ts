@@ -1,4 +1,4 @@
-import { forbiddenField, invalidField, type FieldError } from '#api/errors/field-error.ts';
+import { forbiddenField, invalidField, noField, type FieldError } from '#api/errors/field-error.ts';
 import {
   at,
   equalStored,
@@ -21,9 +21,9 @@ const resizable: ReadonlySet<string> = new Set(['cpu', 'memory']);
  * asked for is taken back, and the QoS class stays, for it has placed the pod's cgroup. (ValidatePodResize)
  */
 export function validatePodResize(old: JsonObject, pod: JsonObject): readonly FieldError[] {
-  if (isMirror(old)) return [forbiddenField('', 'static pods cannot be resized')];
+  if (isMirror(old)) return [forbiddenField(noField, 'static pods cannot be resized')];
   const [before, after] = [objectOf(old['spec']), objectOf(pod['spec'])];
-  if (at(before, 'os.name') === 'windows') return [forbiddenField('', 'windows pods cannot be resized')];
+  if (at(before, 'os.name') === 'windows') return [forbiddenField(noField, 'windows pods cannot be resized')];
   const whole = podLevelErrors(before['resources'], after['resources']);
   const errors = [...qosErrors(old, pod), ...nodeErrors(old), ...whole];
   const order = ['containers', 'initContainers'].flatMap((list) => orderErrors(before, after, list));

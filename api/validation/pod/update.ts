@@ -3,6 +3,7 @@ import {
   invalidField,
   invalidStruct,
   requiredField,
+  noField,
   type FieldError,
 } from '#api/errors/field-error.ts';
 import { goStruct } from '#api/errors/go-struct.ts';
@@ -201,7 +202,7 @@ function renderDifference(before: JsonObject, after: JsonObject): string {
 
 /** Containers are only added to a running pod, and only through their subresource (ValidatePodEphemeralContainersUpdate). */
 export function validateEphemeralContainers(old: JsonObject, pod: JsonObject): readonly FieldError[] {
-  if (isMirror(old)) return [forbiddenField('', 'static pods do not support ephemeral containers')];
+  if (isMirror(old)) return [forbiddenField(noField, 'static pods do not support ephemeral containers')];
   const path = 'spec.ephemeralContainers';
   const given = new Map(objectsOf(at(pod, path)).map((container) => [container['name'], container]));
   return [

@@ -1,4 +1,10 @@
-import { forbiddenField, invalidField, notSupportedField, type FieldError } from '#api/errors/field-error.ts';
+import {
+  forbiddenField,
+  invalidField,
+  notSupportedField,
+  noField,
+  type FieldError,
+} from '#api/errors/field-error.ts';
 import { badRequest, invalid } from '#api/errors/status.ts';
 import { parseTime } from '#api/meta/time.ts';
 import { describeError } from '#base/errors.ts';
@@ -21,7 +27,7 @@ export function checkLogOptions(podName: string, query: URLSearchParams): void {
     ...leastErrors('tailLines', tailLines),
     ...leastErrors('limitBytes', limitBytes),
     ...(sinceSeconds !== undefined && isSinceTime
-      ? [forbiddenField('', 'at most one of `sinceTime` or `sinceSeconds` may be specified')]
+      ? [forbiddenField(noField, 'at most one of `sinceTime` or `sinceSeconds` may be specified')]
       : leastErrors('sinceSeconds', sinceSeconds)),
     ...streamErrors(query.get('stream'), tailLines),
   ];
@@ -41,7 +47,7 @@ function streamErrors(stream: string | null, tailLines: number | undefined): rea
   return [
     ...(streams.includes(stream) ? [] : [notSupportedField('stream', stream, streams)]),
     ...(isOne
-      ? [forbiddenField('', '`tailLines` and specific `stream` are mutually exclusive for now')]
+      ? [forbiddenField(noField, '`tailLines` and specific `stream` are mutually exclusive for now')]
       : []),
   ];
 }

@@ -137,12 +137,12 @@ describe('requests that go on to a node', () => {
     [
       'p/log?tailLines=-1&limitBytes=0&sinceSeconds=-1&sinceTime=2026-01-01T00:00:00Z',
       422,
-      'PodLogOptions "p" is invalid: [tailLines: Invalid value: -1: must be greater than or equal to 0, limitBytes: Invalid value: 0: must be greater than 0, : Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified]',
+      'PodLogOptions "p" is invalid: [tailLines: Invalid value: -1: must be greater than or equal to 0, limitBytes: Invalid value: 0: must be greater than 0, []: Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified]',
     ],
     [
       'p/log?sinceSeconds=0&tailLines=1&stream=Foo',
       422,
-      'PodLogOptions "p" is invalid: [sinceSeconds: Invalid value: 0: must be greater than 0, stream: Unsupported value: "Foo": supported values: "All", "Stderr", "Stdout", : Forbidden: `tailLines` and specific `stream` are mutually exclusive for now]',
+      'PodLogOptions "p" is invalid: [sinceSeconds: Invalid value: 0: must be greater than 0, stream: Unsupported value: "Foo": supported values: "All", "Stderr", "Stdout", []: Forbidden: `tailLines` and specific `stream` are mutually exclusive for now]',
     ],
     [
       'p/log?sinceTime=foo',

@@ -297,7 +297,7 @@ function decodeDeleteOptions(bytes: Uint8Array, contentType: string | undefined)
   // They are of any group and version.
   if (kind !== optionsName)
     throw badRequest(
-      `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)}`,
+      `no kind ${JSON.stringify(kind)} is registered for version ${JSON.stringify(apiVersion)} in scheme "pkg/apis/meta/internalversion/scheme/register.go:27"`,
     );
   if (value === null) return {};
   try {

@@ -389,7 +389,10 @@ describe('writes', () => {
       'json: cannot unmarshal number 1.5 into Go struct field DeleteOptions.gracePeriodSeconds of type int64',
     ],
     [[], 'json: cannot unmarshal array into Go value of type v1.DeleteOptions'],
-    [{ kind: 'Pod', apiVersion: 'v1' }, 'no kind "Pod" is registered for version "v1"'],
+    [
+      { kind: 'Pod', apiVersion: 'v1' },
+      'no kind "Pod" is registered for version "v1" in scheme "pkg/apis/meta/internalversion/scheme/register.go:27"',
+    ],
   ])('DELETE by %j lets the object be', async (body, message) => {
     await test.make(cms, { metadata: { name: 'held' } });
     for (const path of [`${cms}/held`, cms]) {

@@ -1,5 +1,5 @@
 import { mediaTypeOf, type DecodedBody } from '#api/wire/body.ts';
-import { decodeRequest, type FieldValidation } from '#api/wire/decode-request.ts';
+import { decodeRequest, unlikeCause, type FieldValidation } from '#api/wire/decode-request.ts';
 import { invalidField } from '#api/errors/field-error.ts';
 import { isObject, jsonKind, stringOf } from '#api/wire/json.ts';
 import { parseGroupVersion, type Kind } from '#api/schema/kinds.ts';
@@ -139,10 +139,9 @@ function checkType(kind: Kind, value: unknown): void {
   if (isSame) return;
   const shown = shownJson(value);
   const missing = stringOf(name) === '' ? 'Kind' : stringOf(apiVersion) === '' ? 'apiVersion' : undefined;
-  const own = `${kind.group === '' ? 'core' : kind.group.split('.')[0]}.${kind.kind}`;
   const cause =
     missing === undefined
-      ? `converting (${version}.${stringOf(name)}) to (${own}): unknown conversion`
+      ? unlikeCause(kind, stringOf(apiVersion), stringOf(name))
       : `Object '${missing}' is missing in '${shown}'`;
   throw invalid({ group: '', kind: '' }, '', [invalidField('patch', shown, cause)]);
 }
