@@ -65,12 +65,12 @@ async function checkRole(context: AdmissionContext, request: AdmissionRequest): 
   const old = typed<ClusterRole>(request.old ?? {});
   if (await may(context, request, { verb: 'escalate', resource: kind.resource, namespace, name })) return;
   const asked = { context, request };
+  refuse(asked, missing(asked, rules ?? [], namespace));
   if (aggregationRule !== undefined || old.aggregationRule !== undefined) {
     if (missing(asked, everything, '').length > 0) {
       throw forbidden(kind, name, 'must have cluster-admin privileges to use the aggregationRule');
     }
   }
-  refuse(asked, missing(asked, rules ?? [], namespace));
 }
 
 async function checkBinding(context: AdmissionContext, request: AdmissionRequest): Promise<void> {

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ClusterRole } from '#api/generated/objects.ts';
 import { serviceAccountGroups } from '#control-plane/apiserver/chain/authn/groups.ts';
 import type { User } from '#control-plane/apiserver/serve/request.ts';
 import {
@@ -11,7 +10,7 @@ import {
   type Json,
   type TestServer,
 } from '#control-plane/apiserver/test-server.fixture.ts';
-import { aggregatedRules } from '#control-plane/controllers/clusterrole-aggregation/plan.ts';
+import { aggregateRoles } from './aggregate-roles.fixture.ts';
 
 /** What ten identities were answered by a kube-apiserver 1.36.2 with Node,RBAC; `<user>` stands for who asks. */
 interface Observed {
@@ -192,19 +191,5 @@ async function fill({ make, call }: TestServer): Promise<void> {
       template: { metadata: { labels: { a: 'b' } }, spec: { containers } },
     },
   });
-  await aggregate(call);
-}
-
-/** What the controller does, of which none runs here: twice, as edit is a part of admin. */
-async function aggregate(call: TestServer['call']): Promise<void> {
-  const path = '/apis/rbac.authorization.k8s.io/v1/clusterroles';
-  for (let round = 0; round < 3; round++) {
-    const { json } = await call('GET', path);
-    const roles = json['items'] as unknown as readonly ClusterRole[];
-    for (const role of roles) {
-      const rules = aggregatedRules(role, roles);
-      if (rules === undefined) continue;
-      await call('PUT', `${path}/${role.metadata?.name ?? ''}`, { body: { ...role, rules } });
-    }
-  }
+  await aggregateRoles(call);
 }

@@ -35,19 +35,29 @@ async function admitPod(
   context: AdmissionContext,
   { attributes, object: pod = {} }: AdmissionRequest,
 ): Promise<JsonObject> {
-  if (isMirrorPod(pod) || !makesPod(attributes)) return pod;
+  if (!makesPod(attributes)) return pod;
+  if (isMirrorPod(pod)) {
+    refuse(pod, mirrorRefused(pod));
+    return pod;
+  }
   const named = withServiceAccount(pod);
   const account = await accountOf(context, named, attributes.namespace);
   const pulling = withPullSecrets(named, account);
   const own = at(named, 'spec.automountServiceAccountToken') ?? account['automountServiceAccountToken'];
-  return own === false ? pulling : withTokenVolume(pulling, randomSuffix());
+  const whole = own === false ? pulling : withTokenVolume(pulling, randomSuffix());
+  refuse(whole, secretsRefused(whole, account));
+  return whole;
 }
 
 async function validatePod(
   context: AdmissionContext,
   { attributes, object: pod = {} }: AdmissionRequest,
 ): Promise<void> {
-  const cause = await refusalOf(context, pod, attributes);
+  refuse(pod, await refusalOf(context, pod, attributes));
+}
+
+/** Said before what later plugins say, as Kubernetes judges already where it completes. @throws {E_API} 403 where there is a cause */
+function refuse(pod: JsonObject, cause: string | undefined): void {
   if (cause !== undefined) throw forbidden(pods, nameOrPrefix(pod), cause);
 }
 

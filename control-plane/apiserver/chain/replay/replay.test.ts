@@ -1,0 +1,178 @@
+/** What a 1.36.2 answered several users, asked again. */
+import { request as httpsRequest } from 'node:https';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { aggregateRoles } from '#control-plane/apiserver/chain/authz/aggregate-roles.fixture.ts';
+import { serviceAccountGroups } from '#control-plane/apiserver/chain/authn/groups.ts';
+import { differences } from '#control-plane/apiserver/custom/replay.fixture.ts';
+import type { User } from '#control-plane/apiserver/serve/request.ts';
+import {
+  podNamed,
+  startTestServer,
+  wholeBody,
+  type Answer,
+  type TestServer,
+} from '#control-plane/apiserver/test-server.fixture.ts';
+import { readSections, type AccessStep } from './replay.fixture.ts';
+
+let test: TestServer;
+/** Uids as the observer calls them. */
+const uids = new Map<string, string>();
+beforeAll(async () => {
+  test = await startTestServer();
+  await fill(test);
+});
+afterAll(() => test[Symbol.asyncDispose]());
+
+const everyone = 'system:authenticated';
+const administrator: User = { name: 'kubernetes-admin', groups: ['system:masters', everyone] };
+const clients: Readonly<Record<string, User>> = {
+  bob: { name: 'bob', groups: ['devs', everyone] },
+  nodea: { name: 'system:node:a', groups: ['system:nodes', everyone] },
+  nodeb: { name: 'system:node:b', groups: ['system:nodes', everyone] },
+  viewer: {
+    name: 'system:serviceaccount:acc:viewer',
+    groups: [...serviceAccountGroups('acc'), everyone],
+  },
+  nodex: { name: 'notanode', groups: ['system:nodes', everyone] },
+};
+
+/** What is answered otherwise, by line, and why. */
+const otherwise: ReadonlyMap<number, string> = new Map([
+  [84, 'the vendor has one rule more, and the order is that of a map of Go'],
+  [120, 'the vendor lets nodes say which role they have'],
+  [310, 'what the server says of its own schemas has no owner'],
+]);
+
+describe.each(readSections())('$title', ({ steps }) => {
+  it.each(steps)('$line $label', async (step) => {
+    const found = await replay(step);
+    if (otherwise.has(step.line)) expect(found).not.toEqual([]);
+    else expect(found).toEqual([]);
+  });
+});
+
+/** Reads are asked again for a while: what the server writes by itself comes a moment later. */
+async function replay(step: AccessStep): Promise<readonly string[]> {
+  const deadline = AbortSignal.timeout(otherwise.has(step.line) ? 0 : 60_000);
+  for (;;) {
+    const found = await replayed(step);
+    if (found.length === 0 || step.method !== 'GET' || deadline.aborted) return found;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+async function replayed(step: AccessStep): Promise<readonly string[]> {
+  const body = step.body?.replaceAll(/"U\d+"/g, (name) => `"${uids.get(name.slice(1, -1)) ?? name}"`);
+  const answer = await ask(step, body);
+  const warnings = answer.headers['warning'] ?? '';
+  const missing = step.warnings.filter((text) => !warnings.includes(JSON.stringify(text)));
+  return [
+    ...(answer.status === step.status
+      ? []
+      : [`status ${answer.status} instead of ${step.status}: ${answer.text}`]),
+    ...missing.map((text) => `no warning ${text} in ${warnings}`),
+    ...differences(step, answer),
+  ];
+}
+
+async function ask(step: AccessStep, body: string | undefined): Promise<Answer> {
+  const { method, path } = step;
+  const headers = {
+    'user-agent': 'obs/1.0',
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...step.headers,
+  };
+  if (step.client === 'None') return askUnknown({ method, path, headers }, body);
+  const response = await test.server.transport(clients[step.client ?? ''] ?? administrator).request({
+    ...{ method, path, headers },
+    ...(body === undefined ? {} : { body: Buffer.from(body) }),
+  });
+  const text = Buffer.from(await wholeBody(response.body)).toString();
+  return {
+    ...{ status: response.status, headers: response.headers, text },
+    json: text.startsWith('{') ? JSON.parse(text) : undefined,
+  };
+}
+
+/** Over the wire, with no certificate. */
+async function askUnknown(
+  asked: { readonly method: string; readonly path: string; readonly headers: object },
+  body: string | undefined,
+): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const sent = httpsRequest(
+    {
+      ...{ host: '127.0.0.1', port: test.server.ports[0], ca: test.server.caCertPem, agent: false },
+      ...asked,
+      headers: { ...asked.headers, 'content-length': Buffer.byteLength(body ?? '') },
+    },
+    async (response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of response) chunks.push(chunk as Buffer);
+      const text = Buffer.concat(chunks).toString();
+      resolve({ status: response.statusCode ?? 0, headers: {}, text, json: JSON.parse(text) });
+    },
+  );
+  sent.on('error', reject);
+  sent.end(body);
+  return promise;
+}
+
+/** The cluster that was observed. */
+async function fill({ make, call }: TestServer): Promise<void> {
+  await make('/api/v1/namespaces', { metadata: { name: 'acc' } });
+  const core = '/api/v1/namespaces/acc';
+  const made = async (name: string, path: string, object: object): Promise<void> => {
+    uids.set(name, String((await make(path, object))['metadata']?.['uid']));
+  };
+  for (const name of ['default', 'viewer']) await make(`${core}/serviceaccounts`, { metadata: { name } });
+  for (const name of ['s-used', 's-other']) await make(`${core}/secrets`, { metadata: { name } });
+  await call('POST', `${core}/persistentvolumeclaims`, {
+    headers: { 'user-agent': 'obs/1.0' },
+    body: {
+      metadata: { name: 'pvc-used' },
+      spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+    },
+  });
+  const volumes = [
+    { name: 's', secret: { secretName: 's-used' } },
+    { name: 'p', persistentVolumeClaim: { claimName: 'pvc-used' } },
+  ];
+  const containers = [{ name: 'c', image: 'i' }];
+  await made('U1', '/api/v1/nodes', { metadata: { name: 'a' } });
+  await made('U3', '/api/v1/nodes', { metadata: { name: 'b' } });
+  await made('U2', `${core}/pods`, podNamed('pa', { spec: { nodeName: 'a', containers, volumes } }));
+  await made('U5', `${core}/pods`, podNamed('pb', { spec: { nodeName: 'b', containers } }));
+  await make('/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases', { metadata: { name: 'a' } });
+  await make('/api/v1/namespaces', { metadata: { name: 'psp' } });
+  await make('/api/v1/namespaces/psp/serviceaccounts', { metadata: { name: 'default' } });
+  const bad = { containers, hostNetwork: true };
+  for (const name of ['bad', 'bad2'])
+    await make('/api/v1/namespaces/psp/pods', podNamed(name, { spec: bad }));
+  await make('/api/v1/namespaces', { metadata: { name: 'psr' } });
+  await fillRoles(make);
+  await aggregateRoles(call);
+}
+
+async function fillRoles(make: TestServer['make']): Promise<void> {
+  const group = '/apis/rbac.authorization.k8s.io/v1';
+  const write = ['get', 'list', 'create', 'update', 'patch'];
+  await make(`${group}/clusterroles`, {
+    metadata: { name: 'rbac-writer' },
+    rules: [
+      { apiGroups: ['rbac.authorization.k8s.io'], resources: ['*'], verbs: write },
+      { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list'] },
+    ],
+  });
+  const roleRef = (name: string): object => ({
+    ...{ apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
+  });
+  await make(`${group}/clusterrolebindings`, {
+    ...{ metadata: { name: 'bob-w' }, roleRef: roleRef('rbac-writer') },
+    subjects: [{ kind: 'User', name: 'bob', apiGroup: 'rbac.authorization.k8s.io' }],
+  });
+  await make(`${group}/namespaces/acc/rolebindings`, {
+    ...{ metadata: { name: 'viewer' }, roleRef: roleRef('view') },
+    subjects: [{ kind: 'ServiceAccount', name: 'viewer', namespace: 'acc' }],
+  });
+}
