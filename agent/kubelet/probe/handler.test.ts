@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
-import type { Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import type { Probe } from '#api/generated/objects.ts';
@@ -40,6 +40,10 @@ const web = http.createServer((request, response) => {
   else response.writeHead(pathname === '/ok' && request.headers['x-probe'] !== 'no' ? 200 : 503);
   response.end();
 });
+/** As what a script writes to a busybox's httpd. */
+const bareLines = createServer((socket) => {
+  socket.once('data', () => socket.end('HTTP/1.1 200 OK\nContent-type: text/plain\n\nbody\n'));
+});
 const statusOf: Readonly<Record<string, number>> = { up: 1, down: 2, ['long'.repeat(75)]: 1 };
 const grpc = http2.createServer();
 grpc.on('stream', (stream: http2.ServerHttp2Stream) => {
@@ -73,14 +77,17 @@ async function listen(server: Server | http2.Http2Server): Promise<number> {
 
 describe('runProbe()', () => {
   let httpPort = 0;
+  let barePort = 0;
   let grpcPort = 0;
   beforeAll(async () => {
     httpPort = await listen(web);
+    barePort = await listen(bareLines);
     grpcPort = await listen(grpc);
   });
   afterAll(() => {
     web.close();
     web.closeAllConnections();
+    bareLines.close();
     grpc.close();
   });
 
@@ -96,6 +103,7 @@ describe('runProbe()', () => {
 
   test.each([
     ['a good answer', () => get('/ok'), true, ''],
+    ['an answer of lines without CR', () => ({ httpGet: { port: barePort } }), true, 'body'],
     ['a bad answer', () => get('/bad'), false, 'HTTP probe failed with statuscode: 503'],
     ['a header', () => get('/ok', [{ name: 'X-Probe', value: 'no' }]), false, '503'],
     ['a redirect to the same host', () => get('/redirect'), true, ''],

@@ -215,6 +215,8 @@ function getOnce(url: URL, headers: readonly string[], signal: AbortSignal): Pro
     agent: false as const,
     rejectUnauthorized: false,
     maxHeaderSize: headerBytesMax,
+    // Lines may end without CR, as scripts of busybox's httpd write them: Go reads them, too.
+    insecureHTTPParser: true,
   };
   const onResponse = (response: IncomingMessage): void => {
     let body = '';

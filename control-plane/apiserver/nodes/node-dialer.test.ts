@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import net, { type AddressInfo, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAuthority, issueCertificate, type KeyPair } from '#control-plane/apiserver/pki/certificate.ts';
 import { createNodeDialer, mayAskAgain, type Endpoint, type NodeDialer } from './node-dialer.ts';
@@ -88,4 +88,19 @@ describe('createNodeDialer()', () => {
       expect(seen.filter((each) => each === 'POST /x')).toHaveLength(1);
     },
   );
+
+  it.each([
+    ['understands a pod that ends its lines without CR', 'Content-type: text/plain\n\nbody\n', 'body\n'],
+    ['refuses what no client is told in a header', 'X-A: a\u0001b\n\nbody\n', 'malformed header X-A'],
+  ])('%s', async (_name, rest, want) => {
+    const server = net.createServer((socket) => {
+      socket.once('data', () => socket.end(`HTTP/1.1 200 OK\n${rest}`));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const said = ask({ host: '127.0.0.1', port, scheme: 'http' }, 'GET');
+    expect(await said.catch((error: unknown) => String(error))).toContain(want);
+    server.close();
+  });
 });

@@ -68,8 +68,10 @@ export function createNodeDialer(options: NodeDialerOptions): NodeDialer {
       const options = { host, port, method, path, headers, signal, lookup };
       // `agent: false`: a connection of its own, which is not kept.
       const open = (fresh: { readonly agent?: false }): http.ClientRequest => {
-        if (scheme === 'http') return http.request({ ...options, ...fresh });
-        if (scheme === 'https') return https.request({ ...options, rejectUnauthorized: false, ...fresh });
+        // Pods may end lines without CR, as scripts of busybox's httpd do: Go reads them, too.
+        const toPod = { ...options, ...fresh, insecureHTTPParser: true };
+        if (scheme === 'http') return http.request(toPod);
+        if (scheme === 'https') return https.request({ ...toPod, rejectUnauthorized: false });
         return https.request({ ...options, ...kubeletTls(), agent: kubeletAgent, ...fresh });
       };
       const isWhole = body === undefined || body instanceof Uint8Array;
@@ -140,11 +142,23 @@ function answerOf(outgoing: http.ClientRequest, body: Uint8Array | Readable | un
     socket.once('connect', () => timer[Symbol.dispose]());
     socket.once('close', () => timer[Symbol.dispose]());
   });
-  outgoing.once('response', (answer) => resolve({ kind: 'answer', answer }));
+  outgoing.once('response', (answer) => {
+    const malformed = malformedHeader(answer.rawHeaders);
+    if (malformed === undefined) resolve({ kind: 'answer', answer });
+    else outgoing.destroy(new Error(`malformed header ${malformed}`));
+  });
   outgoing.on('error', (error) => resolve({ kind: 'broken', error, isReused: outgoing.reusedSocket }));
   if (body === undefined || body instanceof Uint8Array) outgoing.end(body);
   else sendOn(body, outgoing);
   return promise;
+}
+
+/** The name of a header that can be told to no client: what is read leniently is not passed on (RFC 9110 5.5). */
+function malformedHeader(lines: readonly string[]): string | undefined {
+  const at = lines.findIndex(
+    (text, index) => index % 2 === 1 && /[^\t\u0020-\u007e\u0080-\u00ff]/.test(text),
+  );
+  return at < 0 ? undefined : lines[at - 1];
 }
 
 /** A body as it comes. What the other end does not want any more is read nevertheless: some clients look for the answer only then. */
