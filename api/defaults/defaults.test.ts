@@ -50,7 +50,8 @@ describe('applyDefaults()', () => {
       { ip: '203.0.113.6', ipMode: 'Proxy' },
       { hostname: 'lb.example' },
     ];
-    expect(applyDefaults(kind, { status: { loadBalancer: { ingress } } })['status']).toEqual({
+    const spec = { type: 'LoadBalancer' };
+    expect(applyDefaults(kind, { spec, status: { loadBalancer: { ingress } } })['status']).toEqual({
       loadBalancer: { ingress: [{ ip: '203.0.113.5', ipMode: 'VIP' }, ingress[1], ingress[2]] },
     });
   });

@@ -2,7 +2,7 @@ import type { DefaultRule } from './rule.ts';
 
 /** Which requests a policy is about, where `match` says so. */
 export function matchRules(match: string): readonly DefaultRule[] {
-  return matchRulesOf(match, 'resourceRules');
+  return [...matchRulesOf(match, 'resourceRules'), [`${match}.excludeResourceRules[].scope`, '*']];
 }
 
 /** The same with the list of its rules under a name of its own. */

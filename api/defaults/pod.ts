@@ -1,8 +1,10 @@
 import type { PodSpec } from '#api/generated/objects.ts';
-import { at, objectOf, stringOf, typed, type Draft } from '#api/wire/json.ts';
-import { formatQuantity, zeroQuantity } from '#api/meta/quantity.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { objectOf, stringOf, typed, type Draft } from '#api/wire/json.ts';
+import { formatQuantity } from '#api/meta/quantity.ts';
 import { runningAmounts } from '#api/pod/requests.ts';
 import { applyRules, holdersAt, type DefaultRule } from './rule.ts';
+import { sourceRules } from './volume-source.ts';
 
 const probeRules = ['livenessProbe', 'readinessProbe', 'startupProbe'].flatMap(
   (probe): readonly DefaultRule[] => [
@@ -22,6 +24,7 @@ const containerRules: readonly DefaultRule[] = [
   ['resources', {}],
   ['ports[].protocol', 'TCP'],
   ['env[].valueFrom.fieldRef.apiVersion', 'v1'],
+  ['env[].valueFrom.fileKeyRef.optional', false],
   ...probeRules,
   ...httpGetRules('lifecycle.postStart'),
   ...httpGetRules('lifecycle.preStop'),
@@ -36,19 +39,9 @@ const volumeRules: readonly DefaultRule[] = [
   ['volumes[].projected.defaultMode', 0o644],
   ['volumes[].projected.sources[].serviceAccountToken.expirationSeconds', 3600],
   ['volumes[].projected.sources[].downwardAPI.items[].fieldRef.apiVersion', 'v1'],
-  ['volumes[].hostPath.type', () => ''],
-  ['volumes[].iscsi.iscsiInterface', 'default'],
+  ...sourceRules('volumes[]'),
   ['volumes[].image.pullPolicy', (image) => pullPolicyOf(stringOf(image['reference']))],
   ['volumes[].ephemeral.volumeClaimTemplate.spec.volumeMode', 'Filesystem'],
-  ['volumes[].rbd.pool', 'rbd'],
-  ['volumes[].rbd.user', 'admin'],
-  ['volumes[].rbd.keyring', '/etc/ceph/keyring'],
-  ['volumes[].azureDisk.cachingMode', 'ReadWrite'],
-  ['volumes[].azureDisk.kind', 'Shared'],
-  ['volumes[].azureDisk.fsType', 'ext4'],
-  ['volumes[].azureDisk.readOnly', false],
-  ['volumes[].scaleIO.storageMode', 'ThinProvisioned'],
-  ['volumes[].scaleIO.fsType', 'xfs'],
 ];
 
 const specRules: readonly DefaultRule[] = [
@@ -74,35 +67,61 @@ export function defaultPodTemplateSpec(spec: Draft): void {
   for (const path of containerLists) {
     for (const container of holdersAt(spec, path)) applyRules(container, containerRules);
   }
-  if (spec['hostNetwork'] === true) defaultHostPorts(spec);
 }
 
-/** What only pods get, not templates: service links, and requests that follow limits. */
+/** What only pods get, not templates: service links, ports of the host's network, and requests that follow limits. */
 export function defaultPodSpec(spec: Draft): void {
   defaultPodTemplateSpec(spec);
   applyRules(spec, [['enableServiceLinks', true]]);
+  if (spec['hostNetwork'] === true) defaultHostPorts(spec);
   for (const path of ['containers[]', 'initContainers[]']) {
     for (const container of holdersAt(spec, path)) defaultRequests(container);
   }
-  defaultPodRequests(spec);
+  defaultPodResources(spec);
 }
 
-/** A pod that limits itself as a whole requests what its containers do, or just its limit where none of them says (KEP-2837). */
-function defaultPodRequests(spec: Draft): void {
-  const resources = objectOf(spec['resources']);
-  const limits = objectOf(resources['limits']);
-  const containers = [...holdersAt(spec, 'containers[]'), ...holdersAt(spec, 'initContainers[]')];
-  const isRequested = (name: string): boolean =>
-    containers.some((container) => at(container, ['resources', 'requests', name]) !== undefined);
-  const running = runningAmounts(typed<PodSpec>(spec), 'requests');
-  const requests = Object.fromEntries(
-    Object.entries(limits).map(([name, limit]): [string, unknown] => {
-      if (!isRequested(name)) return [name, limit];
-      return [name, formatQuantity(running.get(name) ?? zeroQuantity)];
-    }),
-  );
-  if (Object.keys(requests).length === 0) return;
-  spec['resources'] = { ...resources, requests: { ...requests, ...objectOf(resources['requests']) } };
+/**
+ * A pod that has resources of its own limits itself to the huge pages of its containers, and requests, where it limits itself at all, what
+ * its containers do, or just its limit of what none of them requests (KEP-2837).
+ */
+function defaultPodResources(spec: Draft): void {
+  const { limits: ownLimits, requests: ownRequests } = objectOf(spec['resources']);
+  const [given, requested] = [objectOf(ownLimits), objectOf(ownRequests)];
+  if (Object.keys(given).length + Object.keys(requested).length === 0) return;
+  const amounts = (field: 'requests' | 'limits', isMeant: (name: string) => boolean): JsonObject =>
+    Object.fromEntries(
+      [...runningAmounts(typed<PodSpec>(spec), field)].flatMap(([name, amount]) =>
+        isMeant(name) ? [[name, formatQuantity(amount)]] : [],
+      ),
+    );
+  const limits = {
+    ...amounts('limits', (name) => isHugePages(name) && requested[name] === undefined),
+    ...given,
+  };
+  const resources = { ...objectOf(spec['resources']), ...withAmounts('limits', limits) };
+  spec['resources'] = resources;
+  if (Object.keys(limits).length === 0) return;
+  const limited = Object.fromEntries(Object.entries(limits).filter(([name]) => isOfPods(name)));
+  const requests = { ...limited, ...amounts('requests', isShared), ...requested };
+  spec['resources'] = { ...resources, ...withAmounts('requests', requests) };
+}
+
+function withAmounts(field: 'requests' | 'limits', amounts: JsonObject): JsonObject {
+  return Object.keys(amounts).length === 0 ? {} : { [field]: amounts };
+}
+
+function isHugePages(name: string): boolean {
+  return name.startsWith('hugepages-');
+}
+
+/** What a pod may have as a whole, and share among its containers. */
+function isShared(name: string): boolean {
+  return name === 'cpu' || name === 'memory';
+}
+
+/** What a pod may have as a whole (IsSupportedPodLevelResource). */
+function isOfPods(name: string): boolean {
+  return isShared(name) || isHugePages(name);
 }
 
 /** `:latest` or no tag, and no digest: Always. */

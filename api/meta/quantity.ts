@@ -96,6 +96,14 @@ export function canonicalQuantity(text: string): string {
   return formatQuantity(parseQuantity(text));
 }
 
+/** A canonical text, of whole thousandths: what lies between two becomes the one further from 0 (SetDefaults_ResourceList of core/v1). */
+export function wholeThousandths(canonical: string): string {
+  if (!/[un]$|e-[69]$/.test(canonical)) return canonical;
+  const { nanos, format } = parseQuantity(canonical);
+  const milli = ceilDivide(abs(nanos), 1_000_000n) * 1_000_000n;
+  return formatQuantity({ nanos: nanos < 0n ? -milli : milli, format });
+}
+
 /** Negative, zero or positive, as `a` is less than, equal to or more than `b`. */
 export function compareQuantity(a: Quantity, b: Quantity): number {
   return a.nanos < b.nanos ? -1 : a.nanos > b.nanos ? 1 : 0;

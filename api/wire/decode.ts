@@ -1,7 +1,7 @@
 import { PodwrightError } from '#base/errors.ts';
 import { cloneJson, jsonKind, isObject, setOwn, type Draft } from './json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { canonicalQuantity } from '#api/meta/quantity.ts';
+import { canonicalQuantity, wholeThousandths } from '#api/meta/quantity.ts';
 import {
   containerOf,
   type DecodedObject,
@@ -88,7 +88,7 @@ function makeTypeDecoder(scope: Scope, typeName: string): Decode {
   let plan: StructPlan | undefined; // Made on first use, for types contain themselves.
   return (value, walk) => {
     if (!isObject(value)) throw typeError(value, walk, goType(typeName));
-    plan ??= planStruct(scope, fields);
+    plan ??= planStruct(scope, typeName, fields);
     return decodeStruct(value, walk, { plan, short });
   };
 }
@@ -125,11 +125,17 @@ function decodeStruct(value: JsonObject, walk: Walk, type: { plan: StructPlan; s
   return out;
 }
 
-function planStruct(scope: Scope, schema: ReadonlyMap<string, SchemaField>): StructPlan {
+/** Amounts of resources by name (core/v1 ResourceList); what devices have, or are asked for, are no such. */
+function isResourceList(typeName: string, type: string): boolean {
+  return type === 'map:quantity' && !typeName.startsWith('resource.');
+}
+
+function planStruct(scope: Scope, typeName: string, schema: ReadonlyMap<string, SchemaField>): StructPlan {
   const always: [string, () => unknown][] = [];
   const fields = new Map<string, FieldPlan>();
   for (const [name, { type, omitsEmpty, absent }] of schema) {
-    fields.set(name, { name, decode: boundedDecoder(scope, type), omitsEmpty });
+    const decoded = isResourceList(typeName, type) ? 'map:amount' : type;
+    fields.set(name, { name, decode: boundedDecoder(scope, decoded), omitsEmpty });
     const zero = absent === 'null' ? () => null : absent === 'zero' ? fieldZero(scope, type) : undefined;
     if (zero !== undefined) always.push([name, zero]);
   }
@@ -248,6 +254,7 @@ const scalarDecoders: Readonly<Record<string, Decode>> = {
   double: (value, walk) => (typeof value === 'number' ? value : fail(value, walk, 'float64')),
   bytes: decodeBytes,
   quantity: decodeQuantity,
+  amount: (value) => wholeThousandths(decodeQuantity(value)),
   intstr: (value, walk) => (typeof value === 'string' ? value : decodeInteger(value, walk, 'int32')),
   time: (value, walk) => decodeTimestamp(value, walk, formatTime),
   microtime: (value, walk) => decodeTimestamp(value, walk, formatMicroTime),
@@ -340,6 +347,7 @@ function goType(expression: string): string {
   if (expression.startsWith('map:')) return `map[string]${goType(expression.slice(4))}`;
   const known: Readonly<Record<string, string>> = {
     quantity: 'resource.Quantity',
+    amount: 'resource.Quantity',
     bytes: '[]uint8',
     double: 'float64',
   };

@@ -31,12 +31,13 @@ export const statefulSetRules: KindRules = {
     ['spec.replicas', 1],
     ['spec.podManagementPolicy', 'OrderedReady'],
     ['spec.updateStrategy', {}],
+    // Who names the type has no part of it made up.
+    ['spec.updateStrategy.rollingUpdate', ({ type = '' }) => (type === '' ? {} : undefined)],
     ['spec.updateStrategy.type', 'RollingUpdate'],
     [
-      'spec.updateStrategy.rollingUpdate',
-      (strategy) => (strategy['type'] === 'RollingUpdate' ? {} : undefined),
+      'spec.updateStrategy.rollingUpdate.partition',
+      (_rolling, set) => (at(set, 'spec.updateStrategy.type') === 'RollingUpdate' ? 0 : undefined),
     ],
-    ['spec.updateStrategy.rollingUpdate.partition', 0],
     ['spec.revisionHistoryLimit', 10],
     ['spec.persistentVolumeClaimRetentionPolicy', {}],
     ['spec.persistentVolumeClaimRetentionPolicy.whenDeleted', 'Retain'],

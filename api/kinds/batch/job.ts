@@ -1,3 +1,4 @@
+import { templateLabels } from '#api/defaults/template-labels.ts';
 import type { DefaultRule } from '#api/defaults/rule.ts';
 import { at, objectOf, stringOf, typed, withPath } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
@@ -17,6 +18,7 @@ const jobDefaults: readonly DefaultRule[] = [
   // Both unset means one pod that has to succeed; completions alone means a fixed count, one at a time.
   ['spec.completions', (job) => (job['parallelism'] === undefined ? 1 : undefined)],
   ['spec.parallelism', 1],
+  ['metadata.labels', (_metadata, job) => templateLabels(job)],
   ['spec.backoffLimit', (job) => (job['backoffLimitPerIndex'] === undefined ? 6 : 2_147_483_647)],
   ['spec.completionMode', 'NonIndexed'],
   ['spec.suspend', false],

@@ -1,3 +1,4 @@
+import { sourceRules } from '#api/defaults/volume-source.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { localVolumeFinalizer, volumeNodeLabel } from '#api/volume/local-volumes.ts';
 import { at, equalJson, listOf, objectOf, typed, withPath } from '#api/wire/json.ts';
@@ -80,11 +81,7 @@ export const persistentVolumeRules: KindRules = {
     ['status.phase', 'Pending'],
     ['spec.persistentVolumeReclaimPolicy', 'Retain'],
     ['spec.volumeMode', 'Filesystem'],
-    ['spec.hostPath.type', () => ''],
-    ['spec.iscsi.iscsiInterface', 'default'],
-    ['spec.rbd.pool', 'rbd'],
-    ['spec.rbd.user', 'admin'],
-    ['spec.rbd.keyring', '/etc/ceph/keyring'],
+    ...sourceRules('spec'),
   ],
   admit: protectedBy('kubernetes.io/pv-protection'),
   tracksGeneration: false,

@@ -1,5 +1,6 @@
+import { templateLabels } from '#api/defaults/template-labels.ts';
 import { requiredField, type FieldError } from '#api/errors/field-error.ts';
-import { at, isObject, objectOf, stringMapOf, typed, type Draft } from '#api/wire/json.ts';
+import { at, isObject, stringMapOf, typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
@@ -38,11 +39,6 @@ export const replicationControllerRules: KindRules = {
   hasPlainSelector: true,
   cells: (object, now) => replicationControllerCells(typed(object), now),
 };
-
-function templateLabels(object: Draft): unknown {
-  const labels = objectOf(at(object, 'spec.template.metadata.labels'));
-  return Object.keys(labels).length === 0 ? undefined : { ...labels };
-}
 
 function templateErrors(controller: JsonObject): readonly FieldError[] {
   const template = at(controller, 'spec.template');

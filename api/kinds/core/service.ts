@@ -28,7 +28,7 @@ export const serviceRules: KindRules = {
     ['spec.ports[].targetPort', (port) => port['port'], 'zero'],
     ['spec.internalTrafficPolicy', (spec) => (spec['type'] === 'ExternalName' ? undefined : 'Cluster')],
     ['spec.externalTrafficPolicy', (spec) => (isExternallyReachable(spec) ? 'Cluster' : undefined)],
-    ['status.loadBalancer.ingress[].ipMode', (item) => (stringOf(item['ip']) === '' ? undefined : 'VIP')],
+    ['status.loadBalancer.ingress[].ipMode', modeOfAddress],
     ['spec.allocateLoadBalancerNodePorts', (spec) => (spec['type'] === 'LoadBalancer' ? true : undefined)],
   ],
   completeDefaults: (service) => holdersAt(service, 'spec').forEach(dropAffinityConfig),
@@ -56,6 +56,11 @@ export const serviceRules: KindRules = {
 /** A configuration that nothing reads would come to life with the next change of the affinity. */
 function dropAffinityConfig(spec: Draft): void {
   if (spec['sessionAffinity'] === 'None') delete spec['sessionAffinityConfig'];
+}
+
+/** That of an address of a load balancer, which has none as long as the Service is none. */
+function modeOfAddress(item: Draft, service: Draft): string | undefined {
+  return stringOf(item['ip']) !== '' && at(service, 'spec.type') === 'LoadBalancer' ? 'VIP' : undefined;
 }
 
 function affinityOf(service: Draft): unknown {

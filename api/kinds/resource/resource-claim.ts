@@ -15,7 +15,7 @@ import { deviceClaimErrors } from './device-claim-validation.ts';
 export const resourceClaimRules: KindRules = {
   effect: devicesGiven,
   answersDeleteWithObject: true,
-  defaults: claimRules('spec'),
+  defaults: [...claimRules('spec'), tolerationRule('status.allocation.devices.results[]')],
   tracksGeneration: false,
   prepareStatusUpdate: withoutTakenBack,
   validate: (claim) => deviceClaimErrors(objectOf(at(claim, 'spec.devices')), 'spec.devices'),
@@ -65,8 +65,14 @@ function claimRules(spec: string): readonly DefaultRule[] {
     (request): readonly DefaultRule[] => [
       [`${request}.allocationMode`, 'ExactCount'],
       [`${request}.count`, (holder) => (holder['allocationMode'] === 'ExactCount' ? 1 : undefined), 'zero'],
+      tolerationRule(request),
     ],
   );
+}
+
+/** Who names no operator asks for the value (the default of the type). */
+function tolerationRule(holder: string): DefaultRule {
+  return [`${holder}.tolerations[].operator`, 'Equal'];
 }
 
 function claimState(claim: JsonObject): string {

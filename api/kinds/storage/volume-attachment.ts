@@ -1,3 +1,4 @@
+import { sourceRules } from '#api/defaults/volume-source.ts';
 import { at } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
@@ -12,6 +13,7 @@ import {
 /** Rules of VolumeAttachments. */
 export const volumeAttachmentRules: KindRules = {
   effect: acted('control-plane/controllers/attach-detach/reconcile.ts'),
+  defaults: sourceRules('spec.source.inlineVolumeSpec'),
   updatesNameRevision: true,
   reset: { status: { fields: ['metadata', 'spec'] } },
   answersDeleteWithObject: true,

@@ -473,7 +473,8 @@ const updateRows: readonly RuleRow[] = [
 export const job: RuleTable = {
   apiVersion: 'batch/v1',
   kind: 'Job',
-  base: { spec: { template: podOfJob } },
+  // Without labels, it has those of its template.
+  base: { metadata: { name: 'x', labels: { own: '' } }, spec: { template: podOfJob } },
   rows: [
     ...countRows,
     ...indexRows,

@@ -159,7 +159,6 @@ const amountRows: readonly RuleRow[] = [
     { passes: { cpu: '1' }, fails: { 'ephemeral-storage': '1' } },
     [
       `${r}.limits[ephemeral-storage]: Unsupported value: "ephemeral-storage": supported values: "cpu", "memory"`,
-      `${r}.requests[ephemeral-storage]: Unsupported value: "ephemeral-storage": supported values: "cpu", "memory"`,
     ],
   ),
   ruleAt(
