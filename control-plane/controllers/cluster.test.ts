@@ -726,6 +726,20 @@ it('a CronJob starts a Job each minute, keeps as many ended ones as it may, and 
   expect([...client.all(kinds.jobs), ...client.all(kinds.pods)]).toEqual([]);
 });
 
+it('a CronJob whose schedule changes does not make up for a time that the new one would have had', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const jobTemplate = { spec: { template: podTemplate('ok', { restartPolicy: 'Never' }) } };
+  const made = { metadata: where, spec: { schedule: '0 3 * * *', jobTemplate } };
+  const cronJob = await client.create(kinds.cronJobs, made);
+  await cluster.settle(90_000);
+  await client.update(kinds.cronJobs, { ...cronJob, spec: { ...made.spec, schedule: '* * * * *' } });
+  await cluster.settle(1000);
+  expect(client.all(kinds.jobs)).toEqual([]);
+  await cluster.settle(60_000);
+  expect(client.all(kinds.jobs)).toHaveLength(1);
+});
+
 it('a Job that is deleted while its pods run takes them along', async () => {
   await using cluster = await startCluster();
   const { client } = cluster;

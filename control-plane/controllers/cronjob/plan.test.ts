@@ -78,7 +78,7 @@ const rows: readonly {
   },
   { name: 'is suspended', spec: { suspend: true }, want: {} },
   { name: 'looks again within an hour', spec: { schedule: '@yearly' }, want: { again: 3_600_000 } },
-  { name: 'never comes', spec: { schedule: '0 0 30 2 *' }, want: {} },
+  { name: 'never comes', spec: { schedule: '0 0 30 2 *' }, want: { events: 'InvalidSchedule' } },
   {
     name: 'by the clocks of a zone',
     spec: { schedule: '0 21 * * *', timeZone: 'Asia/Tokyo' },
@@ -155,6 +155,24 @@ it.each(rows)('planCronJob() $name', ({ spec = {}, status, jobs = '', want }) =>
   expect(
     Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined && value !== '')),
   ).toEqual(want);
+});
+
+it('planCronJob() removes those that began first, by name of those that began together, and last those that never did', () => {
+  const ended = (name: string, startTime?: string): Job => ({
+    metadata: { name },
+    status: { conditions: [{ type: 'Complete', status: 'True' }], ...(startTime ? { startTime } : {}) },
+  });
+  const later = minutesAgo(1);
+  const jobs = [
+    ended('e'),
+    ended('d'),
+    ended('a', later),
+    ended('c', minutesAgo(2)),
+    ended('b', minutesAgo(2)),
+  ];
+  const cronJob = cronOf({ suspend: true, successfulJobsHistoryLimit: 0 });
+  const { history } = planCronJob({ cronJob, jobs, nowMs });
+  expect(history.map(({ metadata }) => metadata?.name)).toEqual(['b', 'c', 'a', 'd', 'e']);
 });
 
 it('planCronJob() makes the job of the template, owned by the CronJob', () => {

@@ -126,6 +126,10 @@ function planStart({ cronJob, nowMs }: CronState, schedule: CronSchedule, status
   const againMs =
     nextMs === undefined ? undefined : Math.min(againMaxMs, Math.max(0, nextMs - nowMs) + timerSlackMs);
   const nothing: Due = { events: [], replace: [], start: undefined, againMs };
+  if (nextMs === undefined && dueMs === undefined) {
+    const message = `invalid schedule: ${cronJob.spec.schedule} : ${neverMessage}`;
+    return { ...nothing, events: [{ type: 'Warning', reason: 'InvalidSchedule', message }] };
+  }
   if (dueMs === undefined) return nothing;
   const events = isBeyondMissed(schedule, zone, { afterMs, untilMs: nowMs }) ? [tooManyMissed] : [];
   const start = { job: jobOf(cronJob, dueMs), scheduleTime: formatTime(dueMs) };
@@ -136,6 +140,8 @@ function planStart({ cronJob, nowMs }: CronState, schedule: CronSchedule, status
   return { events, replace: concurrencyPolicy === 'Replace' ? active : [], start, againMs };
 }
 
+/** Of a schedule without any time, as of 30 February, in kube-controller-manager's words. */
+const neverMessage = 'time difference between two schedules is less than 1 second';
 const tooManyMissed: CronEvent = {
   type: 'Warning',
   reason: 'TooManyMissedTimes',
@@ -190,6 +196,7 @@ function planHistory({ cronJob, jobs }: CronState): readonly Job[] {
   return [...beyond('Complete', successfulJobsHistoryLimit), ...beyond('Failed', failedJobsHistoryLimit)];
 }
 
+/** Those that never began come last; of those that began together the names decide. */
 function startKey({ metadata, status }: Job): string {
-  return `${status?.startTime ?? metadata?.creationTimestamp ?? ''} ${metadata?.name ?? ''}`;
+  return `${status?.startTime ?? '~'} ${metadata?.name ?? ''}`;
 }

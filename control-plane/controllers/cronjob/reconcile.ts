@@ -22,6 +22,8 @@ interface Loop {
   readonly owners: WritableInformer<CronJob>;
   readonly jobInformer: WritableInformer<Job>;
   readonly record: (object: CronJob, event: CronEvent) => void;
+  /** The schedule and zone that each was last seen with, by `namespace/name`. */
+  readonly schedules: Map<string, string>;
 }
 
 /** Starts Jobs when they are due. */
@@ -32,7 +34,7 @@ export function runCronJobs(context: ControllerContext): Controller {
   const recorder = context.recorder('cronjob-controller');
   const record = (object: CronJob, { type, reason, message }: CronEvent): void =>
     recorder.record({ kind: cronJobs, object }, type, reason, message);
-  const loop: Loop = { context, owners, jobInformer, record };
+  const loop: Loop = { context, owners, jobInformer, record, schedules: new Map() };
   return runController({
     name: 'cronjob-controller',
     clock,
@@ -46,11 +48,14 @@ export function runCronJobs(context: ControllerContext): Controller {
 async function reconcile(loop: Loop, key: string): Promise<KeyOutcome | void> {
   const { context, owners, jobInformer, record } = loop;
   const cronJob = owners.get(key);
+  const isRescheduled = noteSchedule(loop, key, cronJob);
   if (cronJob === undefined) return;
   const known = jobInformer.byIndex('controller', cronJob.metadata?.uid ?? '');
   const found = await Promise.all(lostActive(cronJob, known).map((one) => readJob(context, one)));
   const all = [...known, ...found.flatMap((job) => (job === undefined ? [] : [job]))];
   const plan = planCronJob({ cronJob, jobs: all, nowMs: context.clock.now() });
+  // A new schedule counts from its next time on: one that it would have had before it was written is not made up for.
+  if (isRescheduled && plan.againMs !== undefined) return { kind: 'again', afterMs: plan.againMs };
   for (const event of plan.events) record(cronJob, event);
   const status = await start(loop, cronJob, plan);
   if (!equalJson(status, cronJob.status)) {
@@ -61,6 +66,18 @@ async function reconcile(loop: Loop, key: string): Promise<KeyOutcome | void> {
     await remove(loop, cronJob, { name: metadata?.name, namespace: metadata?.namespace, uid: metadata?.uid });
   }
   return plan.againMs === undefined ? undefined : { kind: 'again', afterMs: plan.againMs };
+}
+
+/** Whether the schedule is another than it was. */
+function noteSchedule({ schedules }: Loop, key: string, cronJob: CronJob | undefined): boolean {
+  if (cronJob === undefined) {
+    schedules.delete(key);
+    return false;
+  }
+  const before = schedules.get(key);
+  const { schedule, timeZone = '' } = cronJob.spec;
+  schedules.set(key, `${schedule} ${timeZone}`);
+  return before !== undefined && before !== schedules.get(key);
 }
 
 /** The status after what is due was started. */

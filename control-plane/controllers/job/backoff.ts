@@ -10,6 +10,8 @@ const ignoredCountAnnotation = 'batch.kubernetes.io/job-index-ignored-failure-co
 const backoffInitialMs = 10_000;
 const backoffMaxMs = 600_000;
 
+const countMax = 2_147_483_647;
+
 /** How long no pod is created yet: the failures since the last success count, and the time of the latest. */
 export function backoffLeftMs(job: Job, pods: readonly Pod[], nowMs: number): number {
   const successes = pods.filter(({ status }) => status?.phase === 'Succeeded').map(endedMs);
@@ -56,10 +58,16 @@ function leftMs(failures: number, latestMs: number, nowMs: number): number {
   return Math.max(0, latestMs + Math.min(backoffMaxMs, backoffInitialMs * 2 ** (failures - 1)) - nowMs);
 }
 
-/** When the pod ended, as near as its status tells: its last container, else when it was ready no more, deleted, or made. */
-function endedMs({ metadata, status }: Pod): number {
-  const ends = (status?.containerStatuses ?? []).flatMap(({ state }) => state?.terminated?.finishedAt ?? []);
-  if (ends.length > 0) return Math.max(...ends.map((text) => Date.parse(text)));
+/**
+ * When the pod ended, as near as its status tells: its last container, sidecars among them, where all have ended; else when it
+ * was ready no more, deleted, or made.
+ */
+export function endedMs({ metadata, status }: Pod): number {
+  const containers = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])];
+  const ends = containers.flatMap(({ state }) => state?.terminated?.finishedAt ?? []);
+  if (ends.length > 0 && ends.length === containers.length) {
+    return Math.max(...ends.map((text) => Date.parse(text)));
+  }
   const ready = findCondition(status?.conditions, 'Ready');
   if (ready?.status === 'False' && ready.lastTransitionTime !== undefined) {
     return Date.parse(ready.lastTransitionTime);
@@ -70,6 +78,9 @@ function endedMs({ metadata, status }: Pod): number {
     : Date.parse(deletionTimestamp) - deletionGracePeriodSeconds * 1000;
 }
 
+/** What no controller wrote, as it is no count of 32 bits, is none. */
 function countOf({ metadata }: Pod, annotation: string): number {
-  return Number(metadata?.annotations?.[annotation] ?? 0) || 0;
+  const text = metadata?.annotations?.[annotation] ?? '';
+  const count = /^\d+$/.test(text) ? Number(text) : 0;
+  return count > countMax ? 0 : count;
 }

@@ -1,12 +1,12 @@
 import type { Job, Pod, UncountedTerminatedPods } from '#api/generated/objects.ts';
 import { isActive } from '#api/pod/state.ts';
-import { failuresBefore, isIndexLost } from './backoff.ts';
+import { endedMs, failuresBefore, isIndexLost } from './backoff.ts';
 import { isPodFailed, judgeFailure } from './failure-policy.ts';
 import { indexOf, isIndexed, parseIndexes } from './indexes.ts';
 
 export const trackingFinalizer = 'batch.kubernetes.io/job-tracking';
 
-/** Uids noted in one status at most (kube-controller-manager's MaxUncountedPods). */
+/** Uids noted in one status, and indexes done that come to it, at most (kube-controller-manager's MaxUncountedPods). */
 const uncountedMax = 500;
 
 /** How a Job's pods ended so far. */
@@ -41,7 +41,7 @@ export function tally(job: Job, pods: readonly Pod[]): Tally {
   const counted = { succeeded: (status.succeeded ?? 0) + good.gone, failed: (status.failed ?? 0) + bad.gone };
   const indexes = indexesOf(job, pods);
   const newSucceeded = fresh.filter((pod) => pod.status?.phase === 'Succeeded').length;
-  const newFailed = fresh.filter((pod) => isCountedFailure(job, pod)).length;
+  const newFailed = fresh.filter((pod) => isPodFailed(pod, job) && countsIfFailed(job, pod)).length;
   return {
     ...indexes,
     counted: isIndexed(job) ? { ...counted, succeeded: indexes.succeededIndexes.size } : counted,
@@ -59,7 +59,10 @@ export interface Release {
   readonly pods: readonly Pod[];
 }
 
-/** The pods whose finalizer goes now, and how they are counted. Of a Job that has failed, whatever did not succeed failed. */
+/**
+ * The pods whose finalizer goes now, and how they are counted. Of a Job that has failed, whatever did not succeed failed; one that
+ * is being deleted holds none.
+ */
 export function planRelease(
   job: Job,
   pods: readonly Pod[],
@@ -70,20 +73,22 @@ export function planRelease(
   const failed = [...noted.failed];
   const released: Pod[] = [];
   const held = new Set([...replaced.values()].map(uidOf));
+  const isOver = end !== undefined || job.metadata?.deletionTimestamp !== undefined;
+  let newIndexes = 0;
   const before = new Set([...succeeded, ...failed]);
   for (const pod of pods.filter(isTracked)) {
     const uid = uidOf(pod);
     const isNoted = before.has(uid);
     const isSucceeded = pod.status?.phase === 'Succeeded';
     const isFailed = isPodFailed(pod, job);
-    if (!isNoted && end === undefined && !isSucceeded && (!isFailed || held.has(uid))) continue;
-    if (succeeded.length + failed.length >= uncountedMax && !isNoted) break;
+    if (!isNoted && !isOver && !isSucceeded && (!isFailed || held.has(uid))) continue;
+    if (succeeded.length + failed.length + newIndexes >= uncountedMax && !isNoted) break;
     released.push(pod);
     if (isNoted) continue;
     // Completed indexes are counted by the index, so there is no pod to note.
-    if (isSucceeded) succeeded.push(...(isIndexed(job) ? [] : [uid]));
-    else if (isCountedFailure(job, pod) || (end === 'Failed' && !isFailed && isOfJob(job, pod)))
-      failed.push(uid);
+    if (isSucceeded && isIndexed(job)) newIndexes += 1;
+    else if (isSucceeded) succeeded.push(uid);
+    else if ((isFailed || end === 'Failed') && countsIfFailed(job, pod)) failed.push(uid);
   }
   const uncounted = {
     ...(succeeded.length === 0 ? {} : { succeeded }),
@@ -96,12 +101,9 @@ export function isTracked({ metadata }: Pod): boolean {
   return metadata?.finalizers?.includes(trackingFinalizer) === true;
 }
 
-function isCountedFailure(job: Job, pod: Pod): boolean {
-  return isPodFailed(pod, job) && isOfJob(job, pod) && judgeFailure(job, pod).action !== 'Ignore';
-}
-
-function isOfJob(job: Job, pod: Pod): boolean {
-  return !isIndexed(job) || indexOf(pod, job) !== undefined;
+function countsIfFailed(job: Job, pod: Pod): boolean {
+  const isOfJob = !isIndexed(job) || indexOf(pod, job) !== undefined;
+  return isOfJob && judgeFailure(job, pod).action !== 'Ignore';
 }
 
 function indexesOf(
@@ -118,10 +120,11 @@ function indexesOf(
     const index = indexOf(pod, job);
     return index === undefined ? [] : [{ pod, index }];
   });
-  for (const { pod, index } of byIndex) if (pod.status?.phase === 'Succeeded') succeededIndexes.add(index);
+  const tracked = byIndex.filter(({ pod }) => isTracked(pod));
+  // One whose finalizer is gone is in the status, or the Job has been made smaller since and larger again.
+  for (const { pod, index } of tracked) if (pod.status?.phase === 'Succeeded') succeededIndexes.add(index);
   if (backoffLimitPerIndex === undefined) return { succeededIndexes, failedIndexes, replaced };
   for (const index of parseIndexes(job.status?.failedIndexes, completions)) failedIndexes.add(index);
-  const tracked = byIndex.filter(({ pod }) => isTracked(pod));
   for (const { pod, index } of tracked) {
     if (!succeededIndexes.has(index) && isIndexLost(job, pod)) failedIndexes.add(index);
   }
@@ -130,9 +133,14 @@ function indexesOf(
     if (!isPodFailed(pod, job)) continue;
     if (active.has(index) || succeededIndexes.has(index) || failedIndexes.has(index)) continue;
     const known = replaced.get(index);
-    if (known === undefined || failuresBefore(known) <= failuresBefore(pod)) replaced.set(index, pod);
+    if (known === undefined || isLaterFailure(pod, known)) replaced.set(index, pod);
   }
   return { succeededIndexes, failedIndexes, replaced };
+}
+
+/** Of two failed pods of an index: whether the first has the counts that the next pod goes on from. */
+function isLaterFailure(pod: Pod, known: Pod): boolean {
+  return failuresBefore(known) <= failuresBefore(pod) && endedMs(known) <= endedMs(pod);
 }
 
 function uidOf({ metadata }: Pod): string {

@@ -2,15 +2,15 @@ import { findCondition, isConditionTrue, withCondition } from '#api/meta/conditi
 import type { Job, JobCondition, JobStatus, Pod } from '#api/generated/objects.ts';
 import { isActive, isPodReady, isTerminal } from '#api/pod/state.ts';
 import { formatTime } from '#api/meta/time.ts';
-import { rankForDeletion } from '#control-plane/controllers/pods/rank-for-deletion.ts';
+import { rankActive } from '#control-plane/controllers/pods/rank-for-deletion.ts';
 import { backoffLeftMs, failureAnnotations, indexBackoffLeftMs } from './backoff.ts';
 import { isTracked, planRelease, tally, type Tally } from './count.ts';
 import { replacesOnlyFailed } from './failure-policy.ts';
 import { formatIndexes, indexOf, isIndexed } from './indexes.ts';
 import { deadlineMs, interimCondition, isFinished, verdictOf, type Verdict } from './verdict.ts';
 
-/** Pods made in one go at most (kube-controller-manager's MaxPodCreateDeletePerSync); their events bring the next. */
-const createMax = 500;
+/** Pods made or deleted in one go at most (kube-controller-manager's MaxPodCreateDeletePerSync); their events bring the next. */
+const burstMax = 500;
 
 export interface JobState {
   readonly job: Job;
@@ -64,8 +64,9 @@ export function planJob(state: JobState): JobPlan {
   const deleted = new Set(deletePods);
   const left = running.active.filter((pod) => !deleted.has(pod));
   const terminating = running.terminating.length + deletePods.length;
-  // The end is told only when every pod is gone and counted: who waits for the Job may read the numbers then.
-  const isTold = Object.keys(release.uncounted).length === 0 && left.length + terminating === 0;
+  // The end is told only when every pod is gone, let go and counted: who waits for the Job may read the numbers then.
+  const isCounted = Object.keys(release.uncounted).length === 0 && !pods.some(isTracked);
+  const isTold = isCounted && left.length + terminating === 0;
   const startTime = startTimeOf(job, verdict, nowMs);
   const status: JobStatus = {
     ...job.status,
@@ -106,10 +107,15 @@ function planFinished({ job, pods }: JobState, { active }: Running): JobPlan {
   return {
     status: job.status ?? {},
     releasePods: pods.filter(isTracked),
-    deletePods: active,
+    deletePods: isLeaving(job) ? [] : active,
     createPods: [],
     againMs: undefined,
   };
+}
+
+/** Its deletion was asked for: its pods are the garbage collector's, and still counted while it is there. */
+function isLeaving({ metadata }: Job): boolean {
+  return metadata?.deletionTimestamp !== undefined;
 }
 
 function runningOf({ pods, deletedUids }: JobState): Running {
@@ -120,17 +126,19 @@ function runningOf({ pods, deletedUids }: JobState): Running {
 }
 
 /** Active pods that are too many: all when suspended, a second one of an index, one of no index, then by rank. */
-function surplusOf({ job, pods, nowMs }: JobState, { active }: Running, counts: Tally): readonly Pod[] {
+function surplusOf({ job }: JobState, { active }: Running, counts: Tally): readonly Pod[] {
+  if (isLeaving(job)) return [];
   if (job.spec?.suspend === true) return active;
   const excess = active.length - wantedActive(job, counts, active.length);
   if (excess <= 0 && !isIndexed(job)) return [];
-  const ranked = rankForDeletion(active, pods, nowMs);
-  if (!isIndexed(job)) return ranked.slice(0, Math.max(0, excess));
+  const ranked = rankActive(active);
+  if (!isIndexed(job)) return ranked.slice(0, Math.min(burstMax, excess));
   const keep = new Map(ranked.map((pod) => [indexOf(pod, job), pod])); // The last of an index is the best.
   keep.delete(undefined);
   const kept = new Set(keep.values());
   const stray = ranked.filter((pod) => !kept.has(pod));
-  return [...stray, ...ranked.filter((pod) => kept.has(pod)).slice(0, Math.max(0, excess - stray.length))];
+  const others = ranked.filter((pod) => kept.has(pod)).slice(0, Math.max(0, excess - stray.length));
+  return [...stray, ...others].slice(0, burstMax);
 }
 
 function wantedActive({ spec }: Job, { succeeded }: Tally, active: number): number {
@@ -145,12 +153,12 @@ function planCreation(
   counts: Tally,
 ): { readonly createPods: readonly WantedPod[]; readonly waitMs: number | undefined } {
   const nothing = { createPods: [], waitMs: undefined };
-  if (job.spec?.suspend === true) return nothing;
+  if (job.spec?.suspend === true || isLeaving(job)) return nothing;
   // Until a pod that is going has ended, its place is taken.
   const leaving = replacesOnlyFailed(job) ? terminating : [];
   const missing = wantedActive(job, counts, active.length) - active.length - leaving.length;
   if (missing <= 0) return nothing;
-  const count = Math.min(missing, createMax);
+  const count = Math.min(missing, burstMax);
   if (job.spec?.backoffLimitPerIndex === undefined) {
     const waitMs = backoffLeftMs(job, pods, nowMs);
     if (waitMs > 0) return { createPods: [], waitMs };
@@ -200,7 +208,8 @@ interface Ending {
   readonly nowMs: number;
 }
 
-function conditionsOf({ spec, status }: Job, { verdict, isTold, nowMs }: Ending): JobStatus['conditions'] {
+function conditionsOf(job: Job, { verdict, isTold, nowMs }: Ending): JobStatus['conditions'] {
+  const { spec, status } = job;
   const lastProbeTime = formatTime(nowMs);
   const set = (conditions: readonly JobCondition[], next: JobCondition): readonly JobCondition[] =>
     findCondition(conditions, next.type)?.status === next.status
@@ -212,6 +221,7 @@ function conditionsOf({ spec, status }: Job, { verdict, isTold, nowMs }: Ending)
     const decided = set(before, { ...why, type: interimCondition[type], status: 'True' });
     return isTold ? set(decided, { ...why, type, status: 'True' }) : decided;
   }
+  if (isLeaving(job)) return status?.conditions;
   const said = { type: 'Suspended', reason: 'JobSuspended', message: 'Job suspended', status: 'True' };
   if (spec?.suspend === true) return set(before, said);
   if (!isConditionTrue(before, 'Suspended')) return status?.conditions;

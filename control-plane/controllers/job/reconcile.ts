@@ -47,18 +47,11 @@ interface Loop {
 
 async function reconcile({ context, runs }: Loop, job: Job, key: string): Promise<KeyOutcome | void> {
   const nowMs = context.clock.now();
-  const isDeleting = job.metadata?.deletionTimestamp !== undefined;
   if ((job.spec?.managedBy ?? ownManager) !== ownManager) return undefined;
   const pods = await runs.claim(job);
-  const owned = pods.list();
-  if (isDeleting) {
-    // Nobody counts any more: the pods must be able to go.
-    for (const pod of owned) await release(context, pod);
-    return;
-  }
   const plan = planJob({
     job,
-    pods: owned,
+    pods: pods.list(),
     deletedUids: new Set(runs.deletedAmong(key, pods).keys()),
     nowMs,
   });

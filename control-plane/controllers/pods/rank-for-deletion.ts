@@ -25,26 +25,45 @@ export function rankForDeletion(
   return keyed.toSorted((a, b) => compareKeys(a.keys, b.keys)).map(({ pod }) => pod);
 }
 
+/**
+ * The same for pods that are not spread and have no deletion cost, as those of a Job (kube-controller-manager's ActivePods): no
+ * node, phase, not ready, ready for less time, more restarts, younger.
+ */
+export function rankActive(pods: readonly Pod[]): readonly Pod[] {
+  const keyed = pods.map((pod) => {
+    const createdMs = Date.parse(pod.metadata?.creationTimestamp ?? '') || 0;
+    return { pod, keys: [...stageKeys(pod), -(readySinceMs(pod) ?? 0), ...restartKeys(pod), -createdMs] };
+  });
+  return keyed.toSorted((a, b) => compareKeys(a.keys, b.keys)).map(({ pod }) => pod);
+}
+
 /** Lower is deleted first, key by key. */
 function sortKeys(pod: Pod, perNode: ReadonlyMap<string, number>, nowMs: number): readonly number[] {
-  const { nodeName } = pod.spec ?? {};
+  return [
+    ...stageKeys(pod),
+    Number(pod.metadata?.annotations?.[deletionCostAnnotation] ?? 0) || 0,
+    -(perNode.get(pod.spec?.nodeName ?? '') ?? 0),
+    magnitude(nowMs - (readySinceMs(pod) ?? nowMs)),
+    ...restartKeys(pod),
+    magnitude(nowMs - Date.parse(pod.metadata?.creationTimestamp ?? '')),
+  ];
+}
+
+/** How far the pod has come. */
+function stageKeys(pod: Pod): readonly number[] {
+  const { nodeName = '' } = pod.spec ?? {};
+  const phase = phaseOrder[pod.status?.phase ?? 'Unknown'] ?? 1;
+  return [nodeName === '' ? 0 : 1, phase, isPodReady(pod) ? 1 : 0];
+}
+
+function restartKeys(pod: Pod): readonly number[] {
   const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
   const restarts = containerStatuses.map(({ restartCount }) => restartCount);
   const sidecars = new Set((pod.spec?.initContainers ?? []).filter(isSidecar).map(({ name }) => name));
   const restartsBeside = initContainerStatuses
     .filter(({ name }) => sidecars.has(name))
     .map(({ restartCount }) => restartCount);
-  return [
-    nodeName === undefined || nodeName === '' ? 0 : 1,
-    phaseOrder[pod.status?.phase ?? 'Unknown'] ?? 1,
-    isPodReady(pod) ? 1 : 0,
-    Number(pod.metadata?.annotations?.[deletionCostAnnotation] ?? 0) || 0,
-    -(perNode.get(nodeName ?? '') ?? 0),
-    magnitude(nowMs - (readySinceMs(pod) ?? nowMs)),
-    -Math.max(0, ...restarts),
-    -Math.max(0, ...restartsBeside),
-    magnitude(nowMs - Date.parse(pod.metadata?.creationTimestamp ?? '')),
-  ];
+  return [-Math.max(0, ...restarts), -Math.max(0, ...restartsBeside)];
 }
 
 /** Ages within a factor of two are alike, so that the choice does not always fall on the same rollout's pods. */
