@@ -27,6 +27,8 @@ it.each([
   { replicas: 10, surge: 0, unavailable: 0, want: { surge: 0, unavailable: 1 } },
   { replicas: 10, surge: '100%', unavailable: 3, want: { surge: 10, unavailable: 3 } },
   { replicas: 1, surge: 0, unavailable: '1%', want: { surge: 0, unavailable: 1 } },
+  { replicas: 0, surge: '0%', unavailable: '0%', want: { surge: 0, unavailable: 1 } },
+  { replicas: 10, surge: '39%', unavailable: '39%', want: { surge: 4, unavailable: 3 } },
 ])('fencepostsOf() of $replicas, $surge, $unavailable', ({ replicas, surge, unavailable, want }) => {
   expect(fencepostsOf(deployment(replicas, surge, unavailable))).toEqual(want);
 });
@@ -115,4 +117,79 @@ it.each([
   };
   const scales = planScale(scaled, all.at(-1), all.slice(0, -1));
   expect(scales.map(({ replicaSet, replicas }) => `${replicaSet.metadata?.name} ${replicas}`)).toEqual(want);
+});
+
+interface Share {
+  /** What there was and what is wanted, with the surge of then and of now. */
+  readonly from: readonly [replicas: number, surge?: number];
+  readonly to: readonly [replicas: number, surge?: number];
+  /** Of the ReplicaSets, the youngest first. */
+  readonly sizes: readonly number[];
+  readonly want: readonly number[];
+  /** Where the first of them is not of the present template. */
+  readonly isOld?: boolean;
+  /** Where the first is not available. */
+  readonly isBroken?: boolean;
+}
+
+/** What kube-controller-manager's scale() makes of the ReplicaSets of a rollout. */
+const shares: readonly Share[] = [
+  { from: [10], to: [12], sizes: [10], want: [12] },
+  { from: [10], to: [5], sizes: [10], want: [5] },
+  { from: [5], to: [10], sizes: [2, 3], want: [4, 6] },
+  { from: [5], to: [3], sizes: [2, 3], want: [1, 2] },
+  { from: [9], to: [4], sizes: [8, 1], want: [4, 0] },
+  { from: [7], to: [10], sizes: [2, 3, 2], want: [3, 4, 3] },
+  { from: [13], to: [8], sizes: [2, 8, 3], want: [1, 5, 2] },
+  { from: [3], to: [4], sizes: [1, 1, 1], want: [2, 1, 1] },
+  { from: [3], to: [2], sizes: [1, 1, 1], want: [1, 1, 0] },
+  { from: [4], to: [5], sizes: [2, 2], want: [3, 2], isOld: true },
+  { from: [6], to: [0], sizes: [3, 2, 1], want: [0, 0, 0] },
+  { from: [6], to: [6], sizes: [0, 0, 0], want: [6, 0, 0] },
+  { from: [10, 2], to: [20, 2], sizes: [6, 6], want: [11, 11] },
+  { from: [10, 3], to: [50, 6], sizes: [5, 8], want: [22, 34] },
+  { from: [10], to: [14], sizes: [7, 3], want: [10, 4], isOld: true },
+  { from: [2, 1], to: [2, 1], sizes: [2, 1], want: [2, 1], isBroken: true },
+];
+
+it.each(shares)('planScale() from $from to $to makes $sizes $want', ({ from, to, sizes, want, ...is }) => {
+  const [replicas, surge = 0] = from;
+  const all = sizes.map((size, nth) => {
+    const available = is.isBroken === true && nth === 0 ? 0 : size;
+    return annotated(set('n'.repeat(9 - nth), size, available), replicas + surge, replicas);
+  });
+  const [first, ...others] = all;
+  const scaled = deployment(to[0], to[1] ?? 0, 1);
+  const scales = is.isOld === true ? planScale(scaled, undefined, all) : planScale(scaled, first, others);
+  const after = new Map(scales.map((one) => [one.replicaSet, one.replicas]));
+  expect(all.map((one, nth) => after.get(one) ?? sizes[nth])).toEqual(want);
+});
+
+// Those of reconcileNewReplicaSet.
+it.each([
+  { surge: 0, old: 10, now: 0, want: 0 },
+  { surge: 2, old: 10, now: 0, want: 2 },
+  { surge: 2, old: 5, now: 0, want: 7 },
+  { surge: 2, old: 10, now: 2, want: 2 },
+  { surge: 2, old: 2, now: 11, want: 10 },
+])('newReplicas() of 10, surge $surge, beside $old old ones: $want for $now', ({ surge, old, now, want }) => {
+  expect(newReplicas(deployment(10, surge, 0), [set('o', old), set('nn', now)], now)).toBe(want);
+});
+
+// Those of reconcileOldReplicaSets and its parts, without a surge.
+it.each([
+  { unavailable: 0, old: [10, 10], now: [0, 0], want: [9] },
+  { unavailable: 2, old: [10, 10], now: [0, 0], want: [8] },
+  { unavailable: 2, old: [10, 8], now: [0, 0], want: [8] },
+  { unavailable: 2, old: [10, 9], now: [0, 0], want: [8] },
+  { unavailable: 2, old: [8, 8], now: [2, 0], want: [] },
+  { unavailable: 2, old: [10, 1], now: [0, 0], want: [8] },
+  { unavailable: 2, old: [0, 0], now: [10, 10], want: [] },
+])('planScaleDown() of 10, unavailable $unavailable: $old, new $now', ({ unavailable, old, now, want }) => {
+  const [replicas = 0, available] = old;
+  const [newSize = 0, newAvailable] = now;
+  const scales = planScaleDown(deployment(10, 0, unavailable), set('nn', newSize, newAvailable), [
+    set('o', replicas, available),
+  ]);
+  expect(scales.map((one) => one.replicas)).toEqual(want);
 });

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Deployment, DeploymentCondition, ReplicaSet } from '#api/generated/objects.ts';
 import { planDeployment } from './plan.ts';
-import { computeDeploymentStatus, progressDeadlineMs, type Creation } from './status.ts';
+import { computeDeploymentStatus, isComplete, progressDeadlineMs, type Creation } from './status.ts';
 
 const nowMs = Date.UTC(2026, 0, 2);
 const longAgo = '2026-01-01T00:00:00Z';
@@ -150,4 +150,60 @@ it('of a paused Deployment what is beyond its history goes, but for ReplicaSets 
     one.kind === 'deleteReplicaSet' ? [one.replicaSet.metadata?.name] : [],
   );
   expect(deleted).toEqual(['b']);
+});
+
+const counted = ([replicas, updatedReplicas, readyReplicas, availableReplicas]: readonly number[]) => ({
+  ...{ replicas, updatedReplicas, readyReplicas, availableReplicas },
+});
+
+it.each([
+  { name: 'not every pod is available', desired: 5, is: [5, 5, 4, 4], want: false },
+  { name: 'too few are available', desired: 5, is: [5, 5, 3, 3], want: false },
+  { name: 'all is well', desired: 5, is: [5, 5, 5, 5], want: true },
+  { name: 'one is of before', desired: 5, is: [5, 4, 5, 5], want: false },
+  { name: 'one of before still runs', desired: 1, is: [2, 1, 1, 1], want: false },
+  { name: 'the only one never comes', desired: 1, is: [1, 1, 0, 0], want: false },
+])('a rollout is over: $want, when $name', ({ desired, is, want }) => {
+  const spec = { replicas: desired, selector: {}, template: {} };
+  expect(isComplete({ spec }, counted(is))).toBe(want);
+});
+
+it.each([
+  { name: 'more are updated', before: [10, 4, 4, 4], now: [10, 6, 4, 4], want: true },
+  { name: 'nothing is new', before: [10, 4, 4, 4], now: [10, 4, 4, 4], want: false },
+  { name: 'fewer old ones', before: [10, 4, 6, 6], now: [8, 4, 6, 6], want: true },
+  { name: 'fewer new ones', before: [10, 7, 3, 3], now: [10, 6, 3, 3], want: false },
+  { name: 'fewer in all, more new ones', before: [10, 4, 7, 7], now: [8, 8, 5, 5], want: true },
+  { name: 'more are ready', before: [10, 10, 9, 8], now: [10, 10, 10, 8], want: true },
+  { name: 'more are available', before: [10, 10, 10, 8], now: [10, 10, 10, 9], want: true },
+])(
+  'a rollout came on: $want, when $name',
+  ({ before, now: [all = 0, updated = 0, ready, available], want }) => {
+    const was = deployment(progressing('FoundNewReplicaSet'), { status: counted(before) });
+    const status = { ...was.status, conditions: [progressing('FoundNewReplicaSet')] };
+    const spec = { replicas: 20, selector: {}, template: {}, progressDeadlineSeconds: 1_000_000 };
+    const next = computeDeploymentStatus({
+      deployment: { ...was, spec, status },
+      newReplicaSet: { metadata: { name: 'new' }, status: { replicas: updated } },
+      oldReplicaSets: [
+        { status: { replicas: all - updated, readyReplicas: ready, availableReplicas: available } },
+      ],
+      nowMs,
+    });
+    const { reason } = next.conditions?.find(({ type }) => type === 'Progressing') ?? {};
+    expect(reason === 'ReplicaSetUpdated').toBe(want);
+  },
+);
+
+it.each([
+  { name: 'no deadline', condition: progressing('R'), seconds: 2_147_483_647, want: undefined },
+  { name: 'none that progresses', condition: undefined, seconds: 60, want: undefined },
+  { name: 'one that was late', condition: progressing('R', 'False'), seconds: 60, want: undefined },
+  { name: 'in half a minute', condition: progressing('R'), seconds: 86_430, want: 31_000 },
+  { name: 'in a second', condition: progressing('R'), seconds: 86_401, want: 2000 },
+  { name: 'past', condition: progressing('R'), seconds: 60, want: 1000 },
+])('progressDeadlineMs() $name', ({ condition, seconds, want }) => {
+  const spec = { replicas: 4, selector: {}, template: {}, progressDeadlineSeconds: seconds };
+  const late = deployment(condition, { spec });
+  expect(progressDeadlineMs(late, late.status ?? {}, nowMs)).toBe(want);
 });
