@@ -12,6 +12,13 @@ export interface Rollout {
   readonly nowMs: number;
 }
 
+export interface Staying {
+  /** Those that stay, by node: of each where a pod is to be, and of others that have one. */
+  readonly pods: ReadonlyMap<string, readonly Pod[]>;
+  /** The nodes where one is to be. A pod that is elsewhere, as a taint came later, is updated by going. */
+  readonly wanted: ReadonlySet<string>;
+}
+
 export interface UpdatePlan {
   readonly createOn: readonly string[]; // node names
   readonly deletePods: readonly Pod[];
@@ -24,19 +31,13 @@ export function surgeOf({ spec }: DaemonSet, nodeCount: number): number {
   return intOrPercent(rollingUpdate?.maxSurge ?? 0, nodeCount, Math.ceil);
 }
 
-/**
- * RollingUpdate by maxUnavailable: old pods go, those not available first, as long as no more than so many nodes are without.
- * @param pods those that stay where a pod is to be, by node
- */
-export function planReplacement(
-  { daemonSet, hash, nowMs }: Rollout,
-  pods: ReadonlyMap<string, readonly Pod[]>,
-): UpdatePlan {
+/** RollingUpdate by maxUnavailable: old pods go, those not available first, as long as no more than so many nodes are without. */
+export function planReplacement({ daemonSet, hash, nowMs }: Rollout, { pods, wanted }: Staying): UpdatePlan {
   const { updateStrategy, minReadySeconds = 0 } = daemonSet.spec ?? {};
   if (updateStrategy?.type === 'OnDelete') return { createOn: [], deletePods: [] };
   const limit = Math.max(
     1,
-    intOrPercent(updateStrategy?.rollingUpdate?.maxUnavailable ?? 1, pods.size, Math.ceil),
+    intOrPercent(updateStrategy?.rollingUpdate?.maxUnavailable ?? 1, wanted.size, Math.ceil),
   );
   const isAvailable = (pod: Pod): boolean => isPodAvailable(pod, minReadySeconds, nowMs);
   const active = [...pods.values()].flat().filter(isActive);
@@ -51,27 +52,35 @@ export function planReplacement(
 
 /**
  * RollingUpdate by maxSurge: a node gets the new pod beside the old one, at once where the old one is not available, else on so many nodes at
- * a time (KEP-1591; DaemonSetsController.rollingUpdate).
- * @param pods those that stay where a pod is to be, by node: at most one of the present template and one of another
+ * a time (KEP-1591; DaemonSetsController.rollingUpdate). Of a node there is at most one of the present template and one of another.
  */
-export function planSurge(
-  { daemonSet, hash, nowMs }: Rollout,
-  pods: ReadonlyMap<string, readonly Pod[]>,
-): UpdatePlan {
+export function planSurge({ daemonSet, hash, nowMs }: Rollout, { pods, wanted }: Staying): UpdatePlan {
   const { minReadySeconds = 0 } = daemonSet.spec ?? {};
   const atOnce: string[] = [];
   const inTurn: string[] = [];
+  const gone: Pod[] = [];
+  const leavable: Pod[] = [];
   let surged = 0;
+  let available = 0;
   for (const [node, here] of pods) {
     const old = here.find((pod) => isActive(pod) && !isOfTemplate(pod, hash));
+    const current = here.find((pod) => isOfTemplate(pod, hash));
+    const first = old ?? current;
+    const isAvailable = first !== undefined && isPodAvailable(first, minReadySeconds, nowMs);
+    if (isAvailable) available++;
     if (old === undefined) continue;
     // One that failed counts, too: a template that cannot run gets no further than its surge.
-    if (here.some((pod) => isOfTemplate(pod, hash))) surged++;
-    else if (isPodAvailable(old, minReadySeconds, nowMs)) inTurn.push(node);
-    else atOnce.push(node);
+    if (current !== undefined) surged++;
+    else if (!wanted.has(node)) (isAvailable ? leavable : gone).push(old);
+    else (isAvailable ? inTurn : atOnce).push(node);
   }
-  const room = Math.max(0, surgeOf(daemonSet, pods.size) - surged);
-  return { createOn: [...atOnce, ...inTurn.slice(0, room)], deletePods: [] };
+  const room = Math.max(0, surgeOf(daemonSet, wanted.size) - surged);
+  // Who surges wants to lose none: elsewhere one goes when there are enough without it.
+  const spare = Math.max(0, available - wanted.size);
+  return {
+    createOn: [...atOnce, ...inTurn.slice(0, room)],
+    deletePods: [...gone, ...leavable.slice(0, spare)],
+  };
 }
 
 /** Of the active pods of a node, oldest first: those that are too many where a new one may be beside an old one. */

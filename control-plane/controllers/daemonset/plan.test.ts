@@ -23,6 +23,8 @@ const old = (name: string): Partial<Pod> => ({
 });
 /** Not ready. */
 const ill: Partial<Pod> = { status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'False' }] } };
+/** Where no pod comes, and those that are there may stay. */
+const tainted: Partial<Node> = { spec: { taints: [{ key: 'k', effect: 'NoSchedule' }] } };
 const failed: Partial<Pod> = { status: { phase: 'Failed' } };
 const surging = (maxSurge: number | string, minReadySeconds = 0): DaemonSet => ({
   ...daemonSet,
@@ -132,6 +134,54 @@ describe('planDaemons()', () => {
           spec: { selector: {}, template: {}, ...daemonSet.spec, updateStrategy: { type: 'OnDelete' } },
         },
         pods: [pod('p', 'a', old('p')), pod('q', 'b', old('q'))],
+      },
+      want: '',
+    },
+    {
+      name: 'updates an old pod where none would come now, by its going, within what may be unavailable',
+      given: {
+        nodes: [node('a', tainted), node('b'), node('c', tainted)],
+        pods: [pod('p', 'a', old('p')), pod('q', 'b', old('q')), pod('r', 'c', old('r'))],
+      },
+      want: '-p',
+    },
+    {
+      name: 'waits with it while another is unavailable',
+      given: {
+        nodes: [node('a', tainted), node('b')],
+        pods: [pod('p', 'a', old('p')), pod('q', 'b', ill)],
+      },
+      want: '',
+    },
+    {
+      name: 'leaves one of the present template where none would come now',
+      given: { nodes: [node('a', tainted), node('b')], pods: [pod('p', 'a'), pod('q', 'b')] },
+      want: '',
+    },
+    {
+      name: 'by surge, ends it at once where it is not available',
+      given: {
+        daemonSet: surging(1),
+        nodes: [node('a', tainted), node('b')],
+        pods: [pod('p', 'a', { ...old('p'), ...ill }), pod('q', 'b')],
+      },
+      want: '-p',
+    },
+    {
+      name: 'by surge, ends it once there are enough without it',
+      given: {
+        daemonSet: surging(1),
+        nodes: [node('a', tainted), node('b')],
+        pods: [pod('p', 'a', old('p')), pod('q', 'b')],
+      },
+      want: '-p',
+    },
+    {
+      name: 'by surge, keeps it as long as there are not',
+      given: {
+        daemonSet: surging(1),
+        nodes: [node('a', tainted), node('b')],
+        pods: [pod('p', 'a', old('p')), pod('q', 'b', ill)],
       },
       want: '',
     },

@@ -58,11 +58,13 @@ export function planDaemons(state: DaemonState): DaemonPlan {
     }
   }
   const leaving = new Set(deletePods);
-  const staying = new Map(
-    [...wanted]
-      .filter(([, { shouldRun }]) => shouldRun)
-      .map(([name]) => [name, (podsHere.get(name) ?? []).filter((pod) => !leaving.has(pod))]),
+  const running = new Set([...wanted].flatMap(([name, { shouldRun }]) => (shouldRun ? [name] : [])));
+  const stayingPods = new Map(
+    [...wanted.keys()]
+      .filter((name) => running.has(name) || podsHere.has(name))
+      .map((name) => [name, (podsHere.get(name) ?? []).filter((pod) => !leaving.has(pod))]),
   );
+  const staying = { pods: stayingPods, wanted: running };
   const update = isSurging ? planSurge(state, staying) : planReplacement(state, staying);
   return {
     createOn: [...createOn, ...update.createOn],
