@@ -30,6 +30,33 @@ describe('endpoints by topology hints', () => {
       ['10.244.1.1'],
     ],
     [
+      'several hints each: those that name our zone',
+      [
+        endpoint('10.244.1.1', { hints: { forZones: ['zone-b', 'zone-a'].map((name) => ({ name })) } }),
+        endpoint('10.244.1.2', { hints: { forZones: ['zone-b', 'zone-d'].map((name) => ({ name })) } }),
+        endpoint('10.244.1.3', near('zone-a')),
+      ],
+      ['10.244.1.1', '10.244.1.3'],
+    ],
+    [
+      'none that is ready for our zone',
+      [
+        endpoint('10.244.1.1', { ...near('zone-a'), conditions: { ready: false } }),
+        endpoint('10.244.1.2', near('zone-b')),
+        endpoint('10.244.1.3', near('zone-c')),
+      ],
+      ['10.244.1.2', '10.244.1.3'],
+    ],
+    [
+      'those near are ready beside one of ours that terminates',
+      [
+        endpoint('10.244.1.1', near('zone-a')),
+        endpoint('10.244.1.2', { ...near('zone-a'), conditions: terminating }),
+        endpoint('10.244.1.3', near('zone-b')),
+      ],
+      ['10.244.1.1'],
+    ],
+    [
       'all terminating: hints do not count',
       [
         endpoint('10.244.1.1', { ...near('zone-a'), conditions: terminating }),
@@ -57,6 +84,25 @@ describe('endpoints by topology hints', () => {
   ])('%s', (_name, endpoints, want) =>
     expect(ports({}, endpoints)[0]?.backends.map((item) => item.ip)).toEqual(want),
   );
+});
+
+test('hints are for nodes of a zone, and for traffic that may go anywhere', () => {
+  const near = (ip: string, zone: string): Endpoint =>
+    endpoint(ip, { hints: { forZones: [{ name: zone }] } });
+  const endpoints = [
+    near('10.244.0.1', 'zone-a'),
+    near('10.244.0.2', 'zone-b'),
+    near('10.244.1.1', 'zone-a'),
+  ];
+  const [port] = ports({ externalTrafficPolicy: 'Local', type: 'NodePort' }, endpoints);
+  expect(port?.backends.map(({ ip }) => ip)).toEqual(['10.244.0.1', '10.244.1.1']);
+  expect(port?.localBackends.map(({ ip }) => ip)).toEqual(['10.244.0.1', '10.244.0.2']);
+  const service = { spec: { clusterIPs: ['10.96.0.80'], ports: [{ port: 80 }] } };
+  const slices = [{ addressType: 'IPv4' as const, ports: [{ port: 80 }], endpoints }];
+  for (const zone of ['', undefined]) {
+    const [own] = computeProxyPorts(service, slices, { ...node, zone }, 'ip');
+    expect(own?.backends).toHaveLength(3);
+  }
 });
 
 describe('endpoints by policy, as kube-proxy sorts them', () => {

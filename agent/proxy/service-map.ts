@@ -44,7 +44,7 @@ export interface ProxyPort {
   /** Backends anywhere, and those on this node; each falls back to terminating ones that still serve. */
   readonly backends: readonly Backend[];
   readonly localBackends: readonly Backend[];
-  /** Of UDP: all that are ready, whichever of them new flows go to. */
+  /** Of UDP: all that are ready or terminate and still serve, whichever of them new flows go to. */
   readonly flowBackends?: readonly Backend[];
   readonly isInternalLocal: boolean; // internalTrafficPolicy: Local
   readonly isExternalLocal: boolean; // externalTrafficPolicy: Local
@@ -103,7 +103,7 @@ export function computeProxyPorts(
         node,
       ),
       localBackends: toBackends(usable(local), node),
-      ...(port.protocol === 'UDP' ? { flowBackends: toBackends(usable(candidates), node) } : {}),
+      ...(port.protocol === 'UDP' ? { flowBackends: toBackends(candidates.filter(keepsFlows), node) } : {}),
       isInternalLocal: spec.internalTrafficPolicy === 'Local',
       isExternalLocal: spec.externalTrafficPolicy === 'Local',
       affinitySeconds:
@@ -145,9 +145,15 @@ function usable(
 ): readonly Candidate[] {
   const ready = candidates.filter(({ endpoint }) => isReady(endpoint));
   if (ready.length > 0) return prefer(ready);
-  return candidates.filter(
-    ({ endpoint }) => endpoint.conditions?.serving !== false && endpoint.conditions?.terminating === true,
-  );
+  return candidates.filter(({ endpoint }) => isServingLast(endpoint));
+}
+
+const isServingLast = ({ conditions }: Endpoint): boolean =>
+  conditions?.serving !== false && conditions?.terminating === true;
+
+/** A connection of TCP lives until its backend ends it, and so do flows. */
+function keepsFlows({ endpoint }: Candidate): boolean {
+  return isReady(endpoint) || isServingLast(endpoint);
 }
 
 /** What a condition does not say is taken as yes (discovery.k8s.io/v1 EndpointConditions). */

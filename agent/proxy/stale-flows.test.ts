@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Endpoint, ServiceSpec } from '#api/generated/objects.ts';
-import { local, ports, remote } from './services.fixture.ts';
-import type { ProxyPort } from './service-map.ts';
+import { conntrackMatcher } from '#native/nft/conntrack.ts';
+import { local, node, ports, remote, terminating } from './services.fixture.ts';
+import { computeProxyPorts, type ProxyPort } from './service-map.ts';
 import { computeStaleFlows } from './stale-flows.ts';
 
 describe('computeStaleFlows()', () => {
@@ -98,10 +99,17 @@ describe('computeStaleFlows()', () => {
     }));
     expect(flows([local, remote], hinted)).toEqual([]);
     expect(ports(udp, hinted)[0]?.backends.map(({ ip }) => ip)).toEqual([here.ip]);
-    const ending = { ...remote, conditions: { ready: false, serving: true, terminating: true } };
-    expect(flows([local, remote], [local, ending])).toEqual([own(here)]);
     const outside = { ...open, externalTrafficPolicy: 'Local' } as const;
     expect(changed(ports(open, [local, remote]), ports(outside, [local, remote]))).toEqual([]);
+  });
+
+  test('a backend that terminates keeps its flows while it serves', () => {
+    const ending = { ...remote, conditions: terminating };
+    const silent = { ...remote, conditions: { ...terminating, serving: false } };
+    expect(flows([local, remote], [local, ending])).toEqual([]);
+    expect(flows([remote], [ending])).toEqual([]);
+    expect(flows([local, ending], [local, silent])).toEqual([own(here)]);
+    expect(flows([local, ending], [local])).toEqual([own(here)]);
   });
 
   test('what was an address or a node port of the Service no longer leads to its backends', () => {
@@ -118,4 +126,56 @@ describe('computeStaleFlows()', () => {
   });
 
   test('TCP ends by itself', () => expect(flows([local], [], {})).toEqual([]));
+
+  test('of all entries that may be there, those of UDP go that lead to nobody who serves', () => {
+    const conditions = { serving: true };
+    const names = ['TCP', 'UDP', 'SCTP'] as const;
+    const spec = {
+      ...open,
+      ports: names.map((protocol) => ({
+        ...{ name: protocol.toLowerCase(), port: 8000, protocol },
+        ...(protocol === 'TCP' ? {} : { nodePort: 32_000 }),
+      })),
+    };
+    const endpoints = [
+      { ...local, conditions },
+      { ...remote, conditions: { ready: false, serving: false } },
+    ];
+    const slicePorts = names.map((protocol) => ({ name: protocol.toLowerCase(), port: 9090, protocol }));
+    const given = computeProxyPorts(
+      {
+        metadata: { namespace: 'd', name: 'web' },
+        spec: { clusterIPs: ['10.96.0.80'], ...spec },
+        status: { loadBalancer: { ingress: [{ ip: '203.0.113.80' }] } },
+      },
+      [{ addressType: 'IPv4', ports: slicePorts, endpoints }],
+      node,
+      'ip',
+    );
+    const places = everywhere.flatMap((ip) => [8000, 3000].map((port) => ({ ip, port })));
+    const answers = ['10.244.0.5', '10.244.1.5', '10.244.1.6'].map((ip) => ({ ip, port: 9090 }));
+    const isMeant = conntrackMatcher(computeStaleFlows([], given, ['192.0.2.1']));
+    const left = [6, 17, 132].flatMap((protocol) =>
+      [...places, { ip: '192.0.2.1', port: 32_000 }].flatMap((to) => {
+        const untranslated = { ip: to.ip, port: to.port };
+        const old = { ip: '10.244.0.5', port: 8080 };
+        return [...answers, old, untranslated].map((reply) => ({ protocol, to, reply }));
+      }),
+    );
+    const gone = left.filter(({ protocol, to, reply }) =>
+      isMeant({
+        ...{ family: 2, protocol, originalSource: '10.244.0.9', identity: [] },
+        ...{ originalDestination: to.ip, originalDestinationPort: to.port },
+        ...{ replySource: reply.ip, replySourcePort: reply.port },
+      }),
+    );
+    const isServed = ({ to }: { readonly to: { readonly port: number } }): boolean => to.port !== 3000;
+    expect(gone).toEqual(
+      left.filter(
+        ({ protocol, to, reply }) =>
+          protocol === 17 && isServed({ to }) && !(reply.ip === '10.244.0.5' && reply.port === 9090),
+      ),
+    );
+    expect(gone).toHaveLength(4 * 4);
+  });
 });

@@ -5,8 +5,8 @@ const UDP = 17;
 
 /**
  * UDP has no end of connection: a client that keeps sending keeps its conntrack entry, and so the address and port that answered
- * before, whatever has become of the Service since. A flow stays with a backend that is ready, wherever a policy, or what is near, has
- * new ones go, as connections of TCP do (kube-proxy since 1.33). These are the flows of one Service that do not lead where they should: to what
+ * before, whatever has become of the Service since. A flow stays with a backend that serves, wherever a policy, or what is near, has
+ * new ones go, and also while it terminates, as connections of TCP do (kube-proxy since 1.33). These are the flows of one Service that do not lead where they should: to what
  * answers no more, or untranslated to an address that nobody answered at. Pure. `nodeIps` are the addresses that node ports are known
  * to be reached by; by others, only flows to backends that are gone are told from flows that are nobody's business.
  */
