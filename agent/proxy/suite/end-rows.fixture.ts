@@ -3,8 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { expect } from 'vitest';
 import { namesOf, silenceMs, type Peer } from '#agent/proxy/packet-net.fixture.ts';
-import type { ServiceSpec } from '#api/generated/objects.ts';
+import type { Endpoint, ServiceSpec } from '#api/generated/objects.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
+import { endpointAt } from './bench.fixture.ts';
 import type { Row } from './row.fixture.ts';
 
 export const endRows: readonly Row[] = [
@@ -41,6 +42,23 @@ export const endRows: readonly Row[] = [
       await moving.heard('b');
       await putEndpoints('late', [b], { protocol: 'UDP' });
       await early.heard('b');
+    },
+  },
+  {
+    name: 'a UDP client stays with a backend that terminates while it serves, and moves on when it does no more',
+    shows: ['flows of UDP'],
+    run: async ({ put, putEndpoints, a, b, c }) => {
+      await put('udp-last', { clusterIP: '10.96.0.95' }, [a], 'UDP');
+      using client = c.send('10.96.0.95:80');
+      await client.heard('a');
+      const ending = (serving: boolean): Endpoint =>
+        endpointAt(a, { conditions: { ready: false, serving, terminating: true } });
+      await putEndpoints('udp-last', [ending(true), endpointAt(b)], { protocol: 'UDP' });
+      const sent = await client.sent();
+      while ((await client.heard('a')) <= sent);
+      expect(client.answers().filter(({ name }) => name === 'b')).toEqual([]);
+      await putEndpoints('udp-last', [ending(false), endpointAt(b)], { protocol: 'UDP' });
+      await client.heard('b');
     },
   },
   {

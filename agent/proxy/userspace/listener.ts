@@ -1,4 +1,5 @@
 import type { Clock } from '#base/clock.ts';
+import type { Backend } from '#agent/proxy/service-map.ts';
 import type { Balancer } from './balancer.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -6,8 +7,8 @@ import type { Sessions } from './sessions.ts';
 export interface Listener extends AsyncDisposable {
   /** Of the node's address. */
   readonly port: number;
-  /** The balancer has other backends: what goes to one that it has no more ends, where the protocol has no end of its own. */
-  noteBackends(): void;
+  /** Of all backends these alone serve: what goes to another ends, where the protocol has no end of its own. */
+  noteBackends(serving: readonly Backend[]): void;
 }
 
 export interface ListenerOptions {

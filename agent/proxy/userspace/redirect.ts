@@ -10,6 +10,8 @@ export interface WantedListener {
   readonly id: string;
   readonly protocol: 'tcp' | 'udp';
   readonly backends: readonly Backend[];
+  /** Those that clients stay with, once led there. */
+  readonly flowBackends: readonly Backend[];
   readonly affinitySeconds: number | undefined;
 }
 
@@ -22,9 +24,9 @@ export function planListeners(ports: readonly ProxyPort[]): readonly WantedListe
       const backends = choice === 'all' ? port.backends : port.localBackends;
       const isWanted = choice === 'all' || port.isInternalLocal || port.isExternalLocal;
       if (port.protocol === SCTP || backends.length === 0 || !isWanted) return [];
-      const { affinitySeconds } = port;
+      const { affinitySeconds, flowBackends = backends } = port;
       const protocol = port.protocol === 6 ? 'tcp' : 'udp';
-      return [{ id: listenerId(port, choice), protocol, backends, affinitySeconds }];
+      return [{ id: listenerId(port, choice), protocol, backends, flowBackends, affinitySeconds }];
     }),
   );
 }

@@ -80,8 +80,8 @@ export async function listenUdp(options: ListenerOptions): Promise<Listener> {
   await once(server, 'listening');
   return {
     port: server.address().port,
-    noteBackends: () => {
-      const there = new Set(balancer.backends.map(backendKey));
+    noteBackends: (serving) => {
+      const there = new Set(serving.map(backendKey));
       for (const [client, { backend }] of flows) if (!there.has(backend)) end(client);
     },
     [Symbol.asyncDispose]: async () => {

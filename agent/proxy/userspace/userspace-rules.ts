@@ -48,7 +48,7 @@ export function createUserspaceRules(options: NftRulesOptions): ServiceRules {
     for (const each of wanted) {
       const known = own.get(each.id);
       known?.balancer.setBackends(each.backends, each.affinitySeconds);
-      known?.listener.noteBackends();
+      known?.listener.noteBackends(each.flowBackends);
       if (known === undefined) own.set(each.id, await open(each, family));
     }
     const ids = new Set(wanted.map(({ id }) => id));

@@ -211,10 +211,10 @@ test('listenUdp() keeps a client at a backend while that is there, and until it 
   };
   expect([await ask('a'), await ask('b')]).toEqual(['one a', 'one b']);
   balancer.setBackends([two.backend], undefined);
-  listener.noteBackends();
+  listener.noteBackends(balancer.backends);
   expect(await ask('c')).toBe('two c');
   balancer.setBackends([one.backend, two.backend], undefined);
-  listener.noteBackends();
+  listener.noteBackends(balancer.backends);
   clock.advance(119_000);
   expect(await ask('d')).toBe('two d');
   clock.advance(119_000);
