@@ -43,6 +43,14 @@ async function must(command: readonly string[]): Promise<void> {
   if (result.code !== 0) throw new Error(`${command.join(' ')}: ${result.code}\n${result.stderr}`);
 }
 
+const runc = '/usr/sbin/runc';
+
+/** What specs of RuntimeClasses take to be configured (`PreconfiguredRuntimeClassHandler`; "docker" where the suite is not told the runtime). */
+function handlers(): readonly string[] {
+  if (!existsSync(runc)) return [];
+  return ['test-handler', 'docker'].flatMap((name) => ['--runtime-handler', `${name}=${runc}`]);
+}
+
 async function main(): Promise<void> {
   if (!existsSync(suite))
     throw new Error(`find the conformance suite in ${suite}: not there; set CONFORMANCE_DIR`);
@@ -51,7 +59,7 @@ async function main(): Promise<void> {
   const images = await makeImages(programs);
   const report = mkdtempSync(join(tmpdir(), 'podwright-conformance-'));
   const { CONFORMANCE_IP_FAMILY: family = 'ipv4' } = process.env; // ipv4 or dual.
-  await using cluster = await startCluster({ nodes: 2, more: ['--ip-family', family] });
+  await using cluster = await startCluster({ nodes: 2, more: ['--ip-family', family, ...handlers()] });
 
   console.log('importing images');
   await must([join(repositoryRoot, 'podwright'), 'image', 'import', '--data', cluster.dataDir, ...images]);

@@ -337,7 +337,7 @@ async function workOf(pod: Pod): Promise<unknown> {
         ...ports,
         ...{ signal: end.signal, killing: new AbortController().signal },
         note: (change) => note('verdict', change),
-        onUnhealthy: (type, output) => note('unhealthy', type, output),
+        tell: (type, event) => note('told', type, event),
       },
     );
     return [probes, ...hooks];

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import type { Probe } from '#api/generated/objects.ts';
 import { createFakeRuntime } from '#agent/runtime/runtime.fake.ts';
-import { headersOf } from './handler.ts';
+import { headersOf, type HandlerResult } from './handler.ts';
 import { runProbe } from './probe-loop.ts';
 
 const closed: string[] = [];
@@ -26,8 +26,8 @@ const web = http.createServer((request, response) => {
     response.once('close', () => closed.push(pathname));
     return;
   }
-  if (pathname === '/drip') {
-    response.write('x');
+  if (pathname === '/broken') {
+    response.write('x', () => void setImmediate(() => response.destroy()));
     return;
   }
   if (pathname === '/circle') response.writeHead(302, { location: '/circle' });
@@ -101,13 +101,15 @@ describe('runProbe()', () => {
     httpGet: { path, port: 'web', httpHeaders: headers },
   });
 
-  test.each([
+  const unasked = { errored: 'unknown' } as const;
+  const plain: Partial<HandlerResult> = {};
+  test.each<[string, () => Probe, boolean, string, Partial<HandlerResult>?]>([
     ['a good answer', () => get('/ok'), true, ''],
     ['an answer of lines without CR', () => ({ httpGet: { port: barePort } }), true, 'body'],
     ['a bad answer', () => get('/bad'), false, 'HTTP probe failed with statuscode: 503'],
     ['a header', () => get('/ok', [{ name: 'X-Probe', value: 'no' }]), false, '503'],
     ['a redirect to the same host', () => get('/redirect'), true, ''],
-    ['a redirect elsewhere', () => get('/away'), true, 'terminated redirects'],
+    ['a redirect elsewhere', () => get('/away'), true, 'terminated redirects', { isWarning: true }],
     [
       'no answer in time',
       () => ({ ...get('/slow'), timeoutSeconds: 0.2 }),
@@ -116,7 +118,13 @@ describe('runProbe()', () => {
     ],
     ['another host', () => ({ httpGet: { port: 'web', host: '127.0.0.9' } }), false, 'ECONNREFUSED'],
     ['TLS where there is none', () => ({ httpGet: { port: 'web', scheme: 'HTTPS' } }), false, 'SSL'],
-    ['a port that nobody has', () => ({ httpGet: { port: 'none' } }), false, "couldn't find port: none"],
+    [
+      'a port that nobody has',
+      () => ({ httpGet: { port: 'none' } }),
+      false,
+      "couldn't find port: none",
+      unasked,
+    ],
     ['an open port', () => ({ tcpSocket: { port: httpPort } }), true, ''],
     [
       'an open port of another host',
@@ -137,21 +145,23 @@ describe('runProbe()', () => {
     ],
     ['a good answer without an end', () => get('/endless'), true, 'x'.repeat(10_240)],
     ['a bad answer without an end', () => get('/endless-bad'), false, 'statuscode: 500'],
-    [
-      'a short answer that does not end in time',
-      () => ({ ...get('/drip'), timeoutSeconds: 0.2 }),
-      false,
-      'timed out',
-    ],
+    ['an answer that breaks off', () => get('/broken'), false, 'read the body: ', { errored: 'failure' }],
     ['a circle of redirects', () => get('/circle'), false, 'stopped after 10 redirects'],
-    ['a redirect without a place', () => get('/nowhere'), true, 'terminated redirects'],
-    ['a choice of places, which is not followed', () => get('/choices'), true, 'terminated redirects'],
+    ['a redirect without a place', () => get('/nowhere'), true, 'terminated redirects', { isWarning: true }],
+    [
+      'a choice of places, which is not followed',
+      () => get('/choices'),
+      true,
+      'terminated redirects',
+      { isWarning: true },
+    ],
+    ['a command where there is no container', () => ({ exec: { command: ['x'] } }), false, '', unasked],
     ['a long header', () => get('/long-header'), true, ''],
     ['a header that is too long', () => get('/longer-header'), false, 'Header overflow'],
     ['no gRPC server', () => ({ grpc: { port: 1 } }), false, 'failed to connect'],
-  ])('%s', async (_name, probe, isSuccess, output) => {
+  ])('%s', async (_name, probe, isSuccess, output, more = plain) => {
     const result = await run(probe());
-    expect(result).toMatchObject({ isSuccess, output: expect.stringContaining(output) });
+    expect(result).toEqual({ isSuccess, output: expect.stringContaining(output), ...more });
     expect(result.output.length).toBeLessThan(10_400);
   });
 

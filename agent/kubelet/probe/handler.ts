@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import { finished } from 'node:stream/promises';
-import { PodwrightError } from '#base/errors.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
 import { http } from '#base/http.ts';
 import type { Clock } from '#base/clock.ts';
 import type {
@@ -43,6 +43,10 @@ export type Reach = (
 export interface HandlerResult {
   readonly isSuccess: boolean;
   readonly output: string;
+  /** It passes, and is told of all the same. */
+  readonly isWarning?: true;
+  /** Nobody could ask, or the answer broke off: says nothing of the container. In the word of the kubelet's event. */
+  readonly errored?: 'unknown' | 'failure';
 }
 
 const outputMax = 10_240; // The kubelet keeps no more of a probe's output.
@@ -154,7 +158,7 @@ export async function runHttpGet(
 
 function verdict({ status, body }: { readonly status: number; readonly body: string }): HandlerResult {
   if (status >= 300 && status < 400)
-    return { isSuccess: true, output: `Probe terminated redirects, Response body: ${body}` };
+    return { isSuccess: true, isWarning: true, output: `Probe terminated redirects, Response body: ${body}` };
   if (status >= 200 && status < 300) return { isSuccess: true, output: body };
   return { isSuccess: false, output: `HTTP probe failed with statuscode: ${status}` };
 }
@@ -206,7 +210,10 @@ interface HttpAnswer {
   readonly body: string;
 }
 
-/** Resolves with the answer's beginning, and closes: whether it ever ends is not asked. */
+/**
+ * Resolves with the answer's beginning, and closes: whether it ever ends is not asked.
+ * @throws E_CONNECTION where it breaks off behind its head
+ */
 function getOnce(url: URL, headers: readonly string[], signal: AbortSignal): Promise<HttpAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
   const options = {
@@ -218,7 +225,15 @@ function getOnce(url: URL, headers: readonly string[], signal: AbortSignal): Pro
     // Lines may end without CR, as scripts of busybox's httpd write them: Go reads them, too.
     insecureHTTPParser: true,
   };
+  let hasHead = false;
+  const fail = (error: Error): void =>
+    reject(
+      hasHead
+        ? new PodwrightError('E_CONNECTION', `read the body: ${describeError(error)}`, { cause: error })
+        : error,
+    );
   const onResponse = (response: IncomingMessage): void => {
+    hasHead = true;
     let body = '';
     const end = (): void => {
       resolve({ status: response.statusCode ?? 0, location: response.headers.location, body });
@@ -229,14 +244,14 @@ function getOnce(url: URL, headers: readonly string[], signal: AbortSignal): Pro
       body += chunk.slice(0, outputMax - body.length);
       if (body.length >= outputMax) end();
     });
-    response.on('error', reject);
+    response.on('error', fail);
     response.on('end', end);
   };
   const request =
     url.protocol === 'https:'
       ? https.request(url, options, onResponse)
       : http.request(url, options, onResponse);
-  request.on('error', reject);
+  request.on('error', fail);
   request.end();
   return promise;
 }

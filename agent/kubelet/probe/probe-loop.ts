@@ -1,4 +1,4 @@
-import { describeError } from '#base/errors.ts';
+import { describeError, isPodwrightError } from '#base/errors.ts';
 import type { Probe } from '#api/generated/objects.ts';
 import { runGrpcHealth } from './grpc-health.ts';
 import {
@@ -28,10 +28,27 @@ export interface ProbeLoopOptions extends HandlerPorts {
   readonly killing: AbortSignal;
   /** A verdict: what changes of the fact. */
   readonly note: (change: Partial<ProbeFact>) => void;
-  /** Every single result. */
+  /** Every single result that says something of the container. */
   readonly onResult?: (type: ProbeType, isSuccess: boolean) => void;
-  /** Every single failure. */
-  readonly onUnhealthy: (type: ProbeType, output: string) => void;
+  /** Every single one that is not just good. */
+  readonly tell: (type: ProbeType, event: ProbeEvent) => void;
+}
+
+export interface ProbeEvent {
+  readonly reason: 'Unhealthy' | 'ProbeWarning';
+  readonly message: string;
+}
+
+/** What a result is told as, in the kubelet's words. Pure. */
+export function probeEventOf(
+  type: ProbeType,
+  { isSuccess, output, isWarning, errored }: HandlerResult,
+): ProbeEvent | undefined {
+  const kind = `${type[0]?.toUpperCase() ?? ''}${type.slice(1)} probe`;
+  if (errored !== undefined)
+    return { reason: 'Unhealthy', message: `${kind} errored and resulted in ${errored} state: ${output}` };
+  if (isWarning === true) return { reason: 'ProbeWarning', message: `${kind} warning: ${output}` };
+  return isSuccess ? undefined : { reason: 'Unhealthy', message: `${kind} failed: ${output}` };
 }
 
 /** Startup first; then liveness and readiness beside each other, for as long as the container runs. */
@@ -85,17 +102,35 @@ async function* results(
     const began = clock.monotonic();
     const result = await runProbe(probe, run.target, options, signal);
     signal.throwIfAborted();
-    options.onResult?.(type, result.isSuccess);
-    if (!result.isSuccess) options.onUnhealthy(type, result.output);
-    streak = result.isSuccess === wasSuccess ? streak + 1 : 1;
-    wasSuccess = result.isSuccess;
-    if (streak >= (result.isSuccess ? successThreshold : failureThreshold)) yield result;
+    const event = probeEventOf(type, result);
+    if (event !== undefined) options.tell(type, event);
+    if (result.errored === undefined) {
+      options.onResult?.(type, result.isSuccess);
+      streak = result.isSuccess === wasSuccess ? streak + 1 : 1;
+      wasSuccess = result.isSuccess;
+      if (streak >= (result.isSuccess ? successThreshold : failureThreshold)) yield result;
+    }
     await clock.sleep(Math.max(0, periodSeconds * 1000 - (clock.monotonic() - began)), signal);
   }
 }
 
-/** Runs a probe once; errors and time-outs are failures. */
+/** How often the kubelet asks where it gets no answer of the container's (maxProbeRetries). */
+const triesMax = 3;
+
+/** Runs a probe; what cannot be asked is tried again at once. Time-outs are failures. */
 export async function runProbe(
+  probe: Probe,
+  target: HandlerTarget,
+  ports: HandlerPorts,
+  signal: AbortSignal,
+): Promise<HandlerResult> {
+  for (let tries = 1; ; tries++) {
+    const result = await runOnce(probe, target, ports, signal);
+    if (result.errored === undefined || tries >= triesMax || signal.aborted) return result;
+  }
+}
+
+async function runOnce(
   probe: Probe,
   target: HandlerTarget,
   ports: HandlerPorts,
@@ -111,9 +146,15 @@ export async function runProbe(
     const timed = { ...target, timeoutSeconds };
     return await runAction(probe, timed, ports, AbortSignal.any([signal, deadline.signal]));
   } catch (error) {
+    const isBroken = probe.httpGet !== undefined && isPodwrightError(error, 'E_CONNECTION');
+    if (isBroken) return { isSuccess: false, errored: 'failure', output: describeError(error) };
+    if (deadline.signal.aborted) return { isSuccess: false, output: describeError(deadline.signal.reason) };
+    const isUnasked = isPodwrightError(error, 'E_INVALID') || probe.exec !== undefined;
+    const isUnknown = isUnasked && !isPodwrightError(error, 'E_TIMEOUT');
     return {
       isSuccess: false,
-      output: describeError(deadline.signal.aborted ? deadline.signal.reason : error),
+      output: describeError(error),
+      ...(isUnknown ? { errored: 'unknown' as const } : {}),
     };
   }
 }

@@ -2,13 +2,13 @@ import type { HandlerPorts, HandlerTarget } from './handler.ts';
 import type { BesideOutcome } from '#agent/kubelet/sync/outcome.ts';
 import type { ProbeFact } from '#agent/kubelet/sync/pod-input.ts';
 import type { ProbeCounts } from './probe-counts.ts';
-import { followProbes, type ProbeType } from './probe-loop.ts';
+import { followProbes, type ProbeEvent, type ProbeType } from './probe-loop.ts';
 
 export interface ProberOptions extends HandlerPorts {
   /** Told of each run that is probed, of its verdicts, and of its end. */
   readonly report: (podUid: string, outcome: ProbeOutcome) => void;
   readonly counts?: ProbeCounts;
-  readonly onUnhealthy: (target: HandlerTarget, type: ProbeType, output: string) => void;
+  readonly tell: (target: HandlerTarget, type: ProbeType, event: ProbeEvent) => void;
 }
 
 export type ProbeOutcome = Extract<BesideOutcome, { kind: 'probesBegun' | 'probed' | 'probesEnded' }>;
@@ -55,12 +55,11 @@ export function createProber(options: ProberOptions): Prober {
       options.report(entry.podUid, { kind: 'probesBegun', id, fact });
       const note = (change: Partial<ProbeFact>): void =>
         options.report(entry.podUid, { kind: 'probed', id, change });
-      const onUnhealthy = (type: ProbeType, output: string): void =>
-        options.onUnhealthy(target, type, output);
+      const tell = (type: ProbeType, event: ProbeEvent): void => options.tell(target, type, event);
       const onResult = (type: ProbeType, isSuccess: boolean): void =>
         options.counts?.count(target, type, isSuccess);
       const signals = { signal, killing: entry.killing.signal };
-      const told = { note, onResult, onUnhealthy };
+      const told = { note, onResult, tell };
       followProbes({ target, startedAtMs, hasStarted }, { ...options, ...signals, ...told }).catch(
         () => undefined, // Ends by abort only.
       );

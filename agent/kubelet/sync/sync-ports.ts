@@ -296,11 +296,10 @@ function createTellingProber(
       const isChanged = memories.get(uid)?.report(outcome) === true;
       if (isChanged && outcome.kind === 'probed') queue.add(uid);
     },
-    onUnhealthy: ({ pod, container }, type, output) => {
-      const kind = `${type[0]?.toUpperCase() ?? ''}${type.slice(1)}`;
+    tell: ({ pod, container }, type, { reason, message }) => {
       const isQuoting = container[`${type}Probe`]?.exec !== undefined;
       const place = { container: container.name, isQuoting };
-      events.warning(pod, 'Unhealthy', `${kind} probe failed: ${output}`, place);
+      events.warning(pod, reason, message, place);
       events.release();
     },
   });
