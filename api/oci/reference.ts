@@ -59,6 +59,21 @@ export function parseReference(text: string): ImageReference {
   };
 }
 
+/** Why a text is no reference, in the words of the parser that the kubelet has (distribution/reference, ParseNormalizedNamed). */
+export function referenceFault(text: string): string {
+  const { host, rest } = splitHost(text);
+  const [path = ''] = rest.split(':');
+  const isShort = /^(?:index\.)?docker\.io$/.test(host) && !rest.includes('/');
+  const name = isShort ? `library/${path}` : path;
+  if (name !== name.toLowerCase()) {
+    return `invalid reference format: repository name (${name}) must be lowercase`;
+  }
+  const isLong = hostPattern.test(host) && pathPattern.test(path) && name.length > referenceNameCharactersMax;
+  return isLong
+    ? `repository name must not be more than ${referenceNameCharactersMax} characters`
+    : 'invalid reference format';
+}
+
 /** The first component is a registry if it looks like one: a dot, a port, `localhost`, or upper case. */
 function splitHost(named: string): { readonly host: string; readonly rest: string } {
   const slash = named.indexOf('/');

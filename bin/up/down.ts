@@ -38,7 +38,13 @@ export async function bringDown(
   const owned = purge ? proveOwned(dataDir, 'up') : undefined;
   const { state, damage } = await readLeftState(dataDir);
   // A file of that name in a directory of somebody else is none of ours.
-  if (damage !== undefined && !isOwned(dataDir, 'up')) throw damage;
+  if (damage !== undefined && !isOwned(dataDir, 'up')) {
+    throw new PodwrightError(
+      'E_INVALID',
+      `stop the cluster of ${dataDir}: it is not a directory of podwright up, and its up.json is damaged; name the right one with --data`,
+      { cause: damage },
+    );
+  }
   const launcher = findLauncher(dataDir, state);
   const cgroups = clusterCgroupsOf(dataDir, options.cgroupRoot);
   const stopped = launcher !== undefined || state !== undefined || cgroups.length > 0;

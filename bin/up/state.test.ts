@@ -152,7 +152,9 @@ describe.skipIf(process.getuid?.() !== 0)('up.json of somebody else (needs root)
     using given = openScratch();
 
     given.write({ ...healthy, pid: -1, runDir: given.victim });
-    await expect(given.down()).rejects.toThrow(/damaged \(pid is -1\)/);
+    await expect(given.down()).rejects.toThrow(
+      /not a directory of podwright up, and its up.json is damaged; name the right one with --data$/,
+    );
     await expect(readState(given.dataDir)).rejects.toMatchObject({ code: 'E_INVALID' });
     expect([existsSync(join(given.dataDir, 'up.json')), existsSync(given.victim)]).toEqual([true, true]);
   });

@@ -1,6 +1,6 @@
 /** The images that a container takes: those that it mounts as volumes (KEP-4639), then its own. Pure. */
 import type { Pod } from '#api/generated/objects.ts';
-import { isImageId, parseReference } from '#api/oci/reference.ts';
+import { isImageId, parseReference, referenceFault } from '#api/oci/reference.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import type { KnownFacts, SpecContainer } from './pod-input.ts';
 
@@ -94,7 +94,7 @@ function imageStateOf(
   const present = facts.presentImages.get(key);
   if (present !== undefined && policy !== 'Always') return { state: 'present', imageId: present };
   if (!isImageName(image)) {
-    const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`;
+    const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": ${referenceFault(image)}`;
     return { state: 'failed', reason: 'InvalidImageName', message, retryAtMs: Infinity };
   }
   const locked = facts.lockedImages?.get(key);

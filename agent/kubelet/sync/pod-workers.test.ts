@@ -522,7 +522,21 @@ describe('kubelet', () => {
     {
       container: { image: 'UPPER CASE' },
       want: [
-        `InspectFailed Failed to apply default image tag "UPPER CASE": couldn't parse image name "UPPER CASE": invalid reference format`,
+        `InspectFailed Failed to apply default image tag "UPPER CASE": couldn't parse image name "UPPER CASE": invalid reference format: repository name (library/UPPER CASE) must be lowercase`,
+        'Failed Error: InvalidImageName',
+      ],
+    },
+    {
+      container: { image: 'a.io/b/C:1' },
+      want: [
+        `InspectFailed Failed to apply default image tag "a.io/b/C:1": couldn't parse image name "a.io/b/C:1": invalid reference format: repository name (b/C) must be lowercase`,
+        'Failed Error: InvalidImageName',
+      ],
+    },
+    {
+      container: { image: 'a:b:c' },
+      want: [
+        `InspectFailed Failed to apply default image tag "a:b:c": couldn't parse image name "a:b:c": invalid reference format`,
         'Failed Error: InvalidImageName',
       ],
     },
