@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { renderFieldError } from '#api/errors/field-error.ts';
+import { renderFieldError, type FieldError } from '#api/errors/field-error.ts';
 import { findKindByName } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { validateCreate, validateUpdate } from './validation.ts';
@@ -134,15 +134,41 @@ describe('validateCreate() of an event', () => {
   });
 });
 
+const told = (errors: readonly FieldError[]): readonly string[] =>
+  errors.map((error) => `${error.field}: ${renderFieldError(error)}`);
+const shown = (namespace: string): string =>
+  `{"Kind":"Pod","Namespace":"${namespace}","Name":"p","UID":"","APIVersion":"","ResourceVersion":"","FieldPath":""}`;
+
 describe('validateUpdate() of an event', () => {
   it('lets a series grow, and nothing else of events.k8s.io', () => {
     const grown = { ...served, series: { count: 2, lastObservedTime: eventTime } };
     expect(validateUpdate(events, served, grown)).toEqual([]);
     const changed = { ...served, note: 'n', regarding: other, reason: 'S' };
-    expect(validateUpdate(events, served, changed).map(({ field, detail }) => `${field}: ${detail}`)).toEqual(
-      ['involvedObject: field is immutable', 'reason: field is immutable', 'message: field is immutable'],
-    );
+    expect(told(validateUpdate(events, served, changed))).toEqual([
+      `involvedObject: Invalid value: ${shown('y')}: field is immutable`,
+      'reason: Invalid value: "S": field is immutable',
+      'message: Invalid value: "n": field is immutable',
+      'reason: Invalid value: "S": field is immutable',
+    ]);
     expect(validateUpdate(core, legacy, { ...legacy, message: 'n', count: 2 })).toEqual([]);
     expect(validateUpdate(core, modern, { ...modern, message: long(1025) })).toHaveLength(1);
+  });
+
+  it('shows what is absent as what Go has there', () => {
+    const whole = {
+      ...served,
+      ...{ deprecatedSource: { host: 'h' }, deprecatedCount: 2, deprecatedFirstTimestamp: eventTime },
+      related: regarding,
+    };
+    const changed = { ...served, deprecatedSource: { component: 'c' }, reason: undefined };
+    expect(told(validateUpdate(events, whole, changed))).toEqual([
+      'reason: Required value',
+      'reason: Invalid value: "": field is immutable',
+      'source: Invalid value: {"Component":"c","Host":""}: field is immutable',
+      'firstTimestamp: Invalid value: null: field is immutable',
+      'count: Invalid value: 0: field is immutable',
+      'reason: Invalid value: "": field is immutable',
+      'related: Invalid value: null: field is immutable',
+    ]);
   });
 });

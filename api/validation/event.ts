@@ -1,4 +1,5 @@
-import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { invalidField, invalidStruct, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { goValue } from '#api/errors/go-value.ts';
 import { at, equalJson, numberOf, objectOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { formatErrors, qualifiedName } from './format.ts';
@@ -64,28 +65,47 @@ export function validateNewEvent(event: JsonObject): readonly FieldError[] {
   ];
 }
 
+type Shown = (field: string, value: unknown) => FieldError;
+
+const fixed = 'field is immutable';
+/** What Go has where nothing was given is shown as such. */
+const plain =
+  (zero: unknown): Shown =>
+  (field, value) =>
+    invalidField(field, value ?? zero, fixed);
+const text = plain('');
+const time = plain(null);
+const struct =
+  (type: string, zero?: JsonObject): Shown =>
+  (field, value) =>
+    invalidStruct(field, goValue(type, value ?? zero), fixed);
+const reference = 'core.v1.ObjectReference';
+
+/** What an update of an event of events.k8s.io/v1 leaves as it is, in the order it is asked in: the reason twice. */
+const fixedFields: readonly (readonly [name: string, key: string, shown: Shown])[] = [
+  ['involvedObject', eventsNames.involvedObject, struct(reference, {})],
+  ['reason', 'reason', text],
+  ['message', eventsNames.message, text],
+  ['source', eventsNames.source, struct('core.v1.EventSource', {})],
+  ['firstTimestamp', eventsNames.firstTimestamp, time],
+  ['lastTimestamp', eventsNames.lastTimestamp, time],
+  ['count', eventsNames.count, plain(0)],
+  ['reason', 'reason', text],
+  ['type', 'type', text],
+  ['eventTime', 'eventTime', time],
+  ['action', 'action', text],
+  ['related', 'related', struct(reference)],
+  ['reportingController', eventsNames.reportingController, text],
+  ['reportingInstance', 'reportingInstance', text],
+];
+
 /** Complaints about an update of an event of events.k8s.io/v1, of which only the series may change (ValidateEventUpdate). */
 export function validateEventUpdate(old: JsonObject, event: JsonObject): readonly FieldError[] {
-  const fixed: readonly (readonly [name: string, key: string])[] = [
-    ['involvedObject', eventsNames.involvedObject],
-    ['reason', 'reason'],
-    ['message', eventsNames.message],
-    ['source', eventsNames.source],
-    ['firstTimestamp', eventsNames.firstTimestamp],
-    ['lastTimestamp', eventsNames.lastTimestamp],
-    ['count', eventsNames.count],
-    ['type', 'type'],
-    ['eventTime', 'eventTime'],
-    ['action', 'action'],
-    ['related', 'related'],
-    ['reportingController', eventsNames.reportingController],
-    ['reportingInstance', 'reportingInstance'],
-  ];
   return [
     ...(equalJson(old['series'], event['series']) ? [] : seriesErrors(event)),
-    ...fixed.flatMap(([name, key]) =>
+    ...fixedFields.flatMap(([name, key, shown]) =>
       (isSet(old[key]) || isSet(event[key])) && !equalJson(old[key], event[key])
-        ? [invalidField(name, event[key], 'field is immutable')]
+        ? [shown(name, event[key])]
         : [],
     ),
   ];
