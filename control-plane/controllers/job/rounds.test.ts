@@ -263,6 +263,56 @@ const rows: readonly Row[] = [
     pods: 'F S',
     want: 'create 2, failed 2, release 2',
   },
+  {
+    name: 'its deadline comes before its pod ends',
+    spec: { completions: 1, parallelism: 1, activeDeadlineSeconds: 10 },
+    status: { startTime: formatTime(nowMs - 15_000) },
+    pods: 'R',
+    want: 'delete 1, terminating 1, failed 1, release 1, FailureTarget=True',
+  },
+  {
+    name: 'its deadline comes after one of its pods',
+    spec: { completions: 2, parallelism: 1, activeDeadlineSeconds: 10 },
+    status: { startTime: formatTime(nowMs - 15_000) },
+    pods: 'R S',
+    want: 'delete 1, terminating 1, succeeded 1, failed 1, release 2, FailureTarget=True',
+  },
+  {
+    name: 'its deadline comes before any pod',
+    spec: { completions: 1, activeDeadlineSeconds: 10 },
+    status: { startTime: formatTime(nowMs - 10_000) },
+    want: 'FailureTarget=True, Failed=True',
+  },
+  {
+    name: 'its deadline does not come while it is suspended',
+    spec: { completions: 2, activeDeadlineSeconds: 10, suspend: true },
+    status: { startTime: formatTime(nowMs - 15_000) },
+    want: 'Suspended=True',
+  },
+  {
+    name: 'one failure of one that may be',
+    spec: { completions: 1, backoffLimit: 1 },
+    pods: 'F',
+    want: 'create 1, failed 1, release 1',
+  },
+  {
+    name: 'two failures of one that may be',
+    spec: { completions: 1, backoffLimit: 1 },
+    pods: 'F F',
+    want: 'failed 2, release 2, FailureTarget=True, Failed=True',
+  },
+  {
+    name: 'six failures of six that may be',
+    spec: { completions: 2 },
+    pods: 'R F F F F F F',
+    want: 'create 1, active 1, failed 6, release 6',
+  },
+  {
+    name: 'seven failures of six that may be',
+    spec: { completions: 2 },
+    pods: 'F F F F F F F',
+    want: 'failed 7, release 7, FailureTarget=True, Failed=True',
+  },
 ];
 
 /** The two passes in words. */
