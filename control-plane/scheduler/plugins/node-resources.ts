@@ -39,8 +39,11 @@ const fitFilter = (
     const fits = countedOf(pod).every(isEnough(after));
     return fits && [...after].some(([name, amount]) => amount > (before?.get(name) ?? 0));
   },
-  /** Of a node that is too small by itself it does not. */
-  evictionHelps: (pod, { allocatable }) => countedOf(pod).every(isEnough(allocatable)),
+  /** Of a node that is too small by itself it does not. What a class of devices stands for is no reason. */
+  evictionHelps: (pod, { allocatable }, reasons) =>
+    countedOf(pod).every(
+      ([name, amount]) => amount <= (allocatable.get(name) ?? 0) || !reasons.includes(insufficient(name)),
+    ),
   filter: ({ pod, snapshot: { devices } }) => {
     const requests = countedOf(pod);
     const isOfClass = (name: string): boolean => devices?.classOf(name) !== undefined;
@@ -51,7 +54,7 @@ const fitFilter = (
         if (amount <= 0 || amount <= free) continue;
         // What a node has none of, it may have by devices of a class: that is for DynamicResources to say.
         if ((allocatable.get(resource) ?? 0) > 0 || !isOfClass(resource))
-          reasons = [...reasons, `Insufficient ${resource}`];
+          reasons = [...reasons, insufficient(resource)];
       }
       return reasons;
     };
@@ -69,3 +72,4 @@ function isEnough(
 }
 
 const tooManyPods: readonly string[] = ['Too many pods'];
+const insufficient = (resource: string): string => `Insufficient ${resource}`;

@@ -312,6 +312,11 @@ it('says what kube-scheduler says of it', () => {
   expect(say({ ...full, pod: { cpu: '5' } })).toBe(
     '0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.',
   );
+  // As kube-scheduler 1.36.2 was seen to say it of a resource that no node has.
+  const resources = { requests: { 'nvidia.com/gpu': '1' } };
+  expect(say({ ...full, pod: { containers: [{ name: 'c', image: 'i', resources }] } })).toBe(
+    '0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.',
+  );
   expect(say({ ...full, pod: {} })).toBe(
     '0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.',
   );
