@@ -7,6 +7,7 @@ import { openAccess } from '#bin/token.ts';
 import { bindAtOnce } from './bind-claims.ts';
 import { observe, readGiven, show } from './gather.ts';
 import type { WhatIf } from './observed.ts';
+import { storageWith } from './of-file.ts';
 import { renderWhatIf } from './render.ts';
 import { planLandings } from './what-if.ts';
 
@@ -40,17 +41,12 @@ export async function whatIf(
 ): Promise<WhatIf> {
   const given = await readGiven(text, how);
   const observed = await observe(how.client);
-  const { objects, pods, claims, podGroups } = await show(given, observed, {
-    client: how.client,
-    nowMs: systemClock.now(),
-  });
-  const there = new Set(observed.claims.map(({ metadata }) => `${metadata?.namespace}/${metadata?.name}`));
-  const isNew = ({ metadata }: (typeof claims)[number]): boolean =>
-    !there.has(`${metadata?.namespace}/${metadata?.name}`);
-  const { outcomes, ...bound } = bindAtOnce(claims.filter(isNew), observed);
+  const shown = await show(given, observed, { client: how.client, nowMs: systemClock.now() });
+  const storage = storageWith(shown, observed);
+  const { outcomes, ...bound } = bindAtOnce(storage.claims, storage);
   const known = {
-    ...{ ...observed, ...bound, claims: [...observed.claims, ...bound.claims] },
-    podGroups: [...podGroups, ...observed.podGroups], // As the file has it, before as it is there.
+    ...{ ...observed, ...bound, classes: storage.classes, claims: [...observed.claims, ...bound.claims] },
+    podGroups: [...shown.podGroups, ...observed.podGroups], // As the file has it, before as it is there.
   };
-  return { objects, pods: planLandings(pods, known), claims: outcomes };
+  return { objects: shown.objects, pods: planLandings(shown.pods, known), claims: outcomes };
 }

@@ -1,6 +1,6 @@
 /** Reads a cluster, and shows it a file: lists, and writes that are dry runs, which it does not keep. */
-import type { Pod, PodGroup } from '#api/generated/objects.ts';
-import type { JsonObject } from '#api/meta/object.ts';
+import type { PersistentVolume, Pod, PodGroup, PriorityClass, StorageClass } from '#api/generated/objects.ts';
+import { objectKey, type JsonObject } from '#api/meta/object.ts';
 import {
   csiDrivers,
   csiNodes,
@@ -12,6 +12,7 @@ import {
   podDisruptionBudgets,
   podGroups,
   pods,
+  priorityClasses,
   replicaSets,
   resourceQuotas,
   services,
@@ -19,14 +20,15 @@ import {
   type KindRef,
 } from '#api/schema/kind-ref.ts';
 import { objectsOfDocument, splitDocuments } from '#api/wire/documents.ts';
-import { at, isObject, stringOf, typed } from '#api/wire/json.ts';
+import { at, isObject, objectOf, stringOf, typed } from '#api/wire/json.ts';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
-import { isNotFound } from '#client/api-error.ts';
+import { describeRefusal, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { discoverKindsOf } from '#client/discover-kinds.ts';
 import { listAll } from '#client/list-all.ts';
 import { expand, type Expanded } from './expand.ts';
 import type { Answered, Observed, WantedPod } from './observed.ts';
+import { withNewClass, withoutNewClass } from './of-file.ts';
 
 /** An object of the file, and its kind as the server has it; undefined: it has none of that name. */
 export interface Given {
@@ -120,6 +122,8 @@ export interface Shown {
   readonly pods: readonly WantedPod[];
   readonly claims: Observed['claims'];
   readonly podGroups: Observed['podGroups'];
+  readonly volumes: Observed['volumes'];
+  readonly classes: Observed['classes'];
 }
 
 /** What the server would make of each object, and of the pods that come of it. What it is shown, it does not keep. */
@@ -129,10 +133,15 @@ export async function show(
   { client, nowMs }: { readonly client: ApiClient; readonly nowMs: number },
 ): Promise<Shown> {
   const made = new Set(given.map(({ name }) => name));
+  const priorities = given.flatMap(({ kind, object }) =>
+    kind !== undefined && isOf(kind, priorityClasses) ? [typed<PriorityClass>(object)] : [],
+  );
   const objects: Answered[] = [];
   const wanted: WantedPod[] = [];
   const claims: Observed['claims'][number][] = [];
-  const groups: Observed['podGroups'][number][] = [];
+  const groups: PodGroup[] = [];
+  const volumes: PersistentVolume[] = [];
+  const classes: StorageClass[] = [];
   for (const one of given) {
     const { kind, object, name } = one;
     if (kind === undefined) {
@@ -144,7 +153,7 @@ export async function show(
       continue;
     }
     const isNew = await isNamespaceNew(one, made, observed);
-    const answer = isNew ? { object } : await dryRun(client, kind, object);
+    const answer = isNew ? { object } : await dryRun(client, kind, object, priorities);
     const { refusal } = answer;
     const expanded =
       refusal === undefined && answer.object !== undefined
@@ -157,24 +166,27 @@ export async function show(
       ...(refusal === undefined ? {} : { refusal }),
       ...(note === undefined ? {} : { note }),
     });
-    if (isClaim(kind) && answer.object !== undefined) claims.push(claimOf(answer.object));
-    if (isPodGroup(kind) && answer.object !== undefined) groups.push(typed<PodGroup>(answer.object));
+    if (answer.object !== undefined) {
+      if (isOf(kind, persistentVolumeClaims)) claims.push(claimOf(answer.object));
+      if (isOf(kind, podGroups)) groups.push(typed<PodGroup>(answer.object));
+      if (isOf(kind, persistentVolumes)) volumes.push(volumeOf(answer.object));
+      if (isOf(kind, storageClasses)) classes.push(typed<StorageClass>(answer.object));
+    }
     claims.push(...expanded.claims);
-    wanted.push(...(await admitted(expanded, { client, of: name, isAsked: !isNew && !isPod(kind), made })));
+    const isAsked = !isNew && !isOf(kind, pods);
+    wanted.push(...(await admitted(expanded, { client, of: name, isAsked, made, priorities })));
   }
-  return { objects, pods: wanted, claims, podGroups: groups };
+  return { objects, pods: wanted, claims, podGroups: groups, volumes, classes };
 }
 
-function isPodGroup({ group, kind }: KindRef<unknown>): boolean {
-  return group === podGroups.group && kind === podGroups.kind;
+/** Of whatever version. */
+function isOf({ group, kind }: KindRef<unknown>, other: KindRef<unknown>): boolean {
+  return group === other.group && kind === other.kind;
 }
 
-function isPod({ group, resource }: KindRef<unknown>): boolean {
-  return group === pods.group && resource === pods.resource;
-}
-
-function isClaim({ group, resource }: KindRef<unknown>): boolean {
-  return group === persistentVolumeClaims.group && resource === persistentVolumeClaims.resource;
+/** A volume that was not made yet is to be had. */
+function volumeOf(object: JsonObject): PersistentVolume {
+  return { ...object, status: { phase: 'Available' } };
 }
 
 /** A claim that was not made yet waits. */
@@ -195,18 +207,23 @@ async function isNamespaceNew(
 async function dryRun(
   client: ApiClient,
   kind: KindRef<JsonObject>,
-  object: JsonObject,
+  given: JsonObject,
+  priorities: readonly PriorityClass[],
 ): Promise<{ readonly object?: JsonObject; readonly refusal?: string }> {
+  const pod = isOf(kind, pods) ? typed<Pod>(given) : undefined;
+  const object = pod === undefined ? given : objectOf(withoutNewClass(pod, priorities));
   try {
     const isNamed = stringOf(at(object, 'metadata.name')) !== '';
     const namespace = stringOf(at(object, 'metadata.namespace'));
     const answer = isNamed
       ? await client.apply(kind, object, { dryRun: true, force: true, fieldManager })
       : await client.create(kind, object, { dryRun: true, fieldManager, namespace });
-    return { object: answer };
+    return {
+      object: pod === undefined ? answer : objectOf(withNewClass(typed<Pod>(answer), pod, priorities)),
+    };
   } catch (error) {
     if (!isPodwrightError(error, 'E_API')) throw error;
-    return { refusal: describeError(error) };
+    return { refusal: describeRefusal(error) };
   }
 }
 
@@ -217,29 +234,37 @@ interface Admitting {
   readonly isAsked: boolean;
   /** Names of what the file makes. */
   readonly made: ReadonlySet<string>;
+  readonly priorities: readonly PriorityClass[];
 }
 
 /** Pods of one template are admitted alike: the first is shown to the server, the others are as that is. */
 async function admitted(
   { pods: expanded }: Expanded,
-  { client, of, isAsked, made }: Admitting,
+  { client, of, isAsked, made, priorities }: Admitting,
 ): Promise<readonly WantedPod[]> {
   const [first] = expanded;
-  if (first === undefined || !isAsked) return expanded.map((pod) => ({ of, pod }));
+  if (first === undefined) return [];
+  if (!isAsked) return expanded.map((pod) => ({ of, pod: withUid(withNewClass(pod, pod, priorities)) }));
   const { namespace = '' } = first.metadata ?? {};
   const account = first.spec?.serviceAccountName ?? '';
   // An account that the file makes is not there yet.
   const isMade = made.has(`ServiceAccount ${namespace}/${account}`);
   const { serviceAccountName: _account, serviceAccount: _old, ...spec } = first.spec ?? { containers: [] };
-  const asked: Pod = isMade ? { ...first, spec } : first;
+  const asked = withoutNewClass(isMade ? { ...first, spec } : first, priorities);
   try {
-    const answer = await client.create(pods, asked, { dryRun: true, fieldManager, namespace });
+    const told = await client.create(pods, asked, { dryRun: true, fieldManager, namespace });
+    const answer = withNewClass(told, first, priorities);
     return expanded.map((pod) => ({ of, pod: asAdmitted(pod, answer) }));
   } catch (error) {
     if (!isPodwrightError(error, 'E_API')) throw error;
-    const refusal = describeError(error);
+    const refusal = describeRefusal(error);
     return expanded.map((pod) => ({ of, pod, refusal }));
   }
+}
+
+/** By which its claims are its own. */
+function withUid(pod: Pod): Pod {
+  return { ...pod, metadata: { uid: objectKey(pod), ...pod.metadata } };
 }
 
 /** What admission gave the first, with what is the pod's own: its name, its volumes of claims, the node that it is meant for. */

@@ -16,8 +16,9 @@ export function renderWhatIf({ objects, pods, claims }: WhatIf): string {
   const counts = (['lands', 'waits', 'refused'] as const).map(
     (result) => `${pods.filter((pod) => pod.result === result).length} ${words[result]}`,
   );
+  const refusals = objects.filter(({ refusal }) => refusal !== undefined).length;
   const evicted = pods.flatMap((pod) => (pod.result === 'lands' ? pod.evicts : [])).length;
-  const summary = `${pods.length} pods: ${counts.join(', ')}; ${evicted} evicted`;
+  const summary = `${pods.length} pods: ${counts.join(', ')}; ${evicted} evicted${refusals === 0 ? '' : `; ${refusals} objects refused`}`;
   return [...tableOf([['OBJECT', 'RESULT', 'WHERE OR WHY'], ...rows]), '', summary, ''].join('\n');
 }
 

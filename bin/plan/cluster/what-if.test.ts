@@ -110,6 +110,55 @@ describe('whatIf()', () => {
     return result;
   };
 
+  it('counts on classes, volumes and priorities that the same file makes', async () => {
+    const size = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
+    const hostname = (name: string): object => ({
+      matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [name] }],
+    });
+    const volume = (name: string, node: string): object => ({
+      ...{ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name } },
+      spec: {
+        ...{ capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'], storageClassName: 'usual' },
+        ...{ hostPath: { path: '/f' }, nodeAffinity: { required: { nodeSelectorTerms: [hostname(node)] } } },
+      },
+    });
+    const { objects, pods } = await ask(
+      {
+        ...{
+          apiVersion: 'storage.k8s.io/v1',
+          kind: 'StorageClass',
+          provisioner: 'kubernetes.io/no-provisioner',
+        },
+        metadata: { name: 'usual', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
+        volumeBindingMode: 'WaitForFirstConsumer',
+      },
+      volume('f1', 'n1'),
+      volume('f0', 'n0'),
+      workload('StatefulSet', 'kept', {
+        ...{ replicas: 1, serviceName: 'kept' },
+        volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: size }],
+      }),
+      podOf('scratch', '1m', {
+        volumes: [{ name: 'v', ephemeral: { volumeClaimTemplate: { spec: size } } }],
+      }),
+      { apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', metadata: { name: 'vip' }, value: 1000 },
+      podOf('vip', '1500m', { priorityClassName: 'vip' }),
+      deploymentOf('vips', 1, { priorityClassName: 'vip', containers: [container('1500m')] }),
+    );
+    expect(objects.flatMap(({ refusal = [] }) => refusal)).toEqual([]);
+    expect(pods.map((pod) => (pod.result === 'lands' ? [pod.pod, pod.node] : [pod.pod, pod.reason]))).toEqual(
+      [
+        ['default/kept-0', expect.stringMatching(/^n[01]$/)],
+        ['default/scratch', expect.stringMatching(/^n[01]$/)],
+        ['default/vip', expect.stringMatching(/^n[01]$/)],
+        ['default/vips-1', expect.stringMatching(/^n[01]$/)],
+      ],
+    );
+    expect(
+      pods.flatMap((pod) => (pod.result === 'lands' ? [pod.claims.length, pod.evicts.length] : [])),
+    ).toEqual([...[1, 0], ...[1, 0], ...[0, 1], ...[0, 1]]);
+  });
+
   it('says where pods of each workload land, the second where the first left room', async () => {
     const { pods, objects } = await ask(
       deploymentOf('web', 2, { containers: [container('400m')] }),
