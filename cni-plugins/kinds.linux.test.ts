@@ -150,6 +150,20 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
       await expect(ours(type, call('CHECK', type, previous), signal)).rejects.toThrow(
         '10.1.0.2/24 is missing',
       );
+      if (type !== 'host-device') {
+        await netlink.apply(container, [
+          { op: 'setLink', name: 'eth0', up: false },
+          { op: 'setLink', name: 'eth0', rename: 'eth9' },
+          { op: 'addLink', name: 'eth0', link: { kind: 'bridge' } },
+        ]);
+        await expect(ours(type, call('CHECK', type, previous), signal)).rejects.toThrow(
+          /eth0 is a bridge, not a (?:veth|macvlan|ipvlan|vlan|dummy|tun)/,
+        );
+        await netlink.apply(container, [
+          { op: 'removeLink', name: 'eth0' },
+          { op: 'setLink', name: 'eth9', rename: 'eth0' },
+        ]);
+      }
       await ours(type, call('DEL', type, previous), signal);
       await ours(type, call('DEL', type, previous), signal);
       expect(await hostLinks()).toEqual(before);

@@ -10,6 +10,7 @@ import { macOfContainer, planBridgeAdd, planBridgeDel } from './plan.ts';
 /** Joins containers to a bridge of the host, and makes the host their gateway where asked to. */
 export const bridge: CniPlugin = createLinkPlugin<BridgeConfig>({
   name: 'bridge',
+  kind: 'veth',
   parse: parseBridgeConfig,
   reachesServers: true,
   looks: ({ forceAddress, isGateway }) => forceAddress && isGateway,

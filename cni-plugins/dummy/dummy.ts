@@ -6,6 +6,7 @@ import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
 /** A link that leads nowhere, for an address. */
 export const madeDummy: MadeLink<LinkConfig> = {
   name: 'dummy',
+  kind: 'dummy',
   looks: false,
   parse: parseLinkConfig,
   linkOf: ({ ipam }) => {

@@ -24,6 +24,7 @@ export interface PtpConfig extends LinkConfig {
 /** A pair of links between container and host, which routes: containers share no layer 2. */
 export const ptp: CniPlugin = createLinkPlugin<PtpConfig>({
   name: 'ptp',
+  kind: 'veth',
   parse: (config, args) => ({ ...parseLinkConfig(config, args), ipMasq: parseIpMasq(config) }),
   plan: planPtp,
   planDel: (_config, request) => ({

@@ -24,6 +24,12 @@ export function compareContainer(ifname: string, wanted: CniResult, state: Netwo
   ];
 }
 
+/** Of a link of another kind nothing else can be said. */
+export function compareKind({ name, kind }: LinkInfo, wanted: string | undefined): readonly string[] {
+  if (wanted === undefined || kind === wanted) return [];
+  return [`${name} is a ${kind ?? 'physical link'}, not a ${wanted}`];
+}
+
 function compareMac(link: LinkInfo, wanted: string | undefined): readonly string[] {
   if (wanted === undefined || wanted === '' || link.mac === wanted.toLowerCase()) return [];
   return [`${link.name} has the hardware address ${link.mac ?? 'none'}, not ${wanted}`];

@@ -18,7 +18,7 @@ import {
   type NetworkState,
 } from '#native/netlink/netlink.ts';
 import { ipamOf } from './ipam.ts';
-import { compareContainer } from './link-check.ts';
+import { compareContainer, compareKind } from './link-check.ts';
 import type { LinkConfig } from './link-config.ts';
 import type { LinkRequest } from './link-plan.ts';
 import type { Masquerade } from './masquerade.ts';
@@ -42,6 +42,8 @@ export interface PlanInput<C> {
 
 export interface LinkPlugin<C extends LinkConfig> {
   readonly name: string;
+  /** Of the container's link, which CHECK looks for; absent: `compareLink` does, or it may be of any. */
+  readonly kind?: string;
   parse(config: PluginConfig, args?: Readonly<Record<string, string>>): C;
   /**
    * Whether its link reaches whoever gives addresses: then IPAM plugins that ask by the link (`asksByLink`) are called once it is there,
@@ -118,6 +120,7 @@ export function createLinkPlugin<C extends LinkConfig>(link: LinkPlugin<C>): Cni
         ...compareContainer(call.ifname, call.prevResult, container).filter(
           (difference) => link.isLeftDown?.(config) !== true || difference !== `${call.ifname} is down`,
         ),
+        ...(made === undefined ? [] : compareKind(made, link.kind)),
         ...(await compareLink()),
         ...(link.compareHost === undefined ? [] : await compareHost()),
       ];

@@ -6,6 +6,7 @@ import {
   type LinkInfo,
   type NetworkState,
 } from '#native/netlink/netlink.ts';
+import { compareKind } from './link-check.ts';
 import { checkMtu, type LinkConfig } from './link-config.ts';
 import { planContainer } from './link-plan.ts';
 import { createLinkPlugin, type LinkPlan, type LinkPlugin, type PlanInput } from './link-plugin.ts';
@@ -28,6 +29,8 @@ export interface MadeLink<C extends MadeLinkConfig> {
     /** Sets a bound for the MTU. */
     readonly master?: { readonly name: string; readonly mtu: number };
   };
+  /** As of LinkPlugin. */
+  readonly kind?: string;
   /** What CHECK finds otherwise than `config` has it; `near` is where the link is that it is part of. */
   readonly compare?: (config: C, link: LinkInfo, near: NetworkState) => readonly string[];
   /** In the container, before the link comes up. */
@@ -42,6 +45,7 @@ export function createMadeLinkPlugin<C extends MadeLinkConfig>(made: MadeLink<C>
     looksAt: ({ isInContainer }, { netns: path }) =>
       isInContainer === true ? { kind: 'path', path } : ownNetns,
     reachesServers: made.looks,
+    ...(made.kind === undefined ? {} : { kind: made.kind }),
     ...(made.compare === undefined ? {} : { compareLink: made.compare }),
     plan: (input) => planMadeLink(made, input),
     planDel: (_config, { ifname }) => ({ host: [], container: [{ op: 'removeLink', name: ifname }] }),
@@ -87,7 +91,8 @@ export function comparePart(
   near: NetworkState,
 ): readonly string[] {
   const { kind, master } = wanted;
-  if (link.kind !== kind) return [`${link.name} is a ${link.kind ?? 'physical link'}, not a ${kind}`];
+  const [other] = compareKind(link, kind);
+  if (other !== undefined) return [other];
   const [name, is, want] = wanted.mode;
   const parent = near.links.find((other) => other.name === master);
   return [

@@ -17,6 +17,7 @@ export interface TapConfig extends LinkConfig {
 /** A link whose packets a program in the container has: a virtual machine's, as a rule. */
 export const tap: CniPlugin = createLinkPlugin<TapConfig>({
   name: 'tap',
+  kind: 'tun',
   parse: parseTapConfig,
   plan: planTap,
   planDel: (_config, { ifname }) => ({ host: [], container: [{ op: 'removeLink', name: ifname }] }),
