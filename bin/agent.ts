@@ -69,6 +69,7 @@ import {
   type Credentials,
   type FollowedCredentials,
 } from './credentials/follow-credentials.ts';
+import type { Purpose } from './credentials/request-certificate.ts';
 import { requireCurrent, rotateCertificates } from './credentials/rotate-certificates.ts';
 import { diskFullError } from './program/data-dir.ts';
 import { giveMemoryBack } from './program/give-memory-back.ts';
@@ -127,6 +128,8 @@ interface Parts {
   readonly health: ToldHealth;
   /** Told when the credentials were renewed. */
   readonly renewed: Set<(tls: KubeletTls) => void>;
+  /** How often they could not be. */
+  readonly notRenewed: Record<Purpose, number>;
   /** What the kubelet asked of the API server. */
   readonly asked: RequestsAsked;
 }
@@ -203,7 +206,14 @@ async function runNode(given: ConfiguredOptions): Promise<void> {
 }
 
 /** Once the Node is there: what it shows is approved by what the Node says. */
-function startRotation({ options, credentials, informers, clock, logger }: Parts): AsyncDisposable {
+function startRotation({
+  options,
+  credentials,
+  notRenewed,
+  informers,
+  clock,
+  logger,
+}: Parts): AsyncDisposable {
   const { access, proxyAccess, tls } = credentials.current();
   return rotateCertificates({
     directory: resolve(options.credentials),
@@ -216,6 +226,7 @@ function startRotation({ options, credentials, informers, clock, logger }: Parts
     logger,
     random: Math.random,
     onWritten: () => credentials.look(),
+    onFailed: (purpose) => void (notRenewed[purpose] += 1),
   });
 }
 
@@ -271,8 +282,9 @@ async function startParts(
   const hostNames = stack.use(await followHostNames({ files: filesOfNames(options), clock, log: logger }));
   const rules = openNodeRules(stack, { options, credentials: followed, runtime, ...shared });
   const health = openFabricHealth(stack, { nodeName, ...shared });
-  const own = { options, paths, credentials: followed, renewed, asked, rules, health, cluster, hostNames };
-  return { ...own, ...shared, network, policies, leaseNotes, redirects, runtime };
+  const notRenewed = { client: 0, proxy: 0, serving: 0 };
+  const own = { options, paths, credentials: followed, renewed, notRenewed, asked, rules, health };
+  return { ...own, ...shared, cluster, hostNames, network, policies, leaseNotes, redirects, runtime };
 }
 
 /** A file that was named is taken as it is. */
@@ -413,16 +425,18 @@ async function startPods(parts: Parts): Promise<Kubelet> {
       access: kubeletAccessOf(options),
     },
     moreConditions: () => [parts.health.condition()],
-    moreMetrics: async () => {
-      const { access, tls } = parts.credentials.current();
-      return (
-        renderPolicyCounts(await parts.policies.counters()) +
-        renderCertificates({ client: access.clientCertPem, serving: tls.cert }, clock.now()) +
-        renderAsked(parts.asked)
-      );
-    },
+    moreMetrics: async () =>
+      renderPolicyCounts(await parts.policies.counters()) +
+      certificateLines(parts) +
+      renderAsked(parts.asked),
     versions: { kubelet: gitVersion, runtime: parts.runtime.version ?? `podwright://${version()}` },
   });
+}
+
+function certificateLines({ credentials, notRenewed, clock }: Parts): string {
+  const { access, tls } = credentials.current();
+  const certificates = { client: access.clientCertPem, serving: tls.cert };
+  return renderCertificates({ ...certificates, servingNotRenewed: notRenewed.serving }, clock.now());
 }
 
 /** Read at the start, as the kubelet does. @throws E_INVALID */

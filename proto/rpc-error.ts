@@ -2,7 +2,7 @@ import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { statusNameOf, type StatusName } from './status.ts';
 
 /** `Internal`, `DeadlineExceeded`: as everything written in Go names them. */
-function goName(status: StatusName): string {
+export function goName(status: StatusName): string {
   if (status === 'OK') return status;
   if (status === 'CANCELLED') return 'Canceled';
   return status

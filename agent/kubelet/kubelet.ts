@@ -52,6 +52,7 @@ import { KubeletCounts } from './stats/kubelet-counts.ts';
 import { RuntimeCounts } from './stats/runtime-counts.ts';
 import { renderAssignments } from './stats/assign-metrics.ts';
 import { renderDeviceMetrics } from './stats/device-metrics.ts';
+import { renderVolumeMetrics } from '#agent/volume/counts/volume-metrics.ts';
 import { readProcess, renderKubeletMetrics } from './stats/kubelet-metrics.ts';
 import { createStatsReader, DiskUses } from './stats/read-stats.ts';
 import type { VolumeFacts } from './stats/stats-input.ts';
@@ -170,6 +171,7 @@ export async function startKubelet(asked: KubeletOptions): Promise<Kubelet> {
     pulled: await openPulled(options),
     retraction: options.retraction,
     csi: plugins.csi.volumes,
+    volumeCounts: plugins.volumeCounts,
   });
   undo.use(workers);
   startLocalVolumes(undo, options, workers);
@@ -291,7 +293,7 @@ interface Served {
   readonly probeCounts: ProbeCounts;
   readonly counts: KubeletCounts;
   readonly runtimeCounts: RuntimeCounts;
-  readonly plugins: Pick<NodePlugins, 'counts'>;
+  readonly plugins: Pick<NodePlugins, 'counts' | 'volumeCounts'>;
   readonly assignments: NodeAssignments | undefined;
 }
 
@@ -339,7 +341,8 @@ function startServer(
         volumes: await volumes(),
       }) +
       renderAssignments(assignments) +
-      renderDeviceMetrics(plugins.counts),
+      renderDeviceMetrics(plugins.counts) +
+      renderVolumeMetrics(plugins.volumeCounts, workers.pods()),
   });
 }
 

@@ -9,6 +9,7 @@ import type { Informers } from '#client/informers.ts';
 import type { Mounts } from '#native/mount/mount.ts';
 import type { Proc } from '#native/proc/proc.ts';
 import { cdiDirectories } from '#agent/device/cdi/cdi-files.ts';
+import { VolumeCounts } from '#agent/volume/counts/volume-counts.ts';
 import { DeviceCounts } from '#agent/device/device-counts.ts';
 import { startNodeDevices, type NodeDevices } from '#agent/device/node-devices.ts';
 import { servePodResources, type PodResourcesInput } from '#agent/device/pod-resources.ts';
@@ -49,6 +50,7 @@ export interface NodePlugins {
   readonly devices: NodeDevices | undefined;
   readonly workers: Pick<PodWorkersOptions, 'devices' | 'claims' | 'claimHealths'>;
   readonly counts: DeviceCounts;
+  readonly volumeCounts: VolumeCounts;
   /** Who has what lies near some memory. */
   readonly providers: readonly HintProvider[];
   /** They register once the Node is there: what they say of it is written on it. */
@@ -63,6 +65,7 @@ export async function openNodePlugins(
   const { informers, nodeName, directories, plugins, clock, logger } = options;
   const { kubelet: directory } = directories;
   const counts = new DeviceCounts();
+  const volumeCounts = new VolumeCounts(clock);
   const shared = { nodeName, clock, logger };
   let onReleased = (): void => undefined;
   let onDriver = (): void => undefined;
@@ -71,6 +74,7 @@ export async function openNodePlugins(
     onReleased: () => onReleased(),
     mounter: createMounter(options.mounts),
     bootId: options.proc.bootId(),
+    counts: volumeCounts,
   });
   stack.use(csi);
   const devices =
@@ -84,7 +88,7 @@ export async function openNodePlugins(
     }),
   );
   return {
-    ...{ csi, devices, counts },
+    ...{ csi, devices, counts, volumeCounts },
     workers: { devices, claims: nodeClaims.claims, claimHealths: nodeClaims.healths },
     providers: devices === undefined ? [] : [devices.manager],
     start: (agent, workers, assignments) => {

@@ -6,11 +6,19 @@ import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { namesIn } from '#base/names-in.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import { createContentRoom, podContentBytesMax, sharedContentBytesMax } from './content-room.ts';
+import type { VolumeCounts } from './counts/volume-counts.ts';
 import type { KubeletView } from './csi/kubelet-view.ts';
 import { inGroups } from './in-groups.ts';
 import { ensureMemoryRoom, needsMemoryRoom } from './memory-room.ts';
 import { bindVolume } from './volume-kinds.ts';
-import type { DownwardValues, MountedVolume, Mounter, VolumeKinds, VolumeObjects } from './volume.ts';
+import type {
+  DownwardValues,
+  MountedVolume,
+  Mounter,
+  VolumeContext,
+  VolumeKinds,
+  VolumeObjects,
+} from './volume.ts';
 
 export interface PodVolumesOptions {
   /** On disk, below it `<uid>/volumes/<kind>/<name>`. */
@@ -25,6 +33,8 @@ export interface PodVolumesOptions {
   readonly view?: KubeletView;
   /** Undoes, before a pod's directory goes, what is not undone by removing it. @throws and nothing is removed */
   readonly unmountPod?: ((podDirectory: string) => Promise<void>) | undefined;
+  /** Undefined: nobody counts. */
+  readonly counts?: VolumeCounts | undefined;
 }
 
 export interface MountRequest {
@@ -50,7 +60,7 @@ export interface PodVolumes {
 }
 
 export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
-  const { directory, memoryDirectory, objects, mounter, kinds } = options;
+  const { directory, memoryDirectory, objects, mounter, kinds, counts } = options;
   const roots = [directory, memoryDirectory];
   return {
     mount: async ({ pod, ...request }) => {
@@ -76,15 +86,20 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
             view: options.view,
             ...request,
           };
-          return [volume.name, await bound.mount(context)];
+          const mountIt = (tellPlugin?: VolumeContext['tellPlugin']): Promise<MountedVolume> =>
+            bound.mount({ ...context, tellPlugin });
+          return [volume.name, await (counts?.mounting(uid, volume, mountIt) ?? mountIt())];
         }),
       );
       const times = mounted.flatMap(([, { refreshAtMs }]) => refreshAtMs ?? []);
       return { byName: new Map(mounted), refreshAtMs: times.length === 0 ? undefined : Math.min(...times) };
     },
     remove: async (uid) => {
-      await options.unmountPod?.(path.join(directory, checkedUid(uid)));
-      for (const root of roots) await removeRoot(path.join(root, checkedUid(uid)), mounter);
+      const work = async (): Promise<void> => {
+        await options.unmountPod?.(path.join(directory, checkedUid(uid)));
+        for (const root of roots) await removeRoot(path.join(root, checkedUid(uid)), mounter);
+      };
+      await (counts?.unmounting(uid, work) ?? work());
     },
     uids: async () => {
       const found = await Promise.all(

@@ -9,6 +9,7 @@ import type {
   Volume,
 } from '#api/generated/objects.ts';
 import type { CertificateWish, PodCertificate } from './certificates/pod-certificates.ts';
+import type { VolumePlugin } from './counts/volume-counts.ts';
 import type { LocalVolumes } from './claims/local-volumes.ts';
 import type { ContentRoom } from './content-room.ts';
 import type { ClusterTrustBundle } from './trust-bundles.ts';
@@ -49,6 +50,8 @@ export interface VolumeContext {
   readonly view?: KubeletView | undefined;
   /** Values of the downward API. */
   readonly downward: DownwardValues;
+  /** Told who mounts the volume of a claim, once that is known. */
+  readonly tellPlugin?: ((plugin: VolumePlugin) => void) | undefined;
   readonly now: number;
   readonly signal: AbortSignal;
 }

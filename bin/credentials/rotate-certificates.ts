@@ -56,6 +56,8 @@ export interface RotationOptions {
   readonly random: () => number;
   /** Files were written: whoever follows them may look at once. */
   readonly onWritten: (purpose: Purpose) => void;
+  /** One could not be had; it is asked for again. */
+  readonly onFailed: (purpose: Purpose) => void;
 }
 
 /** How long a request waits for somebody to approve it; another is made then (kubelet: 15 min). */
@@ -91,6 +93,7 @@ async function keepFresh(purpose: Purpose, options: RotationOptions, signal: Abo
         await clock.sleep(pauseMs, signal);
       } catch (error) {
         signal.throwIfAborted();
+        options.onFailed(purpose);
         const retryMs = backoffMs(retry, ++failures);
         logger.warn({ purpose, error: describeError(error), retryMs }, 'certificate not renewed');
         await clock.sleep(retryMs, signal);

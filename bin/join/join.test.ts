@@ -195,7 +195,7 @@ describe('rotateCertificates()', () => {
     await using node = clientBy(before.access);
     // To the agent 350 days have gone: all is due, but for the temporary one, which was due before.
     const late: Clock = { ...systemClock, now: () => systemClock.now() + 350 * 86_400_000 };
-    const written: string[] = [];
+    const [written, failed]: [string[], string[]] = [[], []];
     await using _rotation = rotateCertificates({
       ...{ directory: target, nodeName: 'n1', nodeIps: ['192.0.2.7'], client: node, clock: late },
       place: { server: before.access.server, caCertPem: before.tls.clientCa },
@@ -207,9 +207,11 @@ describe('rotateCertificates()', () => {
       logger: silentLogger,
       random: () => 0.5,
       onWritten: (purpose) => written.push(purpose),
+      onFailed: (purpose) => failed.push(purpose),
     });
 
     await vi.waitFor(() => expect(written.toSorted()).toEqual(['client', 'proxy', 'serving']), 60_000);
+    expect(failed).toEqual([]);
     const after = readCredentials(target, systemClock);
     expect(after.access.clientCertPem).not.toBe(before.access.clientCertPem);
     expect(after.proxyAccess?.clientCertPem).not.toBe(before.proxyAccess?.clientCertPem);

@@ -8,4 +8,6 @@ export interface Refusal {
   readonly isDisruption?: true;
   /** Of one that is evicted: the kubelet's name of what was measured, by which its metrics count. */
   readonly signal?: string;
+  /** When that was measured (milliseconds since the epoch), where the node was short of it. */
+  readonly measuredAtMs?: number;
 }

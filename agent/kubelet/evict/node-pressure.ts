@@ -61,6 +61,7 @@ export class NodePressure {
   readonly #options: PressureOptions;
   #state: PressureState = noPressure;
   #conditions: ReadonlySet<PressureCondition> = new Set();
+  #observedAtMs: number | undefined;
   #ending: { readonly uid: string; readonly untilMs: number } | undefined;
 
   constructor(options: PressureOptions) {
@@ -109,6 +110,7 @@ export class NodePressure {
     nowMs: number,
   ): Promise<{ readonly due: Threshold | undefined; readonly observed: Observation | undefined }> {
     const observations = await this.#options.observe();
+    this.#observedAtMs = nowMs;
     const { state, conditions, due } = stepPressure(this.#state, observations, this.#options.settings, nowMs);
     this.#state = state;
     this.#conditions = conditions;
@@ -137,7 +139,10 @@ export class NodePressure {
     const graceSecondsMax = isHard ? 1 : this.#options.settings.podGraceSecondsMax;
     memory.report({
       kind: 'refused',
-      refusal: { reason: 'Evicted', message, graceSecondsMax, isDisruption: true, signal },
+      refusal: {
+        ...{ reason: 'Evicted', message, graceSecondsMax, isDisruption: true, signal },
+        ...(this.#observedAtMs === undefined ? {} : { measuredAtMs: this.#observedAtMs }),
+      },
     });
     events.warning(memory.desired.pod, 'Evicted', message, { failure: 'Evicted', annotations });
     this.#ending = { uid: memory.uid, untilMs: clock.now() + endedWithinMs };

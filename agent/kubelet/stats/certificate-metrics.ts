@@ -5,10 +5,15 @@ export interface NodeCertificates {
   /** PEM; undefined: the node is known by something else. */
   readonly client: string | undefined;
   readonly serving: string | undefined;
+  /** How often another of the latter was asked for in vain. */
+  readonly servingNotRenewed: number;
 }
 
 /** How long the certificates of a node are good for (cmd/kubelet/app/server.go, pkg/kubelet/certificate). Pure. */
-export function renderCertificates({ client, serving }: NodeCertificates, nowMs: number): string {
+export function renderCertificates(
+  { client, serving, servingNotRenewed }: NodeCertificates,
+  nowMs: number,
+): string {
   const until = 'The value is in seconds until certificate expiry (negative if already expired).';
   return [
     ...family(
@@ -26,6 +31,11 @@ export function renderCertificates({ client, serving }: NodeCertificates, nowMs:
         help: `[ALPHA] Gauge of the shortest TTL (time-to-live) of the Kubelet's serving certificate. ${until} If serving certificate is invalid or unused, the value will be +INF.`,
       },
       [['', secondsLeft(serving, nowMs), undefined]],
+    ),
+    ...family(
+      'kubelet_server_expiration_renew_errors',
+      { type: 'counter', help: '[ALPHA] Counter of certificate renewal errors.' },
+      [['', servingNotRenewed, undefined]],
     ),
     '',
   ].join('\n');

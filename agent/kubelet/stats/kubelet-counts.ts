@@ -21,6 +21,8 @@ export class KubeletCounts {
   readonly startedContainerErrors: Map<string, number> = new Map();
   /** By `eviction_signal`. */
   readonly evictions: Map<string, number> = new Map();
+  /** By `eviction_signal`, of what the node was short of: from when that was measured to the eviction. */
+  readonly evictionAges: Map<string, SecondsHistogram> = new Map();
   /** By `reason`. */
   readonly rejections: Map<string, number> = new Map();
   readonly podStart: SecondsHistogram = new SecondsHistogram(startBucketsSeconds);
@@ -69,12 +71,21 @@ export class KubeletCounts {
       case 'launchFailed':
         return add(this.startedContainerErrors, `${containerType(pod, outcome.container)} RunContainerError`);
       case 'refused': {
-        const { reason, signal = 'unknown' } = outcome.refusal;
-        return reason === 'Evicted' ? add(this.evictions, signal) : add(this.rejections, reason);
+        const { reason, signal = 'unknown', measuredAtMs } = outcome.refusal;
+        if (reason !== 'Evicted') return add(this.rejections, reason);
+        add(this.evictions, signal);
+        if (measuredAtMs !== undefined) this.#noteAge(signal, (nowMs - measuredAtMs) / 1000);
+        return;
       }
       default:
         return;
     }
+  }
+
+  #noteAge(signal: string, seconds: number): void {
+    const ages = this.evictionAges.get(signal) ?? new SecondsHistogram(shortBucketsSeconds);
+    this.evictionAges.set(signal, ages);
+    ages.observe(seconds);
   }
 
   /** What a start is made of (pkg/kubelet/util, pod_startup_latency_tracker.go). */

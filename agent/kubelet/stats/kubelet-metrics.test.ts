@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Pod } from '#api/generated/objects.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createPodMemory, initialFacts } from '#agent/kubelet/sync/pod-memory.ts';
+import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
 import type { Outcome } from '#agent/kubelet/sync/outcome.ts';
 import { KubeletCounts } from './kubelet-counts.ts';
 import { RuntimeCounts } from './runtime-counts.ts';
@@ -57,9 +58,9 @@ const pullFailed: Outcome = {
   ...{ kind: 'pullFailed', container: 'main', image: 'i', attempt: 1, reason: 'ErrImagePull' },
   ...{ message: 'no', atMs: 1 },
 };
-const refused = (reason: string, message: string, signal?: string): Outcome => ({
+const refused = (reason: string, message: string, more: Partial<Refusal> = {}): Outcome => ({
   kind: 'refused',
-  refusal: { reason, message, ...(signal === undefined ? {} : { signal }) },
+  refusal: { reason, message, ...more },
 });
 
 describe('renderKubeletMetrics()', () => {
@@ -104,13 +105,15 @@ describe('renderKubeletMetrics()', () => {
       name: 'pods that are not taken or not kept',
       given: [
         refused('OutOfcpu', 'Pod was rejected: …'),
-        refused('Evicted', 'Usage …', 'emptydirfs.limit'),
-        refused('Evicted', 'The node was low …', 'memory.available'),
+        refused('Evicted', 'Usage …', { signal: 'emptydirfs.limit' }),
+        refused('Evicted', 'The node was low …', { signal: 'memory.available', measuredAtMs: 3400 }),
       ],
       want: [
         'kubelet_admission_rejections_total{reason="OutOfcpu"} 1',
         'kubelet_evictions{eviction_signal="emptydirfs.limit"} 1',
         'kubelet_evictions{eviction_signal="memory.available"} 1',
+        'kubelet_eviction_stats_age_seconds_sum{eviction_signal="memory.available"} 0.1',
+        'kubelet_eviction_stats_age_seconds_count{eviction_signal="memory.available"} 1',
       ],
     },
   ])('tells of $name', ({ given, want }) => {

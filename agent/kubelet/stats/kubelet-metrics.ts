@@ -357,6 +357,11 @@ const histograms: readonly (readonly [
     ({ counts }) => [{ seconds: counts.podSync, more: { operation_type: 'sync' } }],
   ],
   [
+    'kubelet_eviction_stats_age_seconds',
+    '[ALPHA] Time between when stats are collected, and when pod is evicted based on those stats by eviction signal',
+    ({ counts }) => byLabel(counts.evictionAges, 'eviction_signal'),
+  ],
+  [
     'kubelet_containers_per_pod_count',
     '[ALPHA] The number of containers per pod.',
     ({ counts }) => plain(counts.containersPerPod),

@@ -16,6 +16,7 @@ import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createClaimObjects } from '#agent/volume/claims/claim-objects.ts';
 import { createLocalVolumes } from '#agent/volume/claims/local-volumes.ts';
 import { kubeletView } from '#agent/volume/csi/kubelet-view.ts';
+import type { VolumeCounts } from '#agent/volume/counts/volume-counts.ts';
 import { createPodVolumes, type PodVolumes } from '#agent/volume/pod-volumes.ts';
 import { createPodCertificates } from '#agent/volume/certificates/pod-certificates.ts';
 import { createTokens } from '#agent/volume/tokens.ts';
@@ -82,6 +83,7 @@ export interface PodWorkersOptions {
   readonly retraction?: EndpointRetraction | undefined;
   /** Volumes of drivers; undefined: this node takes none. */
   readonly csi?: CsiVolumes;
+  readonly volumeCounts?: VolumeCounts;
   readonly imagePulls?: ImagePullSettings | undefined;
   /** Undefined: whoever finds an image may use it. */
   readonly pulled?: PulledImages | undefined;
@@ -252,7 +254,7 @@ function assignmentsOf(
 
 /** The volumes of pods, with what they ask of the API. */
 function createVolumes(
-  { informers, clock, directories, mounter, node, csi }: PodWorkersOptions,
+  { informers, clock, directories, mounter, node, csi, volumeCounts }: PodWorkersOptions,
   objects: ReferencedObjects,
 ): PodVolumes {
   const { client } = informers;
@@ -270,6 +272,7 @@ function createVolumes(
     mounter,
     view: kubeletView(directories.kubelet),
     unmountPod: csi?.unmountPod,
+    counts: volumeCounts,
     objects: (podUid) => ({
       ...claims,
       csi,

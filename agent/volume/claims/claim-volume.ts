@@ -18,6 +18,7 @@ import type { ClaimWish, Expansion, MountedVolume, VolumeContext, VolumeKind } f
 import { deviceAt, statIfThere } from './device-at.ts';
 import { mountShareOfClaim } from '#agent/volume/nfs/nfs.ts';
 import { driversOf } from '#agent/volume/csi/inline-volume.ts';
+import { pluginOfClaimed } from '#agent/volume/counts/volume-counts.ts';
 import { begunClaim, failedClaim, growthOf } from './expansion.ts';
 import { readRecord, writeRecord, type ClaimRecord } from './records.ts';
 
@@ -56,6 +57,7 @@ async function mountClaim(context: VolumeContext, isReadOnly: boolean): Promise<
   const volume = await objects.persistentVolume(name);
   if (volume === undefined) throw fault('E_NOT_FOUND', `persistentvolumes ${JSON.stringify(name)} not found`);
   await checkVolume(context, { volume, claim, isKnown: before?.path !== undefined });
+  context.tellPlugin?.(pluginOfClaimed(volume));
   const latest = { claim };
   const expansion = expansionOf(latest, volume, context);
   const mounted = await sourceOf({ volume, claim, isReadOnly, expansion }, context);

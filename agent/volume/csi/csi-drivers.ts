@@ -4,6 +4,7 @@ import type { Logger } from '#base/log.ts';
 import { loadContract } from '#proto/load.ts';
 import type { NodeGetInfoResponse, NodeServiceCapabilityRPC, Services } from '#proto/csi/csi.ts';
 import { callFailure } from '#proto/rpc-error.ts';
+import type { VolumeCounts } from '#agent/volume/counts/volume-counts.ts';
 import { isBelow, kubeletRoot, type KubeletView } from './kubelet-view.ts';
 import { createUnixClient, type UnixClient } from '#proto/unix-client.ts';
 
@@ -51,6 +52,8 @@ export interface CsiDriversOptions {
   readonly view: KubeletView;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Undefined: nobody counts. */
+  readonly counts?: VolumeCounts | undefined;
   /** Says on the API what drivers say of themselves, and no longer. */
   readonly tell: {
     present(name: string, info: NodeGetInfoResponse): Promise<void>;
@@ -62,7 +65,7 @@ export interface CsiDriversOptions {
 export const callMsMax = 120_000;
 const driversMax = 64;
 
-export function createCsiDrivers({ logger, tell, view }: CsiDriversOptions): CsiDrivers {
+export function createCsiDrivers({ logger, tell, view, counts }: CsiDriversOptions): CsiDrivers {
   const known = new Map<
     string,
     CsiDriverClient & { readonly identity: string; readonly client: UnixClient }
@@ -74,7 +77,10 @@ export function createCsiDrivers({ logger, tell, view }: CsiDriversOptions): Csi
           'E_LIMIT',
           `register CSI driver ${name}: this node has ${driversMax} drivers already`,
         );
-      const { driver, client } = await connect(name, endpoint.replace(/^unix:(?:\/\/)?(?=\/)/, ''), view);
+      const { driver, client } = await connect(name, endpoint.replace(/^unix:(?:\/\/)?(?=\/)/, ''), {
+        view,
+        counts,
+      });
       try {
         await tell.present(name, driver.info);
       } catch (error) {
@@ -116,7 +122,7 @@ export function createCsiDrivers({ logger, tell, view }: CsiDriversOptions): Csi
 async function connect(
   name: string,
   endpoint: string,
-  view: KubeletView,
+  { view, counts }: Pick<CsiDriversOptions, 'view' | 'counts'>,
 ): Promise<{ readonly driver: CsiDriverClient; readonly client: UnixClient }> {
   const contract = await loadContract('csi-v1');
   const service = contract.services['csi.v1.Node'];
@@ -125,7 +131,9 @@ async function connect(
     try {
       // The table of methods is typed one by one.
       const one = service[method] as never;
-      return (await client.call(one, request as never, signal === undefined ? {} : { signal })) as never;
+      const how = signal === undefined ? {} : { signal };
+      const ask = async (): Promise<never> => (await client.call(one, request as never, how)) as never;
+      return await (counts?.calling(name, method, ask) ?? ask());
     } catch (error) {
       signal?.throwIfAborted();
       throw callFailure(`${method} of driver ${name}`, error);

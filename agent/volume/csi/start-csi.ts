@@ -4,6 +4,7 @@ import type { Logger } from '#base/log.ts';
 import { csiDrivers } from '#api/schema/kind-ref.ts';
 import type { Informers } from '#client/informers.ts';
 import type { PluginHandler } from '#agent/plugin/plugin.ts';
+import type { VolumeCounts } from '#agent/volume/counts/volume-counts.ts';
 import type { CsiVolumes, Mounter } from '#agent/volume/volume.ts';
 import { createCsiAttachments } from './csi-attachment.ts';
 import { createCsiDrivers, type CsiDrivers } from './csi-drivers.ts';
@@ -23,6 +24,7 @@ export interface CsiOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly bootId: string;
+  readonly counts?: VolumeCounts | undefined;
   readonly onReleased: () => void;
 }
 
@@ -48,6 +50,7 @@ export function createCsi(options: CsiOptions): Csi {
   const plain = createCsiDrivers({
     clock,
     logger,
+    counts: options.counts,
     tell: writer,
     view: kubeletView(options.kubeletDirectory),
   });
