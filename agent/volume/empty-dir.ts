@@ -55,10 +55,14 @@ function pageSizeOf({ spec }: Pod, medium: string): number {
   );
 }
 
+/** inode(7): S_ISVTX */
+const stickyBit = 0o1000;
+
 /**
  * An empty directory of the pod: on disk, a tmpfs of at most `sizeLimit` with medium Memory, or a hugetlbfs. It gets its owner and mode before it
  * is at its place, once: what is at its place was made whole, may be a container's by now, and is not touched again. New files have
- * the fsGroup by the set-group-id bit, so that there is nothing to walk through, ever.
+ * the fsGroup by the set-group-id bit, so that there is nothing to walk through, ever. In a tmpfs only the owner of a file removes it, as
+ * in one that is mounted without a mode, which is the kubelet's (tmpfs(5): 1777; pkg/volume/emptydir leaves that bit).
  */
 export const emptyDir: VolumeKind<EmptyDirVolumeSource> = {
   place: 'disk',
@@ -76,7 +80,10 @@ export const emptyDir: VolumeKind<EmptyDirVolumeSource> = {
       await mkdir(directory, { recursive: true });
       if (mounter.isMountPoint(directory)) return { path: directory };
       if (pageBytes === undefined)
-        mounter.tmpfs(directory, { sizeBytes: memorySize(pod, sizeLimit), ...owner });
+        mounter.tmpfs(directory, {
+          ...{ ...owner, mode: owner.mode | stickyBit },
+          sizeBytes: memorySize(pod, sizeLimit),
+        });
       else mounter.hugePages(directory, { pageBytes, ...owner });
     }
     return { path: directory };

@@ -9,6 +9,7 @@ import { createMounts } from '#native/mount/mount.linux.ts';
 import { createMounter } from './mounter.ts';
 import { noClaims } from './claims/no-claims.fixture.ts';
 import { createPodVolumes, type PodVolumes } from './pod-volumes.ts';
+import { bindSubPath } from './sub-path.ts';
 
 describe.skipIf(process.getuid?.() !== 0)('volumes in memory (needs root)', () => {
   const mounts = createMounts();
@@ -86,7 +87,14 @@ describe.skipIf(process.getuid?.() !== 0)('volumes in memory (needs root)', () =
     const volume: Volume = { name: 'e', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } };
     const { byName } = await mount('e', [volume]);
     const { gid, mode } = statSync(byName.get('e')?.path ?? '');
-    expect([gid, (mode & 0o7777).toString(8)]).toEqual([2000, '2777']);
+    expect([gid, (mode & 0o7777).toString(8)]).toEqual([2000, '3777']);
+    // What a container asks of it by subPath is as open, and its users' files are as much their own.
+    const target = path.join(scratch, 'subpath');
+    const mounter = createMounter(mounts);
+    await bindSubPath({ root: byName.get('e')?.path ?? '', subPath: 'sub', target, mounter });
+    const made = statSync(target);
+    expect([made.gid, (made.mode & 0o7777).toString(8)]).toEqual([2000, '3777']);
+    expect(mounter.unmount(target)).toBe(true);
     const [mounted] = mounts.list().filter(({ target }) => target === byName.get('e')?.path);
     expect(mounted?.superOptions).toContain('size=1024k');
     await volumes.remove('e');
