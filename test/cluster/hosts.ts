@@ -36,6 +36,8 @@ export interface TestHosts extends AsyncDisposable {
   endNode(): Promise<CommandResult>;
   /** A program that stays, in the namespaces of a host; what it says goes to a file in the directory. Killed at the end. */
   spawn(host: HostName, command: readonly string[], log: string): ChildProcess;
+  /** A command line that runs another in the namespaces of a host. */
+  inside(host: HostName, command: readonly string[]): readonly string[];
   /** Runs a command in the namespaces of a host. */
   inHost(host: HostName, command: readonly string[], options?: RunOptions): Promise<CommandResult>;
   /** Throws with stderr when it fails; gives stdout. */
@@ -128,6 +130,7 @@ export async function startHosts(): Promise<TestHosts> {
   return {
     directory,
     resolvConf,
+    inside,
     inHost,
     spawn: (host, command, log) => {
       const file = openSync(join(directory, log), 'a');

@@ -25,7 +25,7 @@ describe.skipIf(containerdLacks !== undefined)(
     let runtime: CriRuntime;
     beforeAll(async () => {
       expect(unshare(CLONE_NEWNET)).toBe(0);
-      containerd = await startContainerd(true);
+      containerd = await startContainerd('here');
       runtime = await connectForTest(containerd.endpoint);
     });
     afterAll(async () => {

@@ -256,7 +256,18 @@ export class CriRuntime implements Runtime {
       },
     };
     const { container_id: id } = await saying(client.call(service.CreateContainer, request, { signal }));
+    await this.#refuseUnheard(uid, id, config);
     return id;
+  }
+
+  /** Runtimes of before the field (containerd 2.1) take no notice of a stop signal, and say none of the container. @throws E_UNSUPPORTED */
+  async #refuseUnheard(uid: string, criId: string, { stopSignal }: ContainerConfig): Promise<void> {
+    if (stopSignal === undefined) return;
+    const { client, service } = this.#options;
+    const { status } = await client.call(service.ContainerStatus, { container_id: criId });
+    if (status?.stop_signal !== 'RUNTIME_DEFAULT') return;
+    await this.#removeCreated({ criId, uid });
+    throw new PodwrightError('E_UNSUPPORTED', `stopSignal ${stopSignal}: the runtime takes no notice of it`);
   }
 
   /** @throws E_NOT_FOUND */
@@ -295,7 +306,7 @@ export class CriRuntime implements Runtime {
     await this.cache.refresh(uid);
   }
 
-  async #removeCreated({ criId, uid }: KnownContainer): Promise<void> {
+  async #removeCreated({ criId, uid }: Pick<KnownContainer, 'criId' | 'uid'>): Promise<void> {
     const { client, service, log } = this.#options;
     try {
       await orNone(client.call(service.RemoveContainer, { container_id: criId }));

@@ -6,7 +6,7 @@ import { containerdLacks, startContainerd } from './containerd.fixture.ts';
 import { criConformance, type CriUnderTest } from './cri.conformance.ts';
 
 async function make(): Promise<CriUnderTest> {
-  const containerd = await startContainerd(false);
+  const containerd = await startContainerd('apart');
   const contract = await loadContract('cri-v1');
   const client = createUnixClient(contract, { endpoint: containerd.endpoint, timeoutMs: 120_000 });
   return {

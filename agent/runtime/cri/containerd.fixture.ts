@@ -38,6 +38,7 @@ if [ -e /sys/fs/cgroup/unified ]; then
   umount -R /sys/fs/cgroup
   mount --move ${dir}/v2 /sys/fs/cgroup
 fi
+mount --make-rshared /
 start() {
   containerd -c ${dir}/config.toml >> ${dir}/log 2>&1 &
   daemon=$!
@@ -78,23 +79,32 @@ export interface Containerd extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
-/** `sharesNetwork`: it is in the network namespace of this process, where its streams are then reached. */
-export async function startContainerd(sharesNetwork: boolean): Promise<Containerd> {
+/** Where it runs: in a network namespace of its own; in that of this process, where its streams are reached; in the namespaces of a node, whose mounts it sees. */
+export type ContainerdPlace =
+  | 'apart'
+  | 'here'
+  | { readonly within: (command: readonly string[]) => readonly string[] };
+
+export async function startContainerd(place: ContainerdPlace): Promise<Containerd> {
   const dir = mkdtempSync(join(tmpdir(), 'ctr-')); // A socket's path is short.
   for (const name of ['root', 'state', 'v2', 'net.d']) mkdirSync(join(dir, name));
   const ipam = { type: 'host-local', dataDir: join(dir, 'leases'), ranges: [[{ subnet: '10.66.0.0/24' }]] };
-  const plugins = [{ type: 'bridge', bridge: 'ctr0', ipam }];
+  const plugins = [
+    { type: 'bridge', bridge: 'ctr0', isDefaultGateway: true, ipam },
+    { type: 'portmap', capabilities: { portMappings: true } },
+  ];
   const network = { cniVersion: '1.0.0', name: 'ctr', plugins };
   writeFileSync(join(dir, 'net.d/10.conflist'), JSON.stringify(network));
   writeFileSync(join(dir, 'config.toml'), config(dir));
   await pipeline(await createDemoImage(), createWriteStream(join(dir, 'demo.tar')));
-  const own = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child'];
-  const flags = sharesNetwork ? own : ['--net', ...own];
-  const daemon: ChildProcessByStdio<Writable, Readable, null> = spawn(
-    'unshare',
-    [...flags, 'sh', '-c', setUp(dir)],
-    { stdio: ['pipe', 'pipe', 'inherit'] },
-  );
+  const isWithin = typeof place === 'object';
+  const own = ['--mount', '--propagation', isWithin ? 'slave' : 'private', '--pid', '--fork', '--kill-child'];
+  const flags = place === 'apart' ? ['--net', ...own] : own;
+  const command = ['unshare', ...flags, 'sh', '-c', setUp(dir)];
+  const [program = '', ...args] = isWithin ? place.within(command) : command;
+  const daemon: ChildProcessByStdio<Writable, Readable, null> = spawn(program, args, {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const ended = once(daemon, 'exit');
   const ready = async (): Promise<void> => void (await Promise.race([once(daemon.stdout, 'data'), ended]));
   await ready();
