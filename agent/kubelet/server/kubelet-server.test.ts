@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import http from 'node:http';
 import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -63,6 +64,13 @@ describe.skipIf(!hasOpenssl())('the kubelet server (needs openssl for its certif
     expect(structured.type).toBe('application/json');
     expect(JSON.parse(structured.body)).toMatchObject({ kind: 'Statusz', metadata: { name: 'kubelet' } });
     expect((await ask('/statusz', 'application/json')).status).toBe(406);
+  });
+
+  test('tells who speaks HTTP without TLS that it wants TLS', async () => {
+    const [response] = await once(http.get({ host: '127.0.0.1', port: node.server.port }), 'response');
+    expect(response.statusCode).toBe(400);
+    expect(await readText(response)).toBe('Client sent an HTTP request to an HTTPS server.\n');
+    expect((await get('/healthz')).status).toBe(200);
   });
 
   test('says how far the rules are, and refuses what is no question', async () => {

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import { get as getPlain, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import { Agent, get, request as requestHttp1 } from 'node:https';
@@ -55,6 +55,14 @@ async function read(stream: ClientHttp2Stream): Promise<{ readonly status: numbe
   for await (const chunk of stream) chunks.push(chunk);
   return { status: Number(head[':status']), text: Buffer.concat(chunks).toString() };
 }
+
+it('tells who speaks HTTP without TLS that it wants TLS', async () => {
+  await using server = await serve(async () => textResponse(200, 'ok'));
+
+  const [response] = await once(getPlain({ host: '127.0.0.1', port: server.port }), 'response');
+  expect((response as IncomingMessage).statusCode).toBe(400);
+  expect(await text(response as IncomingMessage)).toBe('Client sent an HTTP request to an HTTPS server.\n');
+});
 
 const echo = async (request: ApiRequest): Promise<ApiResponse> =>
   textResponse(200, `${request.method} ${request.path} ${Buffer.from(await request.readBody()).toString()}`);

@@ -9,6 +9,7 @@ import type { Duplex } from 'node:stream';
 import { ByteRoom } from '#base/byte-room.ts';
 import { systemClock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
+import { answerPlainHttp } from '#base/plain-http.ts';
 import type { KeyPair } from '#control-plane/apiserver/pki/certificate.ts';
 import { limitConnectionsByAddress } from './connections-by-address.ts';
 import { doorLimits, type DoorLimits } from './door-limits.ts';
@@ -135,6 +136,7 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
   server.on('sessionError', (error) =>
     options.logger.debug({ error: String(error) }, 'HTTP/2 session ended'),
   );
+  answerPlainHttp(server);
   server.on('tlsClientError', (error) =>
     options.logger.debug({ error: String(error) }, 'TLS handshake ended'),
   );
