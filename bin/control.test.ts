@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
-import { http } from '#base/http.ts';
+import { http } from '#base/http/http.ts';
 import { FakeImageStore } from '#agent/runtime/images/image-store.fake.ts';
 import { connectControl, startControl, type AgentStatus } from './control.ts';
 import { pullInto, renderPullProgress } from './pull/image-pull.ts';

@@ -20,7 +20,7 @@ import { finished } from 'node:stream/promises';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { describeError, errnoOf, PodwrightError } from '#base/errors.ts';
 import { errorOf, failureOf, type Failure } from '#base/failure.ts';
-import { http } from '#base/http.ts';
+import { http } from '#base/http/http.ts';
 import type { ImageRecord, ImageStore, Runtime } from '#agent/runtime/runtime.ts';
 import { clearSocketPath } from './program/socket-path.ts';
 import { pullStreamType, readPull, sendPull, type PullNews } from './pull/pull-stream.ts';

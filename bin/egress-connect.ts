@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 
 import { PodwrightError, errnoOf } from '#base/errors.ts';
-import { http } from '#base/http.ts';
+import { http } from '#base/http/http.ts';
 import type { Connect } from '#agent/runtime/images/registry/registry-transport.ts';
 
 /** Connects through the launcher's proxy socket (up/egress.ts). @throws E_CONNECTION with the proxy's reason */

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import { http } from '#base/http.ts';
+import { http } from '#base/http/http.ts';
 import type { Clock } from '#base/clock.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';

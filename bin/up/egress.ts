@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 
-import { http } from '#base/http.ts';
+import { http } from '#base/http/http.ts';
 import { clearSocketPath } from '#bin/program/socket-path.ts';
 
 const connectionsMax = 256;

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream';
 
-import { http } from '#base/http.ts';
+import { http } from '#base/http/http.ts';
 
 interface Target {
   readonly host: string;

@@ -3,7 +3,7 @@ import https from 'node:https';
 import net from 'node:net';
 import { finished } from 'node:stream/promises';
 import { describeError, PodwrightError } from '#base/errors.ts';
-import { http } from '#base/http.ts';
+import { http } from '#base/http/http.ts';
 import type { Clock } from '#base/clock.ts';
 import type {
   Container,

@@ -9,7 +9,7 @@ import type { Clock } from '#base/clock.ts';
 import { answerProfile } from '#base/profile/serve-profile.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { answerPlainHttp } from '#base/plain-http.ts';
+import { answerPlainHttp } from '#base/http/plain-http.ts';
 import { pageForm, renderFlags, renderStatus, type PageForm, type PageKind } from '#api/config/z-pages.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';

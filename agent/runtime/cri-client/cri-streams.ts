@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { Duplex, PassThrough, Writable } from 'node:stream';
 import type { Clock } from '#base/clock.ts';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
-import { http } from '#base/http.ts';
+import { http } from '#base/http/http.ts';
 import { SpdySession, type SpdyStream } from '#base/spdy/session.ts';
 import { isObject } from '#api/wire/json.ts';
 import type { ExecSession } from '#agent/runtime/runtime.ts';

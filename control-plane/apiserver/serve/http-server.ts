@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream';
 import { ByteRoom } from '#base/byte-room.ts';
 import { systemClock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
-import { answerPlainHttp } from '#base/plain-http.ts';
+import { answerPlainHttp } from '#base/http/plain-http.ts';
 import type { KeyPair } from '#control-plane/apiserver/pki/certificate.ts';
 import { limitConnectionsByAddress } from './connections-by-address.ts';
 import { doorLimits, type DoorLimits } from './door-limits.ts';

@@ -110,7 +110,9 @@ async function makeOthers(test: TestServer): Promise<void> {
     metadata: { name: 'one' },
     spec: device,
   });
-  const ephemeral = { volumeClaimTemplate: { spec: claimSpec } };
+  // More than the volumes have that are for others: any of these that is free would do.
+  const large = { ...claimSpec, resources: { requests: { storage: '2Gi' } } };
+  const ephemeral = { volumeClaimTemplate: { spec: large } };
   await test.make(`${ns}/pods`, {
     metadata: { name: 'waiting' },
     spec: {

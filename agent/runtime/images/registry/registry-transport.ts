@@ -6,7 +6,7 @@ import { connect as tlsConnect } from 'node:tls';
 import { shortened } from '#api/oci/document.ts';
 import { systemClock } from '#base/clock.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
-import { http } from '#base/http.ts';
+import { http } from '#base/http/http.ts';
 import { familyOfIp } from '#base/ip.ts';
 
 /** Opens a TCP connection. `podwright up` passes one that leaves through the launcher, outside the node's namespaces. */

@@ -98,13 +98,13 @@ const oldRow = (field: string, name: string, value: unknown): RuleRow => ({
   fails: { [field]: value },
   message: `${name}: Invalid value: "": needs to be unset`,
 });
-const fixedRow = (field: string, name: string, value: unknown): RuleRow => ({
+const fixedRow = (field: string, name: string, value: unknown, times = 1): RuleRow => ({
   field,
   rule: 'stays',
   from: {},
   passes: { series: { count: 2, lastObservedTime: time } },
   fails: { [field]: value },
-  message: `${name}: Invalid value:…`,
+  message: Array.from({ length: times }, () => `${name}: Invalid value:…`),
 });
 
 export const event: RuleTable = {
@@ -152,7 +152,7 @@ export const event: RuleTable = {
       fails: { deprecatedCount: 2 },
       message: 'count: Invalid value: 2: field is immutable',
     },
-    fixedRow('reason', 'reason', 'S'),
+    fixedRow('reason', 'reason', 'S', 2), // As upstream says it.
     fixedRow('action', 'action', 'B'),
     fixedRow('note', 'message', 'n'),
     fixedRow('type', 'type', 'Warning'),
