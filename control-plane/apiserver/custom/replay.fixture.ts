@@ -1,32 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { at, equalJson, isObject, listOf, objectOf } from '#api/wire/json.ts';
+import { objectOf } from '#api/wire/json.ts';
+import {
+  patchTypes,
+  readAnswer,
+  type ObservedStep,
+} from '#control-plane/apiserver/observed/observed-step.fixture.ts';
 
 /*
  * What a kube-apiserver 1.36.2 was asked and answered (observed-1.36.2.txt, whose head says how it is written), as steps to ask again.
  */
-
-/** A request of the file, and what came of it. */
-export interface ObservedStep {
-  /** Where it is in the file. */
-  readonly line: number;
-  readonly label: string;
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | undefined;
-  /** Texts of Warning headers. */
-  readonly warnings: readonly string[];
-  readonly status: number;
-  /** The answer, or parts of it. */
-  readonly answer: string;
-}
-
-const patchTypes: Readonly<Record<string, string>> = {
-  merge: 'application/merge-patch+json',
-  json: 'application/json-patch+json',
-  apply: 'application/apply-patch+yaml',
-  strat: 'application/strategic-merge-patch+json',
-};
 
 /** The steps of sections of the file, in order; definitions that it only describes are posted. */
 export function observedSteps(sections: readonly number[]): readonly ObservedStep[] {
@@ -89,22 +71,15 @@ function readRequest(lines: readonly string[], index: number, label: string): Ob
   );
   if (asked === null) return undefined;
   const [, method = '', path = '', accept, type, body] = asked;
-  const warnings: string[] = [];
-  let at = index + 1;
-  for (; (lines[at] ?? '').startsWith('! '); at++) {
-    const warning = /^! Warning: 299 - (".*")$/.exec(lines[at] ?? '');
-    if (warning !== null) warnings.push(JSON.parse(warning[1] ?? '""'));
-  }
-  const told = /^< (\d+) ?(.*)$/.exec(lines[at] ?? '');
-  if (told === null) return undefined;
+  const told = readAnswer(lines, index + 1);
+  if (told === undefined) return undefined;
   return {
-    ...{ line: index + 1, label, method, path, warnings, body: body?.replaceAll('⏎', '\n') },
+    ...{ line: index + 1, label, method, path, body: body?.replaceAll('⏎', '\n') },
     headers: {
       ...(accept === undefined ? {} : { accept }),
       ...(type === undefined ? {} : { 'content-type': patchTypes[type] ?? type }),
     },
-    status: Number(told[1]),
-    answer: (told[2] ?? '').replaceAll('⏎', '\n'),
+    ...{ ...told, answer: told.answer.replaceAll('⏎', '\n') },
   };
 }
 
@@ -200,70 +175,4 @@ function specProbe(
         ? JSON.stringify({ spec: JSON.parse(message) })
         : '',
   };
-}
-
-/**
- * What of an answer is not as it was observed; empty: all is. Revisions, times and uids differ from run to run.
- */
-export function differences(
-  step: ObservedStep,
-  got: { readonly text: string; readonly json: unknown },
-): readonly string[] {
-  const { answer } = step;
-  if (answer === '' || answer === '…') return [];
-  let want: unknown;
-  try {
-    want = JSON.parse(answer);
-  } catch {
-    return answer.includes('…') || got.text === answer ? [] : [`text: ${got.text} instead of ${answer}`];
-  }
-  if (!isObject(want)) return [];
-  return Object.entries(want).flatMap(([path, value]) => {
-    return compare(path, value, (toldOtherwise[path] ?? valueAtPath)(got.json, path));
-  });
-}
-
-/** What the file tells of an answer in other words than those of the answer. */
-const toldOtherwise: Readonly<Record<string, (json: unknown, path: string) => unknown>> = {
-  causeCount: (json) => listOf(valueAtPath(json, 'details.causes')).length,
-  cells: (json) => listOf(valueAtPath(json, 'rows')).map((row) => valueAtPath(row, 'cells')),
-  'row object keys': (json) => Object.keys(objectOf(valueAtPath(json, 'rows.0.object'))).toSorted(),
-};
-
-function valueAtPath(json: unknown, path: string): unknown {
-  // The index of OpenAPI documents is told without what holds it.
-  const paths = path.startsWith('apis/') ? at(json, 'paths') : undefined;
-  const value = paths ?? json;
-  if (isObject(value) && Object.hasOwn(value, path)) return value[path];
-  return path.split('.').reduce((current: unknown, name) => {
-    if (Array.isArray(current)) return current[Number(name)];
-    return isObject(current) ? current[name] : undefined;
-  }, value);
-}
-
-/** Members that are not compared: the last is the hash of a document whose words are ours. */
-const passed: ReadonlySet<string> = new Set(['resourceVersion', 'serverRelativeURL']);
-/** An age of a row, which depends on how fast the test is. */
-const age = /^(\d+s|\d+y\d+d)$/;
-
-function compare(path: string, want: unknown, got: unknown): readonly string[] {
-  const last = path.slice(path.lastIndexOf('.') + 1);
-  if (passed.has(last)) return [];
-  if (want === '(absent)') return got === undefined ? [] : [`${path}: ${JSON.stringify(got)} is there`];
-  if (typeof want === 'string' && /^[TU]\d+$/.test(want)) {
-    return typeof got === 'string' ? [] : [`${path}: ${JSON.stringify(got)} instead of ${want}`];
-  }
-  if (typeof want === 'string' && typeof got === 'string' && age.test(want) && age.test(got)) return [];
-  if (Array.isArray(want) && Array.isArray(got) && want.length === got.length) {
-    return want.flatMap((item, index) => compare(`${path}.${index}`, item, got[index]));
-  }
-  if (isObject(want) && isObject(got)) {
-    const keys = new Set([...Object.keys(want), ...Object.keys(got)]);
-    return [...keys].flatMap((key) => {
-      return got[key] !== undefined && want[key] === undefined && !passed.has(key)
-        ? [`${path}.${key}: ${JSON.stringify(got[key])} is there`]
-        : compare(`${path}.${key}`, want[key], got[key]);
-    });
-  }
-  return equalJson(want, got) ? [] : [`${path}: ${JSON.stringify(got)} instead of ${JSON.stringify(want)}`];
 }

@@ -1,9 +1,19 @@
 /** What a 1.36.2 answered about definitions and custom objects, asked again. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
-import { startTestServer, type Json, type TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
+import {
+  replayed,
+  type ObservedStep,
+  type Otherwise,
+} from '#control-plane/apiserver/observed/observed-step.fixture.ts';
+import {
+  startTestServer,
+  type Answer,
+  type Json,
+  type TestServer,
+} from '#control-plane/apiserver/test-server.fixture.ts';
 import { definitionsPath } from './definition.fixture.ts';
-import { differences, observedSteps, type ObservedStep } from './replay.fixture.ts';
+import { observedSteps } from './replay.fixture.ts';
 
 let test: TestServer;
 beforeAll(async () => {
@@ -25,38 +35,18 @@ async function settled(step: ObservedStep): Promise<void> {
   }
 }
 
-/** Reads are asked again for a while: definitions go, and their objects, after the answer. */
 async function replay(step: ObservedStep): Promise<readonly string[]> {
-  const found = await replayed(step);
+  const found = await replayed(step, otherwise, ask);
   await settled(step);
   return found;
 }
 
-async function replayed(step: ObservedStep): Promise<readonly string[]> {
-  const deadline = AbortSignal.timeout(otherwise.has(step.line) ? 0 : 60_000);
-  for (;;) {
-    const found = await ask(step);
-    if (found.length === 0 || step.method !== 'GET' || deadline.aborted) return found;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
-
-async function ask(step: ObservedStep): Promise<readonly string[]> {
-  const { method, path, body, headers } = step;
+async function ask({ method, path, body, headers }: ObservedStep): Promise<Answer> {
   const stamped = body?.replace(/"resourceVersion":"\d+"/, `"resourceVersion":"${await revisionOf(path)}"`);
-  const answer = await test.call(method, path, {
+  return test.call(method, path, {
     ...(stamped === undefined ? {} : { body: stamped }),
     headers: { ...headers, 'user-agent': 'obs/1' },
   });
-  const warnings = answer.headers['warning'] ?? '';
-  const missing = step.warnings.filter((text) => !warnings.includes(JSON.stringify(text)));
-  return [
-    ...(answer.status === step.status
-      ? []
-      : [`status ${answer.status} instead of ${step.status}: ${answer.text}`]),
-    ...missing.map((text) => `no warning ${text} in ${warnings}`),
-    ...differences(step, answer),
-  ];
 }
 
 async function revisionOf(path: string): Promise<string> {
@@ -64,8 +54,7 @@ async function revisionOf(path: string): Promise<string> {
   return String(json?.['metadata']?.['resourceVersion'] ?? '');
 }
 
-/** What is answered otherwise, by line, and why. */
-const otherwise: ReadonlyMap<number, string> = new Map([
+const otherwise: Otherwise = new Map([
   [293, 'the order there is that of a map of Go'],
   [366, 'a refusal is told in JSON, whatever was asked for'],
   [376, 'a fault of the observed server'],

@@ -1,3 +1,5 @@
+import { patchTypes } from '#control-plane/apiserver/observed/observed-step.fixture.ts';
+
 /** A request that a real kube-apiserver answered, and its answer, as written down in a file of observations. */
 export interface ObservedStep {
   readonly label: string;
@@ -11,13 +13,6 @@ export interface ObservedStep {
   readonly answer: unknown;
   readonly warnings: readonly string[];
 }
-
-const contentTypes: Readonly<Record<string, string>> = {
-  json: 'application/json-patch+json',
-  merge: 'application/merge-patch+json',
-  strat: 'application/strategic-merge-patch+json',
-  apply: 'application/apply-patch+yaml',
-};
 
 /** The steps of a section of the file (`--- label`, `> METHOD path [kind] body`, `! Warning: …`, `< code answer`). */
 export function readSteps(text: string): readonly ObservedStep[] {
@@ -44,7 +39,7 @@ function readRequest(line: string, label: string): Omit<ObservedStep, 'status' |
     /^(?:\[([^\]{"]+)\] ?)?(?:\{User-Agent: ([^}]*)\} ?)?(.*)$/.exec(rest) ?? [];
   return {
     ...{ label, method, path, body: body.replaceAll('⏎', '\n') },
-    contentType: mark === undefined ? undefined : (contentTypes[mark] ?? mark),
+    contentType: mark === undefined ? undefined : (patchTypes[mark] ?? mark),
     userAgent: agent,
   };
 }

@@ -1,4 +1,9 @@
 import { readFileSync } from 'node:fs';
+import {
+  patchTypes,
+  readAnswer,
+  type ObservedStep,
+} from '#control-plane/apiserver/observed/observed-step.fixture.ts';
 
 /*
  * Requests of several users, and what a kube-apiserver 1.36.2 answered them (observed-1.36.2.txt), as steps to ask again. In the file:
@@ -6,22 +11,10 @@ import { readFileSync } from 'node:fs';
  * in a row is a line: "label: METHOD path body -> code message", or with the end of the path alone for a creation. T1 … times, U1 … uids, … cut.
  */
 
-/** A request, who made it, and its answer. */
-export interface AccessStep {
-  /** Where it is in the file. */
-  readonly line: number;
-  readonly label: string;
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
+/** A request, who made it, and its answer: of a line the message, or the status. */
+export interface AccessStep extends ObservedStep {
   /** A name of the observer's; undefined: the administrator. */
   readonly client: string | undefined;
-  readonly body: string | undefined;
-  /** Texts of Warning headers. */
-  readonly warnings: readonly string[];
-  readonly status: number;
-  /** The answer, or parts of it, as JSON; of a line the message, or the status. */
-  readonly answer: string;
 }
 
 /** A section of the file, by its title. */
@@ -29,12 +22,6 @@ export interface AccessSection {
   readonly title: string;
   readonly steps: readonly AccessStep[];
 }
-
-const patchTypes: Readonly<Record<string, string>> = {
-  merge: 'application/merge-patch+json',
-  json: 'application/json-patch+json',
-  strat: 'application/strategic-merge-patch+json',
-};
 
 const groups: Readonly<Record<string, string>> = {
   role: 'rbac.authorization.k8s.io',
@@ -66,21 +53,14 @@ function readRequest(lines: readonly string[], index: number, label: string): Ac
     );
   if (request === null) return undefined;
   const [, method = '', path = '', type, given, client, body] = request;
-  const warnings: string[] = [];
-  let at = index + 1;
-  for (; (lines[at] ?? '').startsWith('! '); at++) {
-    const warning = /^! Warning: 299 - (".*")$/.exec(lines[at] ?? '');
-    if (warning !== null) warnings.push(JSON.parse(warning[1] ?? '""'));
-  }
-  const told = /^< (\d+) ?(.*)$/.exec(lines[at] ?? '');
-  if (told === null) return undefined;
+  const told = readAnswer(lines, index + 1);
+  if (told === undefined) return undefined;
   return {
-    ...{ line: index + 1, label, method, path, client, body, warnings },
+    ...{ line: index + 1, label, method, path, client, body, ...told },
     headers: {
       ...(type === undefined ? {} : { 'content-type': patchTypes[type] ?? type }),
       ...(given === undefined ? {} : readHeaders(given)),
     },
-    ...{ status: Number(told[1]), answer: told[2] ?? '' },
   };
 }
 

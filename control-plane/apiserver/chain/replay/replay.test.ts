@@ -3,7 +3,7 @@ import { request as httpsRequest } from 'node:https';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aggregateRoles } from '#control-plane/apiserver/chain/authz/aggregate-roles.fixture.ts';
 import { serviceAccountGroups } from '#control-plane/apiserver/chain/authn/groups.ts';
-import { differences } from '#control-plane/apiserver/custom/replay.fixture.ts';
+import { replayed, type Otherwise } from '#control-plane/apiserver/observed/observed-step.fixture.ts';
 import type { User } from '#control-plane/apiserver/serve/request.ts';
 import {
   podNamed,
@@ -36,8 +36,7 @@ const clients: Readonly<Record<string, User>> = {
   nodex: { name: 'notanode', groups: ['system:nodes', everyone] },
 };
 
-/** What is answered otherwise, by line, and why. */
-const otherwise: ReadonlyMap<number, string> = new Map([
+const otherwise: Otherwise = new Map([
   [84, 'the vendor has one rule more, and the order is that of a map of Go'],
   [120, 'the vendor lets nodes say which role they have'],
   [310, 'what the server says of its own schemas has no owner'],
@@ -45,38 +44,15 @@ const otherwise: ReadonlyMap<number, string> = new Map([
 
 describe.each(readSections())('$title', ({ steps }) => {
   it.each(steps)('$line $label', async (step) => {
-    const found = await replay(step);
+    const found = await replayed(step, otherwise, ask);
     if (otherwise.has(step.line)) expect(found).not.toEqual([]);
     else expect(found).toEqual([]);
   });
 });
 
-/** Reads are asked again for a while: what the server writes by itself comes a moment later. */
-async function replay(step: AccessStep): Promise<readonly string[]> {
-  const deadline = AbortSignal.timeout(otherwise.has(step.line) ? 0 : 60_000);
-  for (;;) {
-    const found = await replayed(step);
-    if (found.length === 0 || step.method !== 'GET' || deadline.aborted) return found;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
-
-async function replayed(step: AccessStep): Promise<readonly string[]> {
-  const body = step.body?.replaceAll(/"U\d+"/g, (name) => `"${uids.get(name.slice(1, -1)) ?? name}"`);
-  const answer = await ask(step, body);
-  const warnings = answer.headers['warning'] ?? '';
-  const missing = step.warnings.filter((text) => !warnings.includes(JSON.stringify(text)));
-  return [
-    ...(answer.status === step.status
-      ? []
-      : [`status ${answer.status} instead of ${step.status}: ${answer.text}`]),
-    ...missing.map((text) => `no warning ${text} in ${warnings}`),
-    ...differences(step, answer),
-  ];
-}
-
-async function ask(step: AccessStep, body: string | undefined): Promise<Answer> {
+async function ask(step: AccessStep): Promise<Answer> {
   const { method, path } = step;
+  const body = step.body?.replaceAll(/"U\d+"/g, (name) => `"${uids.get(name.slice(1, -1)) ?? name}"`);
   const headers = {
     'user-agent': 'obs/1.0',
     ...(body === undefined ? {} : { 'content-type': 'application/json' }),
