@@ -105,7 +105,52 @@ it.each([
     tolerations: [{ key: 'k', operator: 'Exists' as const, tolerationSeconds: 30 }],
     want: { kind: 'evict' },
   },
-])('planEviction() $name', ({ taints, tolerations, want }) => {
-  const pod: Pod = { spec: { containers: [], tolerations } };
-  expect(planEviction(pod, { spec: { taints } }, nowMs)).toEqual(want);
+  {
+    name: 'has its whole time on a node of an old taint',
+    taints: [taint],
+    tolerations: [{ key: 'k', operator: 'Exists' as const, tolerationSeconds: 15 }],
+    boundAt: '2026-01-01T00:00:50Z',
+    want: { kind: 'evictLater', afterMs: 5_000 },
+  },
+  {
+    name: 'goes by when a taint was seen that does not say when it came',
+    taints: [{ key: 'k', effect: 'NoExecute' as const }],
+    tolerations: [{ key: 'k', operator: 'Exists' as const, tolerationSeconds: 25 }],
+    want: { kind: 'evictLater', afterMs: 5_000 },
+  },
+  {
+    name: 'goes at last for a taint that does not say when it came',
+    taints: [{ key: 'k', effect: 'NoExecute' as const }],
+    tolerations: [{ key: 'k', operator: 'Exists' as const, tolerationSeconds: 20 }],
+    want: { kind: 'evict' },
+  },
+  {
+    name: 'goes by the shortest of its times',
+    taints: [taint, { ...taint, key: 'l' }],
+    tolerations: [
+      { key: 'k', operator: 'Exists' as const, tolerationSeconds: 90 },
+      { key: 'l', operator: 'Exists' as const, tolerationSeconds: 31 },
+    ],
+    want: { kind: 'evictLater', afterMs: 1_000 },
+  },
+  {
+    name: 'goes when it tolerates one of two',
+    taints: [taint, { ...taint, key: 'l' }],
+    tolerations: [{ key: 'k', operator: 'Exists' as const }],
+    want: { kind: 'evict' },
+  },
+  {
+    name: 'goes at once when it tolerates for less than no time',
+    taints: [{ ...taint, timeAdded: '2026-01-01T00:01:00Z' }],
+    tolerations: [{ key: 'k', operator: 'Exists' as const, tolerationSeconds: -5 }],
+    want: { kind: 'evict' },
+  },
+])('planEviction() $name', ({ taints, tolerations, boundAt, want }) => {
+  const bound = { type: 'PodScheduled', status: 'True', lastTransitionTime: boundAt };
+  const pod: Pod = {
+    spec: { containers: [], tolerations },
+    status: { conditions: boundAt === undefined ? [] : [bound] },
+  };
+  const seenMs = nowMs - 20_000;
+  expect(planEviction(pod, { spec: { taints } }, { seenMs, nowMs })).toEqual(want);
 });

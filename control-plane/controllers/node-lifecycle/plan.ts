@@ -119,18 +119,28 @@ export type Eviction =
   | { readonly kind: 'evict' }
   | { readonly kind: 'evictLater'; readonly afterMs: number };
 
+/** Since when a pod tolerates what its node has, as unix ms: who taints by hand does not say when. */
+export interface Tolerating {
+  readonly seenMs: number;
+  readonly nowMs: number;
+}
+
 /**
- * What NoExecute taints of its node mean for a pod: it goes at once unless it tolerates all, for as long as it tolerates. Of several tolerations
- * of a taint the first counts (v1helper.GetMatchingTolerations).
+ * What NoExecute taints of its node mean for a pod: it goes at once unless it tolerates all, for as long as it tolerates, from when
+ * both are there: a pod that comes to a node of an old taint has its whole time. Of several tolerations of a taint the first counts
+ * (v1helper.GetMatchingTolerations).
  */
-export function planEviction(pod: Pod, node: Node, nowMs: number): Eviction {
+export function planEviction(pod: Pod, node: Node, { seenMs, nowMs }: Tolerating): Eviction {
+  const scheduled = findCondition(pod.status?.conditions, 'PodScheduled');
+  const boundMs = scheduled?.status === 'True' ? Date.parse(scheduled.lastTransitionTime ?? '') || 0 : 0;
   let earliestMs = Number.POSITIVE_INFINITY;
   for (const taint of node.spec?.taints ?? []) {
     if (taint.effect !== 'NoExecute') continue;
     const toleration = pod.spec?.tolerations?.find((one) => toleratesTaint(one, taint));
     if (toleration === undefined) return { kind: 'evict' };
     const { tolerationSeconds: seconds = Number.POSITIVE_INFINITY } = toleration;
-    const sinceMs = taint.timeAdded === undefined ? nowMs : Date.parse(taint.timeAdded);
+    const addedMs = taint.timeAdded === undefined ? seenMs : Date.parse(taint.timeAdded);
+    const sinceMs = Math.max(addedMs, boundMs);
     earliestMs = Math.min(earliestMs, sinceMs + Math.max(0, seconds) * 1000);
   }
   if (earliestMs === Number.POSITIVE_INFINITY) return { kind: 'stay' };

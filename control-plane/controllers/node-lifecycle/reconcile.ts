@@ -207,7 +207,7 @@ export function runTaintEviction(
   context: ControllerContext,
   { graceMs = zoneDefaults.graceMs }: Partial<ZoneSettings> = {},
 ): Controller {
-  const { informers, clock, logger, client, presence } = context;
+  const { informers, clock, logger, presence } = context;
   const nodeInformer = informers.for(nodes);
   const podInformer = informers.for(pods, { indexes: { node: byNode } });
   const recorder = context.recorder('taint-eviction-controller');
@@ -218,8 +218,8 @@ export function runTaintEviction(
     if (counts.isNobodyHeard) return graceMs;
     return Math.max(0, presence.sinceMs() + graceMs - clock.monotonic());
   };
-  /** Pods whose end was planned. */
-  const planned = new Set<string>();
+  /** Pods whose end was planned, and since when (unix ms). */
+  const planned = new Map<string, { readonly uid: string | undefined; readonly sinceMs: number }>();
   const cancel = (key: string, pod: Pod): void => {
     if (!planned.delete(key)) return;
     const message = `Cancelling deletion of Pod ${key}`;
@@ -243,9 +243,13 @@ export function runTaintEviction(
       const node = nodeInformer.get(pod?.spec?.nodeName ?? '');
       if (pod === undefined || node === undefined || isTerminating(pod) || isTerminal(pod))
         return void planned.delete(key);
-      const plan = planEviction(pod, node, clock.now());
+      const { uid } = pod.metadata ?? {};
+      const nowMs = clock.now();
+      const known = planned.get(key);
+      const seenMs = known?.uid === uid ? (known?.sinceMs ?? nowMs) : nowMs;
+      const plan = planEviction(pod, node, { seenMs, nowMs });
       if (plan.kind === 'stay') return cancel(key, pod);
-      planned.add(key);
+      planned.set(key, { uid, sinceMs: seenMs });
       if (plan.kind === 'evictLater') return { kind: 'again', afterMs: plan.afterMs };
       const waitMs = holdMs(node);
       if (waitMs > 0) return { kind: 'again', afterMs: waitMs };
@@ -255,22 +259,25 @@ export function runTaintEviction(
         'TaintManagerEviction',
         `Marking for deletion Pod ${key}`,
       );
-      const { namespace, name = '', uid } = pod.metadata ?? {};
-      const condition = {
-        type: 'DisruptionTarget',
-        status: 'True',
-        reason: 'DeletionByTaintManager',
-        message: 'Taint manager: deleting due to NoExecute taint',
-      };
-      await patchConditions(context, pod, condition);
-      try {
-        await client.delete(pods, { namespace, name }, { preconditions: { uid } });
-      } catch (error) {
-        if (!isNotFound(error) && !isConflict(error)) throw error;
-      }
-      return undefined;
+      return evict(context, pod);
     },
   });
+}
+
+/** Says why the pod goes, and deletes it. */
+async function evict(context: ControllerContext, pod: Pod): Promise<void> {
+  const { namespace, name = '', uid } = pod.metadata ?? {};
+  await patchConditions(context, pod, {
+    type: 'DisruptionTarget',
+    status: 'True',
+    reason: 'DeletionByTaintManager',
+    message: 'Taint manager: deleting due to NoExecute taint',
+  });
+  try {
+    await context.client.delete(pods, { namespace, name }, { preconditions: { uid } });
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
 }
 
 /** What a node does when it lives: it renews its lease, and writes its status. Our own marks keep the heartbeat times. */

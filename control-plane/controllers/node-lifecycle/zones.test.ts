@@ -54,6 +54,17 @@ describe('planZones()', () => {
     expect(`${shown.join(', ')}${isNobodyHeard ? ' nobody' : ''}`).toBe(want);
   });
 
+  it('leaves nodes out that are to say nothing of their zone', () => {
+    const silent = nodesOf('a', 0, 3).map((node): Node => {
+      const labels = { ...node.metadata?.labels, 'node.kubernetes.io/exclude-disruption': '' };
+      return { ...node, metadata: { labels } };
+    });
+    const { zones, isNobodyHeard } = planZones(countsOf([...nodesOf('a', 1, 2), ...silent]), zoneDefaults);
+    expect([...zones.values()].map(({ state }) => state)).toEqual(['Normal']);
+    expect(isNobodyHeard).toBe(false);
+    expect(planZones(countsOf(silent), zoneDefaults).isNobodyHeard).toBe(false);
+  });
+
   it('tells zones of two regions apart', () => {
     const of = (region: string): Node => ({
       metadata: {

@@ -46,6 +46,9 @@ export interface Zones {
 /** So few nodes that are not ready are no disruption of a zone. */
 const fewMax = 2;
 
+/** A node of this label, whatever its value, says nothing of how its zone is (isNodeExcludedFromDisruptionChecks). */
+const excludedLabel = 'node.kubernetes.io/exclude-disruption';
+
 /** Region and zone of a node, as one key; of one that says neither the empty one. */
 export function zoneKey({ metadata }: Node): string {
   const { labels = {} } = metadata ?? {};
@@ -69,7 +72,7 @@ export class ZoneCounts {
     const before = this.#places.get(name);
     if (before !== undefined) this.#add(before, -1);
     this.#places.delete(name);
-    if (node === undefined) return;
+    if (node === undefined || node.metadata?.labels?.[excludedLabel] !== undefined) return;
     const place = { zone: zoneKey(node), isReady: isConditionTrue(node.status?.conditions, 'Ready') };
     this.#places.set(name, place);
     this.#add(place, 1);
