@@ -61,10 +61,7 @@ function model(
     const { selectPolicy, policies = [] } = given;
     if (selectPolicy === 'Disabled') return current;
     const proposals = policies.map(({ type, value, periodSeconds }) => {
-      const moved = past.changes
-        .filter(since(periodSeconds))
-        .filter(({ by }) => Math.sign(by) === sign)
-        .reduce((sum, { by }) => sum + by, 0);
+      const moved = past.changes.filter(since(periodSeconds)).reduce((sum, { by }) => sum + by, 0);
       const start = current - moved;
       if (type === 'Pods') return start + sign * value;
       const share = start * (1 + (sign * value) / 100);

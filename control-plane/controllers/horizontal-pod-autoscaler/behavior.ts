@@ -76,16 +76,17 @@ export function withScaled(
 ): ScaleMemory {
   if (behavior === undefined) return memory;
   const { from, to, atMs } = scaled;
-  const keep = (changes: readonly ScaleChange[], rules: HPAScalingRules | undefined, count: number) => {
-    const longestMs =
-      Math.max(0, ...(rules?.policies ?? []).map(({ periodSeconds }) => periodSeconds)) * 1000;
+  // Policies of either direction count changes of both.
+  const policies = [behavior.scaleUp, behavior.scaleDown].flatMap((rules) => rules?.policies ?? []);
+  const longestMs = Math.max(0, ...policies.map(({ periodSeconds }) => periodSeconds)) * 1000;
+  const keep = (changes: readonly ScaleChange[], count: number) => {
     const recent = changes.filter((change) => change.atMs >= atMs - longestMs);
     return [...recent, ...(count > 0 ? [{ count, atMs }] : [])].slice(-rememberedMax);
   };
   return {
     ...memory,
-    ups: keep(memory.ups, behavior.scaleUp, to - from),
-    downs: keep(memory.downs, behavior.scaleDown, from - to),
+    ups: keep(memory.ups, to - from),
+    downs: keep(memory.downs, from - to),
   };
 }
 
@@ -176,7 +177,7 @@ function limitPace({ spec }: Autoscaler, wish: Wish): Paced {
 function upLimit(rules: HPAScalingRules = {}, { currentReplicas, memory, nowMs }: Wish): number {
   if (rules.selectPolicy === 'Disabled') return currentReplicas;
   const proposals = (rules.policies ?? []).map(({ type, value, periodSeconds }) => {
-    const start = currentReplicas - changedIn(memory.ups, periodSeconds, nowMs);
+    const start = startOf(periodSeconds, { currentReplicas, memory, nowMs });
     // Rounded up, or a small share of a few would never be a replica.
     return type === 'Pods' ? start + value : Math.ceil(start * (1 + value / 100));
   });
@@ -186,10 +187,18 @@ function upLimit(rules: HPAScalingRules = {}, { currentReplicas, memory, nowMs }
 function downLimit(rules: HPAScalingRules = {}, { currentReplicas, memory, nowMs }: Wish): number {
   if (rules.selectPolicy === 'Disabled') return currentReplicas;
   const proposals = (rules.policies ?? []).map(({ type, value, periodSeconds }) => {
-    const start = currentReplicas + changedIn(memory.downs, periodSeconds, nowMs);
+    const start = startOf(periodSeconds, { currentReplicas, memory, nowMs });
     return type === 'Pods' ? start - value : Math.trunc(start * (1 - value / 100));
   });
   return rules.selectPolicy === 'Min' ? Math.max(...proposals) : Math.min(...proposals);
+}
+
+/** How many there were when the period began: what came, and what went, since then is undone. */
+function startOf(
+  seconds: number,
+  { currentReplicas, memory, nowMs }: Pick<Wish, 'currentReplicas' | 'memory' | 'nowMs'>,
+): number {
+  return currentReplicas - changedIn(memory.ups, seconds, nowMs) + changedIn(memory.downs, seconds, nowMs);
 }
 
 function changedIn(changes: readonly ScaleChange[], seconds: number, nowMs: number): number {

@@ -315,6 +315,39 @@ const rows: readonly Row[] = [
     want: `3 → 4: cpu resource utilization (percentage of request) above target [${ready} ScaleUpLimit]`,
   },
   {
+    name: 'behavior: those that went in the period may come again',
+    given: {
+      spec: {
+        behavior: behavior({
+          scaleUp: {
+            ...{ stabilizationWindowSeconds: 0, selectPolicy: 'Max' },
+            policies: [policy('Pods', 3)],
+          },
+        }),
+      },
+      readings: [samplesOf([500, 500, 500])],
+      memory: { downs: [{ count: 2, atMs: nowMs - 30_000 }] },
+    },
+    want: `3 → 8: cpu resource utilization (percentage of request) above target [${ready} ScaleUpLimit]`,
+  },
+  {
+    name: 'behavior: those that came in the period may go again',
+    given: {
+      spec: {
+        behavior: behavior({
+          scaleDown: {
+            ...{ stabilizationWindowSeconds: 0, selectPolicy: 'Max' },
+            policies: [policy('Pods', 2)],
+          },
+        }),
+      },
+      replicas: 6,
+      readings: [samplesOf([1, 1, 1, 1, 1, 1])],
+      memory: { ups: [{ count: 1, atMs: nowMs - 30_000 }] },
+    },
+    want: `6 → 3: All metrics below target [${ready} ScaleDownLimit]`,
+  },
+  {
     name: 'behavior: the least of policies',
     given: {
       spec: {
