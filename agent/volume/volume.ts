@@ -86,9 +86,12 @@ export interface VolumeObjects {
   serviceAccountToken(request: TokenWish): Promise<ServiceAccountToken>;
   /** As they are now, not as they were seen last. */
   claim(namespace: string, name: string): Promise<PersistentVolumeClaim | undefined>;
-  persistentVolume(name: string): Promise<PersistentVolume | undefined>;
+  /** One that the node makes may be as it was seen last, where that is the claim's. */
+  persistentVolume(name: string, claimUid: string): Promise<PersistentVolume | undefined>;
   /** The pod's own; undefined: it is not there. */
   node(): Promise<Node | undefined>;
+  /** It as it was seen last, seconds ago. Left out: nobody looks. */
+  seenNode?(): Node | undefined;
   /** The node's pods that use the claim with this uid, or are about to. */
   podsUsing(claimUid: string): Promise<readonly { readonly podUid: string; readonly hasIt: boolean }[]>;
   /** The claim's volume is the pod's: what the claim says of its size may be old, and is told then. Whether it was. */

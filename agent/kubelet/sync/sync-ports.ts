@@ -14,6 +14,7 @@ import type { HostNames } from '#agent/node/host-names.ts';
 import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createClaimObjects } from '#agent/volume/claims/claim-objects.ts';
+import { volumesMadeBy } from '#agent/volume/claims/keep-local-volumes.ts';
 import { createLocalVolumes } from '#agent/volume/claims/local-volumes.ts';
 import { kubeletView } from '#agent/volume/csi/kubelet-view.ts';
 import type { VolumeCounts } from '#agent/volume/counts/volume-counts.ts';
@@ -260,11 +261,14 @@ function createVolumes(
   const { client } = informers;
   const tokens = createTokens({ client, clock });
   const certificates = createPodCertificates({ client, clock, nodeName: node.name });
+  const made = volumesMadeBy(node.name, informers);
   const claims = createClaimObjects({
     client,
     nodeName: node.name,
     podsDirectory: directories.pods,
     localVolumes: createLocalVolumes({ directory: directories.volumes, nodeName: node.name }),
+    madeHere: (name) => made.get(name),
+    seen: node.seen,
   });
   return createPodVolumes({
     directory: directories.pods,

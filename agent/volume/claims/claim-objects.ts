@@ -1,5 +1,5 @@
 import { nodes, persistentVolumeClaims, persistentVolumes, type KindRef } from '#api/schema/kind-ref.ts';
-import type { PersistentVolumeClaim } from '#api/generated/objects.ts';
+import type { Node, PersistentVolume, PersistentVolumeClaim } from '#api/generated/objects.ts';
 import { isNotFound } from '#client/api-error.ts';
 import type { ApiClient, ObjectRef } from '#client/client.ts';
 import type { VolumeObjects } from '#agent/volume/volume.ts';
@@ -13,19 +13,32 @@ export interface ClaimObjectsOptions {
   /** Below it the records of pods. */
   readonly podsDirectory: string;
   readonly localVolumes: LocalVolumes;
+  /** The volume of that name if the node makes it, as the watch told of it last; what removes it goes by the same. */
+  readonly madeHere: (name: string) => PersistentVolume | undefined;
+  /** The Node as it was seen last. */
+  readonly seen?: (() => Node | undefined) | undefined;
 }
 
 export type ClaimObjects = Pick<
   VolumeObjects,
-  'claim' | 'persistentVolume' | 'node' | 'podsUsing' | 'noteMounted' | 'tellClaim' | 'localVolumes'
+  | 'claim'
+  | 'persistentVolume'
+  | 'node'
+  | 'seenNode'
+  | 'podsUsing'
+  | 'noteMounted'
+  | 'tellClaim'
+  | 'localVolumes'
 >;
 
-/** Claims and volumes, asked of the API each time: what a node may read of them are single objects that its pods name. */
+/** Claims and volumes, asked of the API each time but for what the node makes: what it may read of them are single objects that its pods name. */
 export function createClaimObjects({
   client,
   nodeName,
   podsDirectory,
   localVolumes,
+  madeHere,
+  seen,
 }: ClaimObjectsOptions): ClaimObjects {
   const find = async <T>(kind: KindRef<T>, where: ObjectRef): Promise<T | undefined> => {
     try {
@@ -40,8 +53,12 @@ export function createClaimObjects({
   return {
     localVolumes,
     claim: (namespace, name) => find(persistentVolumeClaims, { namespace, name }),
-    persistentVolume: (name) => find(persistentVolumes, { name }),
+    persistentVolume: async (name, claimUid) => {
+      const known = madeHere(name);
+      return known?.spec?.claimRef?.uid === claimUid ? known : find(persistentVolumes, { name });
+    },
     node: () => find(nodes, { name: nodeName }),
+    seenNode: () => seen?.(),
     podsUsing: async (claimUid) =>
       (await readRecords(podsDirectory))
         .filter((record) => record.claimUid === claimUid)

@@ -54,7 +54,7 @@ async function mountClaim(context: VolumeContext, isReadOnly: boolean): Promise<
     await writeRecord(directory, own);
   }
   if (before?.path === undefined) await refuseSecondPod(context, claim);
-  const volume = await objects.persistentVolume(name);
+  const volume = await objects.persistentVolume(name, own.claimUid);
   if (volume === undefined) throw fault('E_NOT_FOUND', `persistentvolumes ${JSON.stringify(name)} not found`);
   await checkVolume(context, { volume, claim, isKnown: before?.path !== undefined });
   context.tellPlugin?.(pluginOfClaimed(volume));
@@ -161,6 +161,9 @@ async function checkVolume({ objects }: VolumeContext, { volume, claim, isKnown 
   if ((spec?.mountOptions ?? []).length > 0 && spec?.csi === undefined && spec?.nfs === undefined)
     throw fault('E_UNSUPPORTED', `PersistentVolume ${name}: mountOptions are not supported by this node`);
   if (spec?.nodeAffinity === undefined) return;
+  const seen = objects.seenNode?.();
+  if (seen !== undefined && isOnNode(volume, seen)) return;
+  // Labels may have come meanwhile, by which the scheduler chose.
   const node = await objects.node();
   if (node !== undefined && !isOnNode(volume, node))
     throw fault('E_INVALID', `PersistentVolume ${name}: node affinity does not match this node`);

@@ -41,10 +41,13 @@ let local: LocalVolumes;
 let volumes: PodVolumes;
 let claims: Map<string, PersistentVolumeClaim>;
 let stored: Map<string, PersistentVolume>;
+let seen: Node | undefined;
+let nodeAsked: number;
 const node: Node = { metadata: { name: 'n1', labels: { 'kubernetes.io/hostname': 'n1' } } };
 
 beforeEach(() => {
   root = mkdtempSync(path.join(tmpdir(), 'claims-'));
+  [seen, nodeAsked] = [undefined, 0];
   claims = new Map([['ns/c', claim()]]);
   stored = new Map([[name, made()]]);
   local = createLocalVolumes({ directory: path.join(root, 'volumes'), nodeName: 'n1' });
@@ -60,7 +63,11 @@ beforeEach(() => {
       serviceAccountToken: async () => ({ token: '', refreshAtMs: 0 }),
       claim: async (namespace, one) => claims.get(`${namespace}/${one}`),
       persistentVolume: async (one) => stored.get(one),
-      node: async () => node,
+      node: async () => {
+        nodeAsked++;
+        return node;
+      },
+      seenNode: () => seen,
       podsUsing: async (uid) =>
         (await readRecords(pods))
           .filter((record) => record.claimUid === uid)
@@ -342,6 +349,18 @@ describe('a claim', () => {
     expect(await mount('u2')).toBe(path.join(root, 'new'));
     await volumes.remove('u1');
     expect(existsSync(root)).toBe(true);
+  });
+
+  it.each([
+    { name: 'as it should be', labels: { 'kubernetes.io/hostname': 'n1' }, asked: 0 },
+    { name: 'without the label', labels: {}, asked: 1 },
+  ])('is of a node that was seen $name', async ({ labels, asked }) => {
+    seen = { metadata: { name: 'n1', labels } };
+    const matchExpressions = [{ key: 'kubernetes.io/hostname', operator: 'In' as const, values: ['n1'] }];
+    const nodeAffinity = { required: { nodeSelectorTerms: [{ matchExpressions }] } };
+    stored.set(name, made({ nodeAffinity }));
+    expect(await mount()).toBe(data());
+    expect(nodeAsked).toBe(asked);
   });
 
   it('of ReadWriteOncePod is one pod’s until that has gone', async () => {

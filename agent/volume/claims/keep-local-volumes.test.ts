@@ -49,8 +49,9 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-const seed = (): PersistentVolume =>
+const seed = (phase?: 'Bound'): PersistentVolume =>
   client.seed(kinds.persistentVolumes, {
+    ...(phase === undefined ? {} : { status: { phase } }),
     metadata: {
       name,
       labels: { [volumeNodeLabel]: 'n1' },
@@ -104,6 +105,17 @@ it('pods are told of volumes that grow', async () => {
   const body = { spec: { capacity: { storage: '2Gi' } } };
   await client.patch(kinds.persistentVolumes, { name }, { kind: 'merge', body });
   await expect.poll(() => grown).toEqual(['u1']);
+});
+
+it.each([
+  { name: 'bound by then, as it may have grown', phase: 'Bound', want: ['u1'] },
+  { name: 'not bound, which no pod has', phase: undefined, want: [] },
+] as const)('pods are told of a volume that is seen first: $name', async ({ phase, want }) => {
+  mkdirSync(podDirectory(), { recursive: true });
+  await writeRecord(podDirectory(), { claim: 'n/c', claimUid: 'c', volume: name, volumeUid: '' });
+  seed(phase);
+  await untilQuiet();
+  expect(grown).toEqual(want);
 });
 
 it('what has no object stays, and is told of, ten by name', async () => {

@@ -8,6 +8,7 @@ import { localVolumeFinalizer, volumeNodeLabel } from '#api/volume/local-volumes
 import { isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
+import type { WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 import { podsWithVolume } from './claim-objects.ts';
 import type { LocalVolumes } from './local-volumes.ts';
@@ -24,6 +25,11 @@ export interface KeepLocalVolumesOptions {
   readonly events: Pick<EventRecorder, 'record'>;
   /** A volume of the pod is larger than before. */
   readonly onGrown: (podUid: string) => void;
+}
+
+/** The volumes that the node makes. */
+export function volumesMadeBy(nodeName: string, informers: Informers): WritableInformer<PersistentVolume> {
+  return informers.for(persistentVolumes, { labelSelector: `${volumeNodeLabel}=${nodeName}` });
 }
 
 /** What is due for a volume of this node. */
@@ -45,7 +51,7 @@ export function planKeeping({ metadata, spec }: PersistentVolume): KeepStep {
 /** Removes the node's volumes whose objects go, and tells pods of those that grow. Runs until disposed. */
 export function keepLocalVolumes(options: KeepLocalVolumesOptions): Controller {
   const { informers, clock, logger, nodeName, podsDirectory, onGrown } = options;
-  const volumes = informers.for(persistentVolumes, { labelSelector: `${volumeNodeLabel}=${nodeName}` });
+  const volumes = volumesMadeBy(nodeName, informers);
   const sizes = new Map<string, string | undefined>(); // by name, as they were seen last
   void volumes.synced.then(() => tellOrphans(options, volumes.list()));
   return runController({
@@ -61,9 +67,12 @@ export function keepLocalVolumes(options: KeepLocalVolumesOptions): Controller {
       if (volume === undefined) sizes.delete(name);
       else sizes.set(name, size);
       if (volume === undefined) return;
-      const users = await podsWithVolume(podsDirectory, name);
-      if (isGrown || isNew) for (const uid of users) onGrown(uid);
       const step = planKeeping(volume);
+      // Until it says that it is bound no pod has it, and all records are read for one.
+      const mayBeOld = isNew && volume.status?.phase === 'Bound';
+      if (!isGrown && !mayBeOld && step === 'nothing') return;
+      const users = await podsWithVolume(podsDirectory, name);
+      if (isGrown || mayBeOld) for (const uid of users) onGrown(uid);
       if (step === 'nothing') return;
       if (users.length > 0) return { kind: 'again', afterMs: usedMs };
       if (step === 'remove') await removeVolume(options, volume);

@@ -3,8 +3,8 @@ import { expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { persistentVolumeClaims } from '#api/schema/kind-ref.ts';
-import { selectedNodeAnnotation } from '#api/volume/claim.ts';
-import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
+import { selectedNodeAnnotation, storageProvisionerAnnotations } from '#api/volume/claim.ts';
+import { localProvisioner, volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
 import { createInformers } from '#client/informers.ts';
 import { startTestServer } from '#control-plane/apiserver/test-server.fixture.ts';
 import { createOwnClients } from '#control-plane/controllers/own-clients.ts';
@@ -39,7 +39,9 @@ it('a hundred claims are bound, each to a volume of its own', async () => {
   const asked = { ...spec, resources: { requests: { storage: '1Mi' } } };
   const volumes = new Map<string, string>(); // by claim
   const bound = Promise.withResolvers<void>();
+  let revisions = 0;
   using _watch = informers.for(persistentVolumeClaims).onChange(({ key, current }) => {
+    revisions++;
     if (current?.status?.phase === 'Bound') volumes.set(key, current.spec?.volumeName ?? '');
     if (volumes.size === 100) bound.resolve();
   });
@@ -62,4 +64,9 @@ it('a hundred claims are bound, each to a volume of its own', async () => {
   const ms = Math.round(systemClock.monotonic() - began);
   console.log(`100 claims bound in ${ms} ms, ${Math.round((user + system) / 1000)} ms of processor time`);
   expect(new Set(volumes.values()).size).toBe(100);
+  // As it was created, with its volume, and as that is told: who made the volume comes with its name.
+  expect(revisions).toBe(300);
+  const { metadata } = informers.for(persistentVolumeClaims).get('a/made-0') ?? {};
+  for (const annotation of storageProvisionerAnnotations)
+    expect(metadata?.annotations?.[annotation]).toBe(localProvisioner);
 });

@@ -18,7 +18,7 @@ import {
 import { localProvisioner } from '#api/volume/local-volumes.ts';
 import { findVolume, mismatch } from '#api/volume/match.ts';
 import { planExpansion } from './plan-expansion.ts';
-import { planLocalVolume, provisioningFailed, whyNotOn } from './plan-local-volume.ts';
+import { isMadeFor, planLocalVolume, provisioningFailed, whyNotOn } from './plan-local-volume.ts';
 import { event, type ClaimStep } from './step.ts';
 
 /** All that is looked at for one claim. */
@@ -163,14 +163,21 @@ function planProvisioning(input: ClaimInput, name: string): readonly ClaimStep[]
     : [
         {
           kind: 'annotate',
-          annotations: Object.fromEntries(
-            storageProvisionerAnnotations.map((annotation) => [annotation, provisioner]),
-          ),
+          annotations: provisionedBy(provisioner),
         },
       ];
-  if (provisioner === localProvisioner) return [...tell, ...planLocalVolume({ ...input, storageClass })];
+  if (provisioner === localProvisioner) {
+    const steps = planLocalVolume({ ...input, storageClass });
+    // Nobody else waits for these words: they come with the volume's name, in one write.
+    return steps.some(({ kind }) => kind === 'createVolume') ? steps : [...tell, ...steps];
+  }
   const message = `Waiting for a volume to be created either by the external provisioner '${provisioner}' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.`;
   return [...tell, event('Normal', 'ExternalProvisioning', message)];
+}
+
+/** What a claim says of who makes its volume. */
+function provisionedBy(provisioner: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(storageProvisionerAnnotations.map((annotation) => [annotation, provisioner]));
 }
 
 /** The claim as it is once it is bound: it names the volume, and says by whom it was so. Pure. */
@@ -178,6 +185,7 @@ export function boundClaim(claim: PersistentVolumeClaim, volume: PersistentVolum
   const name = volume.metadata?.name ?? '';
   const annotations = {
     ...claim.metadata?.annotations,
+    ...(isMadeFor(volume, claim) ? provisionedBy(localProvisioner) : {}),
     ...(claim.spec?.volumeName === name ? {} : { [boundByControllerAnnotation]: 'yes' }),
     [bindCompletedAnnotation]: 'yes',
   };

@@ -4,6 +4,7 @@ import { claimClass, provisionedByAnnotation, selectedNodeAnnotation } from '#ap
 import {
   localProvisioner,
   localVolumeFinalizer,
+  localVolumeNode,
   volumeNodeLabel,
   volumesDirectoryOf,
   volumeSizesAnnotation,
@@ -89,13 +90,22 @@ function refusalOf(
   return undefined;
 }
 
-/** Named by the claim's uid: made twice it is the same. */
+/** Whether it is the volume that a node makes for this very claim. */
+export function isMadeFor(volume: PersistentVolume, { metadata }: PersistentVolumeClaim): boolean {
+  return localVolumeNode(volume) !== undefined && volume.metadata?.name === nameFor(metadata?.uid);
+}
+
+/** By the claim's uid: made twice it is the same. */
+function nameFor(claimUid: string | undefined): string {
+  return `pvc-${claimUid ?? ''}`;
+}
+
 function renderVolume(
   { claim, storageClass }: LocalVolumeInput,
   node: Node,
   directory: string,
 ): PersistentVolume {
-  const name = `pvc-${claim.metadata?.uid ?? ''}`;
+  const name = nameFor(claim.metadata?.uid);
   const nodeName = node.metadata?.name ?? '';
   const hostname = node.metadata?.labels?.['kubernetes.io/hostname'] ?? nodeName;
   const sizes = node.metadata?.annotations?.[volumeSizesAnnotation];

@@ -162,6 +162,7 @@ async function again(step: string, work: () => Promise<void>): Promise<void> {
 
 function createVolumes(drivers: Csi, objects: Informers): PodVolumes {
   const claims = createClaimObjects({
+    madeHere: () => undefined,
     ...{ client: objects.client, nodeName: 'n1', podsDirectory },
     localVolumes: createLocalVolumes({ directory: join(directory, 'volumes'), nodeName: 'n1' }),
   });
