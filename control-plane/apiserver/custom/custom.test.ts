@@ -266,3 +266,23 @@ it('an object that is written as it is moves to the version that is stored now',
     spec: { a: 1 },
   });
 });
+
+/** Leaves 60 MiB behind; one of them. */
+function waste(): WeakRef<object> {
+  return new WeakRef(Array.from({ length: 60 }, () => Buffer.alloc(1_048_576, 'x')));
+}
+
+it('what definitions leave behind is swept as they come, not as V8 would', async () => {
+  const left = waste();
+  let made = 0;
+  await expect
+    .poll(
+      async () => {
+        await define(`leavers${made}`, `Leaver${made}`);
+        made++;
+        return left.deref() === undefined;
+      },
+      { timeout: 60_000 },
+    )
+    .toBe(true);
+});

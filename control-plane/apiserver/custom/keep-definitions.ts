@@ -4,6 +4,7 @@ import { planNames, withCondition } from '#api/custom/names-plan.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { equalJson, listOf, objectOf, withPath } from '#api/wire/json.ts';
 import { describeError, isPodwrightError } from '#base/errors.ts';
+import { sweepInSteps } from '#base/memory/sweep.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import { mirrorKind } from '#control-plane/apiserver/objects/mirror.ts';
 import type { Decision } from '#control-plane/apiserver/objects/registry.ts';
@@ -16,6 +17,8 @@ const definitions = builtIn('apiextensions.k8s.io', 'v1', 'customresourcedefinit
 /** Definitions that are worked on at a time: they share what a write costs the disk. */
 const atOnceMax = 32;
 const againMs = 1_000;
+/** What a hundred definitions of 30 KB leave behind, of their schemas above all, where a few are kept of them. */
+const leftBehindBytes = 33_554_432;
 
 /**
  * Follows the definitions, and writes what upstream's controllers in its API server write of them: names and conditions, and, of one that
@@ -46,6 +49,7 @@ class Keeper implements Disposable {
   /** Those whose objects are being removed. */
   readonly #going = new Set<string>();
   #running = 0;
+  #isSweeping = false;
 
   constructor(context: ServerContext, book: DefinitionBook) {
     this.#context = context;
@@ -73,8 +77,17 @@ class Keeper implements Disposable {
       } catch (error) {
         this.#later(name, error);
       }
+      void this.#sweep();
     }
     this.#running--;
+  }
+
+  /** Hundreds come at once, as a bundle is installed: V8 would let the heap grow to several times of what is kept of them. */
+  async #sweep(): Promise<void> {
+    if (this.#isSweeping) return;
+    this.#isSweeping = true;
+    await sweepInSteps({ clock: this.#context.clock, signal: this.#over.signal }, leftBehindBytes);
+    this.#isSweeping = false;
   }
 
   #later(name: string, error: unknown): void {
