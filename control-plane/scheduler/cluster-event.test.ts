@@ -123,6 +123,8 @@ const rows: readonly {
   { plugin: 'VolumeRestrictions', of: onDisk, after: gone(onDisk), want: true },
   { plugin: 'VolumeRestrictions', of: onDisk, after: gone(claiming), want: false },
   { plugin: 'NodeVolumeLimits', of: claiming, after: [{ kind: 'csiNode' }], want: true },
+  { plugin: 'NodeVolumeLimits', of: claiming, after: [{ kind: 'detached' }], want: true },
+  { plugin: 'NodeVolumeLimits', of: web, after: [{ kind: 'detached' }], want: false },
   { plugin: 'NodeVolumeLimits', of: claiming, after: gone(claiming), want: true },
   { plugin: 'NodeVolumeLimits', of: claiming, after: gone(db), want: false },
   { plugin: 'VolumeBinding', of: claiming, after: [{ kind: 'capacity' }], want: true },

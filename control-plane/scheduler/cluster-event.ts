@@ -28,6 +28,8 @@ export type ClusterEvent =
   | { readonly kind: 'claim'; readonly key: string }
   /** A node says otherwise how many volumes of which drivers it can have. */
   | { readonly kind: 'csiNode' }
+  /** A volume is attached to a node no more. */
+  | { readonly kind: 'detached' }
   /** A driver says otherwise of what it has left. */
   | { readonly kind: 'capacity' }
   /** A driver says otherwise of itself. */

@@ -6,12 +6,13 @@ import type { VolumeBinder } from './volumes/bind-volumes.ts';
 type Wake = (events: readonly ClusterEvent[]) => void;
 
 export function followVolumes(volumeBinder: VolumeBinder, wake: Wake): Disposable {
-  const { claims, volumes, classes, drivers, csiNodes, capacities } = volumeBinder;
+  const { claims, volumes, classes, drivers, csiNodes, capacities, attachments } = volumeBinder;
   using stack = new DisposableStack();
 
   stack.use(drivers.onChange(() => wake([{ kind: 'csiDriver' }])));
   stack.use(capacities.onChange(() => wake([{ kind: 'capacity' }])));
   stack.use(csiNodes.onChange(() => wake([{ kind: 'csiNode' }])));
+  stack.use(attachments.onChange(({ current }) => wake(current === undefined ? [{ kind: 'detached' }] : [])));
   stack.use(
     claims.onChange(({ key, old, current }) => {
       volumeBinder.note('claim', key);

@@ -133,10 +133,10 @@ class Scheduler implements AsyncDisposable {
       onFreed: (pod) => this.#wake([{ kind: 'podGone', pod }]),
     });
     this.#watch = watchDecisions(metrics, clock);
-    const { claims, volumes, classes, drivers, csiNodes, capacities } = this.#volumes;
+    const { claims, volumes, classes, drivers, csiNodes, capacities, attachments } = this.#volumes;
     const caches = [
       ...[informers.for(pods), informers.for(nodes), this.#services, this.#namespaces],
-      ...[claims, volumes, classes, drivers, csiNodes, capacities],
+      ...[claims, volumes, classes, drivers, csiNodes, capacities, attachments],
       ...[this.#devices.claims, this.#devices.slices, this.#devices.classes],
       this.#preemptor.budgets,
       ...(groupInformer === undefined ? [] : [groupInformer]),

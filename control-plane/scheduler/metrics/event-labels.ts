@@ -30,6 +30,7 @@ const changes: Readonly<Record<Exclude<ClusterEvent['kind'], 'node'>, Change>> =
   podShrunk: ['', 'AssignedPod', 'UpdatePodScaleDown'],
   claim: ['', 'PersistentVolumeClaim', 'Update'],
   csiNode: ['storage.k8s.io', 'CSINode', 'Update'],
+  detached: ['storage.k8s.io', 'VolumeAttachment', 'Delete'],
   csiDriver: ['storage.k8s.io', 'CSIDriver', 'Update'],
   capacity: ['storage.k8s.io', 'CSIStorageCapacity', 'Update'],
   volume: ['', 'PersistentVolume', 'Update'],

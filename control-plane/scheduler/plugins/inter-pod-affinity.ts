@@ -44,6 +44,7 @@ export const interPodAffinityFilter: FilterPlugin = {
       case 'deviceClaim':
       case 'devices':
       case 'csiNode':
+      case 'detached':
       case 'csiDriver':
       case 'podGroup':
       case 'podOfGroup':

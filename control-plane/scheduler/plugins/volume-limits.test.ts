@@ -16,9 +16,12 @@ import { volumeLimitsFilter } from './volume-limits.ts';
 const look: VolumeLookUp = {
   claim: (key): PersistentVolumeClaim | undefined => {
     const name = key.slice('n/'.length);
-    return name === 'new' ? { spec: { storageClassName: 'w' } } : { spec: { volumeName: name } };
+    return name === 'new'
+      ? { spec: { storageClassName: 'w' } }
+      : { spec: { storageClassName: 'w', volumeName: name } };
   },
-  volume: (name) => ({ spec: { csi: { driver: 'd', volumeHandle: name } } }),
+  volume: (name) =>
+    name === '' || name === 'unknown' ? undefined : { spec: { csi: { driver: 'd', volumeHandle: name } } },
   storageClass: () => ({ provisioner: 'd' }),
   ...{ offered: () => [], isTaken: () => false, chosenNode: () => undefined, usedOn: () => [] },
 };
@@ -40,6 +43,10 @@ interface Row {
   readonly pod: Pod;
   readonly on: NodeInfo;
   readonly said: CSINode | undefined;
+  /** Volumes that are attached to the node. */
+  readonly attached?: readonly string[];
+  /** By whom; 'd' if not said. */
+  readonly attacher?: string;
   readonly driver?: Partial<CSIDriver['spec']>;
   readonly want: readonly string[];
 }
@@ -70,6 +77,35 @@ const rows: readonly Row[] = [
     want: full,
   },
   {
+    ...{ name: 'what no pod uses is attached', pod: podOf('p', 'b'), on: nodeWith(), said: limited(1) },
+    attached: ['gone'],
+    want: full,
+  },
+  {
+    ...{ name: 'a pod uses what is attached', pod: podOf('p', 'b'), on: nodeWith(podOf('q', 'a')) },
+    ...{ said: limited(2), attached: ['a'], want: [] },
+  },
+  {
+    ...{ name: 'its own is attached already', pod: podOf('p', 'b'), on: nodeWith(podOf('q', 'a')) },
+    ...{ said: limited(2), attached: ['a', 'b'], want: [] },
+  },
+  {
+    ...{ name: 'its own is what made it too many', pod: podOf('p', 'b'), on: nodeWith(), said: limited(1) },
+    ...{ attached: ['b', 'gone'], want: [] },
+  },
+  {
+    ...{ name: 'another driver attached it', pod: podOf('p', 'b'), on: nodeWith(), said: limited(1) },
+    ...{ attached: ['gone'], attacher: 'e', want: [] },
+  },
+  {
+    ...{ name: 'what is attached is no volume any more', pod: podOf('p', 'b'), on: nodeWith() },
+    ...{ said: limited(1), attached: ['unknown'], want: [] },
+  },
+  {
+    ...{ name: 'its volume is not known', pod: podOf('p', 'unknown'), on: nodeWith(podOf('q', 'a')) },
+    ...{ said: limited(1), want: full },
+  },
+  {
     name: 'no limit',
     pod: podOf('p', 'b'),
     on: nodeWith(podOf('q', 'a')),
@@ -85,8 +121,14 @@ const rows: readonly Row[] = [
 ];
 
 describe('how many volumes a node can have', () => {
-  it.each(rows)('$name', ({ pod, on, said, driver = {}, want }) => {
-    const volumes = { ...look, csiNode: () => said, csiDriver: () => ({ spec: driver }) };
+  it.each(rows)('$name', ({ pod, on, said, attached = [], attacher = 'd', driver = {}, want }) => {
+    const volumes: VolumeLookUp = {
+      ...look,
+      csiNode: () => said,
+      csiDriver: () => ({ spec: driver }),
+      attachments: (nodeName) =>
+        attached.map((name) => ({ spec: { attacher, nodeName, source: { persistentVolumeName: name } } })),
+    };
     const filter = volumeLimitsFilter.filter({
       pod,
       snapshot: { nodes: [on], services: () => [], volumes, namespaceLabels: () => ({}) },

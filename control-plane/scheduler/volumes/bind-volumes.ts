@@ -8,6 +8,7 @@ import type {
   PersistentVolumeClaim,
   Pod,
   StorageClass,
+  VolumeAttachment,
 } from '#api/generated/objects.ts';
 import {
   csiDrivers,
@@ -18,6 +19,7 @@ import {
   persistentVolumes,
   pods,
   storageClasses,
+  volumeAttachments,
 } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
 import {
@@ -45,6 +47,7 @@ export interface VolumeBinder {
   readonly drivers: Informer<CSIDriver>;
   readonly csiNodes: Informer<CSINode>;
   readonly capacities: Informer<CSIStorageCapacity>;
+  readonly attachments: Informer<VolumeAttachment>;
   /**
    * Takes for the pod what its claims need on the node, so that the next decision counts it; undefined where nothing is missing. Undone
    * by disposing, and made so by `bind`.
@@ -77,6 +80,7 @@ export function createVolumeBinder(options: VolumeBinderOptions): VolumeBinder {
   const capacities = informers.for(csiStorageCapacities, {
     indexes: { className: ({ storageClassName }) => [storageClassName] },
   });
+  const attachments = informers.for(volumeAttachments, { indexes: { node: ({ spec }) => [spec.nodeName] } });
   const taken = new Map<string, string>(); // volumes by name: the claim
   const chosen = new Map<string, string>(); // claims by key: the node
   const waiting = new Map<string, Set<() => void>>(); // by what a binding waits for
@@ -92,6 +96,7 @@ export function createVolumeBinder(options: VolumeBinderOptions): VolumeBinder {
     chosenNode: (key) => chosen.get(key),
     usedOn,
     csiNode: (name) => nodesOfDrivers.get(name),
+    attachments: (nodeName) => attachments.byIndex('node', nodeName),
     csiDriver: (name) => drivers.get(name),
     capacities: (className) => capacities.byIndex('className', className),
   };
@@ -103,6 +108,7 @@ export function createVolumeBinder(options: VolumeBinderOptions): VolumeBinder {
     drivers,
     csiNodes: nodesOfDrivers,
     capacities,
+    attachments,
     reserve: (pod, nodeName) => {
       const plan = planFor(pod, nodeName, { look, informers });
       if (plan === undefined) return undefined;

@@ -5,6 +5,7 @@ import type {
   PersistentVolume,
   PersistentVolumeClaim,
   StorageClass,
+  VolumeAttachment,
 } from '#api/generated/objects.ts';
 
 /** What a decision may ask about claims and volumes. */
@@ -23,6 +24,8 @@ export interface VolumeLookUp {
   readonly usedOn: (claimKey: string) => readonly string[];
   /** What drivers of volumes a node has; undefined: it did not say. */
   readonly csiNode?: (name: string) => CSINode | undefined;
+  /** What is attached to a node, or on its way there or away, whoever uses it. */
+  readonly attachments?: (nodeName: string) => readonly VolumeAttachment[];
   readonly csiDriver?: (name: string) => CSIDriver | undefined;
   /** What of a class is left, where. */
   readonly capacities?: (className: string) => readonly CSIStorageCapacity[];
