@@ -37,8 +37,11 @@ export function isCached(owner: OwnerReference): boolean {
 }
 
 /** Finds the scale of a pod's controller in the caches, or among what was asked; that of a Deployment for a ReplicaSet of one. */
-export function createScaleFinder(caches: ScaleCaches, asked: AskedScales): BudgetState['scaleOf'] {
-  const kinds: readonly (readonly [KindRef<unknown>, Informer<Scaled>])[] = [
+export function createScaleFinder(
+  caches: { readonly [K in keyof ScaleCaches]: Pick<ScaleCaches[K], 'get'> },
+  asked: AskedScales,
+): BudgetState['scaleOf'] {
+  const kinds: readonly (readonly [KindRef<unknown>, Pick<Informer<Scaled>, 'get'>])[] = [
     [deployments, caches.deployments],
     [replicaSets, caches.replicaSets],
     [statefulSets, caches.statefulSets],
@@ -50,8 +53,9 @@ export function createScaleFinder(caches: ScaleCaches, asked: AskedScales): Budg
     const found = cache.get(`${namespace}/${owner.name}`);
     if (found === undefined || found.metadata?.uid !== owner.uid) return undefined;
     const parent = controllerRef(found);
-    if (parent !== undefined && isKindOf(deployments, parent)) return find(parent, namespace);
-    return { uid: owner.uid, replicas: found.spec?.replicas ?? 1 };
+    const scale = parent !== undefined && isKindOf(deployments, parent) ? find(parent, namespace) : undefined;
+    // A ReplicaSet that its Deployment leaves behind has a scale of its own.
+    return scale ?? { uid: owner.uid, replicas: found.spec?.replicas ?? 1 };
   };
   return find;
 }
