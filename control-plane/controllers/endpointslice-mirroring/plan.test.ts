@@ -132,7 +132,7 @@ it.each([
       ...healthy,
       subsets: [{ ...healthy.subsets?.[0], ports: [{ port: 5433, protocol: 'TCP' as const }] }],
     },
-    want: { create: 2, update: 0, delete: 2 },
+    want: { ...none, update: 2 },
   },
   { name: 'there is no subset', given: { ...healthy, subsets: undefined }, want: { ...none, delete: 2 } },
 ])('planMirror() when $name', ({ given, want }) => {

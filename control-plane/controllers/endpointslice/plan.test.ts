@@ -134,6 +134,82 @@ it('planSlices() splits at 100 and touches one slice for one change', () => {
   expect([changed.create.length, changed.update.length, changed.delete.length]).toEqual([0, 1, 0]);
 });
 
+/** What becomes of slices by the numbers of their endpoints: `web-0: 98 → 100`. */
+function shownChange(existing: readonly EndpointSlice[], pods: readonly Pod[]): string {
+  const changed = plan(pods, existing);
+  const sizeOf = (slice: EndpointSlice | undefined): number => slice?.endpoints?.length ?? 0;
+  const updates = changed.update.map((slice) => {
+    const { name = '' } = slice.metadata ?? {};
+    return `${name}: ${sizeOf(existing.find(({ metadata }) => metadata?.name === name))} → ${sizeOf(slice)}`;
+  });
+  const deletes = changed.delete.map(({ metadata }) => `without ${metadata?.name}`);
+  return [...updates.toSorted(), ...changed.create.map((slice) => `new ${sizeOf(slice)}`), ...deletes].join(
+    ', ',
+  );
+}
+
+it.each<{
+  readonly name: string;
+  /** How many endpoints are in each. */
+  readonly slices: readonly number[];
+  /** Numbers of pods that go, that are ready no more, and how many come. */
+  readonly go?: readonly number[];
+  readonly change?: readonly number[];
+  readonly come: number;
+  readonly want: string;
+}>([
+  { name: 'into the one that they fill best', slices: [100, 40, 90], come: 7, want: 'web-2: 90 → 97' },
+  { name: 'into none that has no room for all', slices: [99, 98], come: 3, want: 'new 3' },
+  {
+    name: 'into the one that is written anyway',
+    slices: [99, 50],
+    change: [120],
+    come: 1,
+    want: 'web-1: 50 → 51',
+  },
+  {
+    name: 'into the fullest of those that are written anyway, then the next',
+    slices: [60, 98, 99],
+    change: [0, 60],
+    come: 5,
+    want: 'web-0: 60 → 63, web-1: 98 → 100',
+  },
+  { name: 'whole ones by themselves', slices: [95], come: 203, want: 'web-0: 95 → 98, new 100, new 100' },
+  { name: 'in place of those that went', slices: [3], go: [0, 1, 2], come: 2, want: 'web-0: 3 → 2' },
+  { name: 'into none when a slice only loses', slices: [2, 1], go: [2], come: 0, want: 'without web-1' },
+])('planSlices() puts new endpoints $name', ({ slices, go = [], change = [], come, want }) => {
+  const total = slices.reduce((sum, count) => sum + count, 0);
+  const pods = Array.from({ length: total }, (_, number) => pod(number));
+  const starts = slices.map((_, index) => slices.slice(0, index).reduce((sum, count) => sum + count, 0));
+  const existing = stored(
+    slices.flatMap((count, index) => {
+      const start = starts[index] ?? 0;
+      return plan(pods.slice(start, start + count)).create;
+    }),
+  );
+  const kept = pods.flatMap((one, number) =>
+    go.includes(number) ? [] : [change.includes(number) ? pod(number, { isReady: false }) : one],
+  );
+  const news = Array.from({ length: come }, (_, index) => pod(total + index));
+  expect(shownChange(existing, [...kept, ...news])).toBe(want);
+});
+
+it('planSlices() has a slice of other ports take the place of the one before', () => {
+  const existing = stored(plan([pod(1)]).create);
+  const changed = plan([pod(1, { port: 9090 })], existing);
+  expect(changed).toMatchObject({
+    ...{ create: [], delete: [] },
+    update: [
+      { metadata: { name: 'web-0' }, ports: [{ port: 9090 }], endpoints: [{ addresses: ['10.0.0.2'] }] },
+    ],
+  });
+});
+
+it('planSlices() puts the first endpoints into the slice that says that there are none', () => {
+  const existing = stored(plan([]).create);
+  expect(shownChange(existing, [pod(1)])).toBe('web-0: 0 → 1');
+});
+
 it('planSlices() keeps apart pods whose named port is another number', () => {
   const { create } = plan([pod(1), pod(2, { port: 9090 })]);
   expect(create.map(({ ports }) => ports?.[0]?.port)).toEqual([8080, 9090]);

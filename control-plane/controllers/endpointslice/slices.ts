@@ -26,8 +26,8 @@ export interface SliceOwner {
 }
 
 /**
- * What to write so that the slices hold exactly these groups. Endpoints stay in the slice in which they are, new ones fill what
- * room there is, so that a change touches as few slices as possible.
+ * What to write so that the slices hold exactly these groups, touching as few as possible. Endpoints stay in the slice in which they
+ * are; a slice that is to be created takes the place of one that is to be deleted, so that nobody sees the Service without either.
  */
 export function planGroups(
   groups: readonly SliceGroup[],
@@ -37,6 +37,7 @@ export function planGroups(
   const unused = new Set(existing);
   const create: EndpointSlice[] = [];
   const update: EndpointSlice[] = [];
+  const more: SliceGroup[] = [];
   for (const group of groups) {
     const fitting = existing.filter(
       (slice) =>
@@ -44,26 +45,46 @@ export function planGroups(
         slice.addressType === group.addressType &&
         equalJson(slice.ports ?? [], group.ports),
     );
-    const filled = fillSlices(group.endpoints, fitting, endpointsPerSliceMax);
+    const wantedOf = (slice: EndpointSlice, endpoints: readonly Endpoint[]): EndpointSlice =>
+      sliceOf({ ...group, endpoints }, slice);
+    const isSame = (slice: EndpointSlice, kept: readonly Endpoint[]): boolean =>
+      isSameSlice(wantedOf(slice, kept), slice);
+    const filled = fillSlices(group.endpoints, fitting, { endpointsPerSliceMax, isSame });
     for (const [slice, endpoints] of filled.slices) {
-      if (endpoints.length === 0 && (filled.slices.size > 1 || filled.rest.length > 0)) continue; // Stays unused: deleted.
+      if (endpoints.length === 0) continue; // Stays unused.
       unused.delete(slice);
-      const wanted = sliceOf({ ...group, endpoints }, slice);
+      const wanted = wantedOf(slice, endpoints);
       if (!isSameSlice(wanted, slice)) update.push(wanted);
     }
-    for (let start = 0; start < filled.rest.length; start += endpointsPerSliceMax) {
-      const endpoints = filled.rest.slice(start, start + endpointsPerSliceMax);
-      create.push(sliceOf({ ...group, endpoints }));
+    for (let start = 0; start < filled.rest.length; start += endpointsPerSliceMax)
+      more.push({ ...group, endpoints: filled.rest.slice(start, start + endpointsPerSliceMax) });
+  }
+  for (const group of more) {
+    // The type of addresses of a slice cannot be changed.
+    const old = unused.values().find(({ addressType }) => addressType === group.addressType);
+    if (old === undefined) create.push(sliceOf(group));
+    else {
+      unused.delete(old);
+      update.push(sliceOf(group, old));
     }
   }
   return { create, update, delete: [...unused] };
 }
 
-/** The endpoints by slice, kept where they are, and those for which there is no room. */
+interface Filling {
+  readonly endpointsPerSliceMax: number;
+  /** Whether the slice with these endpoints would not have to be written. */
+  readonly isSame: (slice: EndpointSlice, kept: readonly Endpoint[]) => boolean;
+}
+
+/**
+ * The endpoints by slice, kept where they are, and those for which there is no room: new ones go to slices that are written anyway, the
+ * fullest first; then, if all that are left fit into one other, to the one that they fill best.
+ */
 function fillSlices(
   endpoints: readonly Endpoint[],
   slices: readonly EndpointSlice[],
-  endpointsPerSliceMax: number,
+  { endpointsPerSliceMax, isSame }: Filling,
 ): { readonly slices: ReadonlyMap<EndpointSlice, readonly Endpoint[]>; readonly rest: readonly Endpoint[] } {
   const wanted = new Map(endpoints.map((endpoint) => [endpointKey(endpoint), endpoint]));
   const filled = new Map(
@@ -78,9 +99,20 @@ function fillSlices(
     }),
   );
   const rest = [...wanted.values()];
-  for (const [slice, kept] of filled) {
+  if (rest.length === 0) return { slices: filled, rest };
+  const fullestFirst = [...filled]
+    .filter(([, kept]) => kept.length > 0 && kept.length < endpointsPerSliceMax)
+    .toSorted(([, a], [, b]) => b.length - a.length);
+  const untouched = fullestFirst.filter(([slice, kept]) => isSame(slice, kept));
+  for (const [slice, kept] of fullestFirst) {
+    if (untouched.some(([one]) => one === slice)) continue;
     filled.set(slice, [...kept, ...rest.splice(0, endpointsPerSliceMax - kept.length)]);
   }
+  // Whole slices are made of what is left, and what is left of that may go to another.
+  const last = rest.splice(rest.length - (rest.length % endpointsPerSliceMax));
+  const best = untouched.find(([, kept]) => kept.length + last.length <= endpointsPerSliceMax);
+  if (best === undefined || last.length === 0) return { slices: filled, rest: [...rest, ...last] };
+  filled.set(best[0], [...best[1], ...last]);
   return { slices: filled, rest };
 }
 
