@@ -20,6 +20,9 @@ export function createFakeMounter(): FakeMounter {
       const words = [...options, isReadOnly ? 'ro' : 'rw'].join(',');
       mounts.set(target, `nfs ${server}:${path} ${words}`);
     },
+    device: async (target, { device, fsType, options }) => {
+      mounts.set(target, ['device', device, fsType ?? 'ext4', ...options].join(' '));
+    },
     unmount: (target) => {
       if (mounts.get(target)?.startsWith('bind') === true) rmSync(target, { recursive: true, force: true });
       return mounts.delete(target);

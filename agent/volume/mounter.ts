@@ -1,12 +1,14 @@
 import type { Mounts } from '#native/mount/mount.ts';
 import { mountNfs } from './nfs/mount-nfs.ts';
 import { createNfsPorts } from './nfs/nfs-ports.linux.ts';
+import { createDeviceMount } from './device/mount-device.ts';
 import type { Mounter } from './volume.ts';
 
 /** What volumes need of the node's mounts. */
 export function createMounter(mounts: Mounts): Mounter {
   const ports = createNfsPorts();
   return {
+    device: createDeviceMount(),
     nfs: (target, wish, signal) => mountNfs(target, wish, { ports, signal }),
     bind: (source, target) => mounts.mount(target, { kind: 'bind', source, recursive: true }),
     tmpfs: (target, { sizeBytes, mode, gid }) => {

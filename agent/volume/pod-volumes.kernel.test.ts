@@ -19,6 +19,7 @@ describe.skipIf(process.getuid?.() !== 0)('removing the volumes of a pod (needs 
       mounter: {
         bind: (source, target) => mounts.mount(target, { kind: 'bind', source, recursive: true }),
         nfs: async () => undefined,
+        device: async () => undefined,
         hugePages: () => undefined,
         tmpfs: (target) => mounts.mount(target, { kind: 'tmpfs' }),
         unmount: (target) => mounts.unmount(target),

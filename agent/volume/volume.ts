@@ -15,6 +15,7 @@ import type { ContentRoom } from './content-room.ts';
 import type { ClusterTrustBundle } from './trust-bundles.ts';
 import type { KubeletView } from './csi/kubelet-view.ts';
 import type { NfsWish } from './nfs/plan-nfs.ts';
+import type { DeviceMount } from './device/mount-device.ts';
 
 /**
  * How volumes come to a pod. A kind of volume is one entry of the table in `volume-kinds.ts`, keyed by the field of
@@ -145,6 +146,8 @@ export interface Mounter {
   tmpfs(target: string, options: TmpfsOptions): void;
   /** A share of an NFS server. @throws PodwrightError whose message is the event's */
   nfs(target: string, wish: NfsWish, signal: AbortSignal): Promise<void>;
+  /** The file system of a block device, which gets one if it is empty. @throws PodwrightError whose message is the event's */
+  device: DeviceMount;
   /** hugetlbfs: files of pages of one size (Documentation/admin-guide/mm/hugetlbpage.rst). */
   hugePages(target: string, options: HugePagesOptions): void;
   /** Whether there was one. */

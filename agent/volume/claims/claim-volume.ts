@@ -1,6 +1,8 @@
 import { lstat, mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type {
+  LocalVolumeSource,
   PersistentVolume,
   PersistentVolumeClaim,
   PersistentVolumeClaimVolumeSource,
@@ -158,7 +160,11 @@ async function checkVolume({ objects }: VolumeContext, { volume, claim, isKnown 
   if (metadata?.deletionTimestamp !== undefined && !isKnown)
     throw fault('E_INVALID', `PersistentVolume ${name} is being deleted`);
   // Of what is bound, not mounted, there are no options.
-  if ((spec?.mountOptions ?? []).length > 0 && spec?.csi === undefined && spec?.nfs === undefined)
+  const isOthers = localVolumeNode(volume) === undefined && modeOf(volume) === 'Filesystem';
+  const isMounted = [spec?.csi, spec?.nfs, isOthers ? spec?.local : undefined].some(
+    (source) => source !== undefined,
+  );
+  if ((spec?.mountOptions ?? []).length > 0 && !isMounted)
     throw fault('E_UNSUPPORTED', `PersistentVolume ${name}: mountOptions are not supported by this node`);
   if (spec?.nodeAffinity === undefined) return;
   const seen = objects.seenNode?.();
@@ -172,7 +178,7 @@ async function checkVolume({ objects }: VolumeContext, { volume, claim, isKnown 
 /** By the source of the volume. */
 async function sourceOf(wish: ClaimWish, context: VolumeContext): Promise<MountedVolume> {
   const { volume } = wish;
-  const { local, hostPath: path, csi, nfs, mountOptions: options = [] } = volume.spec ?? {};
+  const { local, hostPath: hosts, csi, nfs, mountOptions: options = [] } = volume.spec ?? {};
   const name = volume.metadata?.name ?? '';
   if (csi !== undefined) return driversOf(context).mountVolume(wish, context);
   const isBlock = modeOf(volume) === 'Block';
@@ -183,10 +189,10 @@ async function sourceOf(wish: ClaimWish, context: VolumeContext): Promise<Mounte
   if (local !== undefined) {
     if (localVolumeNode(volume) !== undefined)
       return { path: await context.objects.localVolumes.ensure(volume) };
-    return isBlock ? deviceAt(local.path, name) : directoryAt(local.path, name);
+    return isBlock ? deviceAt(local.path, name) : filesAt(local, wish, context);
   }
-  if (path !== undefined) {
-    const mounted = await hostPath.mount(path, context);
+  if (hosts !== undefined) {
+    const mounted = await hostPath.mount(hosts, context);
     return isBlock ? deviceAt(mounted.path, name) : mounted;
   }
   const other = Object.keys(volume.spec ?? {}).find((field) => volumeSources.has(field)) ?? 'source';
@@ -201,17 +207,29 @@ const volumeSources: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-async function directoryAt(path: string, name: string): Promise<MountedVolume> {
-  const found = await statIfThere(path);
+/** A directory, or the file system of a device, mounted for the pod beside the record: the kernel has it once, however often it is mounted. */
+async function filesAt(
+  { path: place, fsType }: LocalVolumeSource,
+  { volume, isReadOnly }: ClaimWish,
+  { directory, mounter, signal }: VolumeContext,
+): Promise<MountedVolume> {
+  const name = volume.metadata?.name ?? '';
+  const { mountOptions: options = [] } = volume.spec ?? {};
+  const found = await statIfThere(place);
   if (found === undefined)
-    throw fault('E_NOT_FOUND', `PersistentVolume ${name}: path ${path} does not exist`);
-  if (found.isDirectory()) return { path };
-  throw fault(
-    'E_UNSUPPORTED',
-    found.isBlockDevice()
-      ? `PersistentVolume ${name}: ${path} is a block device, and this node makes no file systems: mount it at a directory, or use volumeMode Block`
-      : `PersistentVolume ${name}: ${path} is no directory`,
-  );
+    throw fault('E_NOT_FOUND', `PersistentVolume ${name}: path ${place} does not exist`);
+  if (found.isBlockDevice()) {
+    const target = path.join(directory, 'mount');
+    if (!mounter.isMountPoint(target)) {
+      await mkdir(target, { recursive: true });
+      await mounter.device(target, { device: place, fsType, options, isReadOnly }, signal);
+    }
+    return { path: target, isReadOnly: options.includes('ro') };
+  }
+  if (options.length > 0)
+    throw fault('E_UNSUPPORTED', `PersistentVolume ${name}: mountOptions are not supported by this node`);
+  if (found.isDirectory()) return { path: place };
+  throw fault('E_UNSUPPORTED', `PersistentVolume ${name}: ${place} is neither directory nor block device`);
 }
 
 interface GroupWish {

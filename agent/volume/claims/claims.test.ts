@@ -363,6 +363,22 @@ describe('a claim', () => {
     expect(nodeAsked).toBe(asked);
   });
 
+  // Looked at, not opened.
+  it.runIf(existsSync('/dev/loop0'))(
+    'of a block device is its file system, mounted for the pod',
+    async () => {
+      const device = { local: { path: '/dev/loop0', fsType: 'xfs' }, mountOptions: ['noatime'] };
+      const target = path.join(pods, 'u1', 'volumes', 'persistentVolumeClaim', 'v', 'mount');
+      stored.set(name, given(device));
+      expect([await mount(), await mount()]).toEqual([target, target]);
+      expect(mounter.mounts.get(target)).toBe('device /dev/loop0 xfs noatime');
+      await volumes.remove('u1');
+      expect(mounter.mounts.size).toBe(0);
+      stored.set(name, given({ ...device, volumeMode: 'Block' }));
+      await expect(mount('u2')).rejects.toThrow(/mountOptions are not supported/);
+    },
+  );
+
   it('of ReadWriteOncePod is one pod’s until that has gone', async () => {
     claims.set('ns/c', claim({ spec: { accessModes: ['ReadWriteOncePod'], volumeName: name } }));
     await mount('u2');

@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { formatIp, type Ip } from '#base/ip.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { MountOption } from '#native/mount/mount.ts';
+import { flagWords } from '#native/mount/mount-options.ts';
 
 export interface NfsWish {
   /** A name or an address. */
@@ -30,15 +31,6 @@ export interface NfsOptions {
   readonly port: number;
 }
 
-const flagWords: readonly MountOption[] = [
-  'ro',
-  'nosuid',
-  'nodev',
-  'noexec',
-  'noatime',
-  'relatime',
-  'nosymfollow',
-];
 /** What is so anyway, and what is for /etc/fstab and its readers: the agent tries again itself. */
 const neutralWords: ReadonlySet<string> = new Set(
   'rw suid dev exec defaults atime auto noauto _netdev nofail fg'.split(' '),
