@@ -132,6 +132,8 @@ interface Parts {
   readonly notRenewed: Record<Purpose, number>;
   /** What the kubelet asked of the API server. */
   readonly asked: RequestsAsked;
+  /** What its proxy, DNS and routes asked. */
+  readonly proxyAsked: RequestsAsked;
 }
 
 /** It is in no registry. */
@@ -247,7 +249,7 @@ async function startParts(
   const { server } = credentials.access;
   const cluster = createClusterGuard({ file: paths.clusterFile, server, clock, logger });
   const files = { options, credentials, cluster, logger };
-  const { client, proxyClient, asked, followed, renewed } = connectByFiles(stack, files);
+  const { client, proxyClient, asked, proxyAsked, followed, renewed } = connectByFiles(stack, files);
   const informers = stack.use(createInformers({ client, clock, logger, transform: withoutManagedFields }));
   const clusterInformers =
     proxyClient === undefined
@@ -283,7 +285,17 @@ async function startParts(
   const rules = openNodeRules(stack, { options, credentials: followed, runtime, ...shared });
   const health = openFabricHealth(stack, { nodeName, ...shared });
   const notRenewed = { client: 0, proxy: 0, serving: 0 };
-  const own = { options, paths, credentials: followed, renewed, notRenewed, asked, rules, health };
+  const own = {
+    options,
+    paths,
+    credentials: followed,
+    renewed,
+    notRenewed,
+    asked,
+    proxyAsked,
+    rules,
+    health,
+  };
   return { ...own, ...shared, cluster, hostNames, network, policies, leaseNotes, redirects, runtime };
 }
 
@@ -343,6 +355,7 @@ async function startNetwork(
     ...caches,
     applied: parts.rules.applied,
     client: clusterInformers.client,
+    asked: parts.proxyAsked,
     nodes: nodeInformer,
     nodeName,
     nodeIps,

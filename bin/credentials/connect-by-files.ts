@@ -30,6 +30,8 @@ export function connectByFiles(
   readonly proxyClient: ApiClient | undefined;
   /** What the kubelet asks by `client`. */
   readonly asked: RequestsAsked;
+  /** What the proxy, DNS and routes ask; without an identity of theirs it is the kubelet's. */
+  readonly proxyAsked: RequestsAsked;
   readonly followed: FollowedCredentials;
   readonly renewed: Set<(tls: KubeletTls) => void>;
 } {
@@ -44,7 +46,11 @@ export function connectByFiles(
       onChange: ({ tls }) => renewed.forEach((tell) => tell(tls)),
     }),
   );
-  const asked = new RequestsAsked(new URL(credentials.access.server).host, systemClock);
+  const countedOf = (access: HttpTransportOptions): RequestsAsked =>
+    new RequestsAsked(new URL(access.server).host, systemClock);
+  const { proxyAccess } = credentials;
+  const asked = countedOf(credentials.access);
+  const proxyAsked = proxyAccess === undefined ? asked : countedOf(proxyAccess);
   const clientBy = (
     program: 'kubelet' | 'kube-proxy', // What managedFields call the manager.
     first: HttpTransportOptions,
@@ -57,13 +63,11 @@ export function connectByFiles(
         admit: cluster.admit,
       }),
     );
-    const counted = program === 'kubelet' ? asked.of(transport) : transport;
     return createApiClient({
-      transport: counted,
+      transport: (program === 'kubelet' ? asked : proxyAsked).of(transport),
       userAgent: `${program}/${gitVersion} (linux/${process.arch})`,
     });
   };
-  const { proxyAccess } = credentials;
   if (proxyAccess === undefined) {
     const file = join(resolve(options.credentials), proxyKubeconfigName);
     logger.warn(
@@ -74,6 +78,6 @@ export function connectByFiles(
   return {
     client: clientBy('kubelet', credentials.access, ({ access }) => access),
     proxyClient: proxyAccess && clientBy('kube-proxy', proxyAccess, (held) => held.proxyAccess),
-    ...{ asked, followed, renewed },
+    ...{ asked, proxyAsked, followed, renewed },
   };
 }

@@ -8,6 +8,7 @@ import { ProxyCounts } from '#agent/proxy/status/proxy-counts.ts';
 import { serveProxyStatus } from '#agent/proxy/status/serve-proxy-status.ts';
 import { familyOfIp } from '#base/ip.ts';
 import type { ApiClient } from '#client/client.ts';
+import type { RequestsAsked } from '#client/requests/requests-asked.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import { ownNetns, type Netlink, type NetOp } from '#native/netlink/netlink.ts';
 
@@ -18,11 +19,13 @@ export interface NodeProxyParts extends ProxyOptions {
   readonly netlink: Pick<Netlink, 'apply'>;
   /** As who may write Events. */
   readonly client: ApiClient;
+  /** What it asks of the API server. */
+  readonly asked: RequestsAsked;
 }
 
 /** Ends with the stack. */
 export async function startNodeProxy(stack: AsyncDisposableStack, parts: NodeProxyParts): Promise<void> {
-  const { settings, configuration, netlink, mode, clock, log, sockets, client, ...others } = parts;
+  const { settings, configuration, netlink, mode, clock, log, sockets, client, asked, ...others } = parts;
   const { health, metrics, hasLocalhostNodePorts, masqueradesAll, nodePortAddresses } = settings;
   if (masqueradesAll && sockets !== undefined)
     log.warn({}, 'sockets are not led to Services: masqueradeAll wants the address of the node');
@@ -51,7 +54,7 @@ export async function startNodeProxy(stack: AsyncDisposableStack, parts: NodePro
   // Connection tracking, whose these are, is there by its rules.
   if (sysctls.length > 0) await netlink.apply(ownNetns, sysctls);
   if (metrics !== undefined)
-    stack.use(serveProxyStatus({ at: metrics, mode, configuration, counts, clock, log }));
+    stack.use(serveProxyStatus({ at: metrics, mode, configuration, counts, asked, clock, log }));
 }
 
 /** Those of a link alone are left out: nobody asks them without its name. */

@@ -6,7 +6,8 @@ import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
 import type { Outcome } from '#agent/kubelet/sync/outcome.ts';
 import { KubeletCounts } from './kubelet-counts.ts';
 import { RuntimeCounts } from './runtime-counts.ts';
-import { readProcess, renderKubeletMetrics } from './kubelet-metrics.ts';
+import { readProcess } from '#agent/node/process-metrics.ts';
+import { renderKubeletMetrics } from './kubelet-metrics.ts';
 
 const pod: Pod = {
   metadata: { uid: 'u', name: 'p', namespace: 'n' },

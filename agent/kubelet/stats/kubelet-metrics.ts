@@ -1,7 +1,6 @@
-import { readdirSync } from 'node:fs';
-import { gitVersion } from '#api/release.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { isTerminal } from '#api/pod/state.ts';
+import { renderProcess, type ProcessFacts } from '#agent/node/process-metrics.ts';
 import type { SecondsHistogram } from './seconds-histogram.ts';
 import { isStatic } from '#agent/kubelet/static/static-pod.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
@@ -10,15 +9,6 @@ import type { VolumeFacts } from './stats-input.ts';
 import type { Counts, KubeletCounts } from './kubelet-counts.ts';
 import type { OperationCount, RuntimeCounts } from './runtime-counts.ts';
 import { histogramLines, type LabelledHistogram } from './histogram-lines.ts';
-
-/** Of the agent's own process. */
-export interface ProcessFacts {
-  readonly cpuSeconds: number;
-  readonly residentBytes: number;
-  readonly openFds: number;
-  /** Since the epoch. */
-  readonly startSeconds: number;
-}
 
 export interface KubeletMetricsInput {
   readonly nodeName: string;
@@ -31,16 +21,6 @@ export interface KubeletMetricsInput {
   readonly process: ProcessFacts;
   /** Of claims; of one that several pods use, each has it. */
   readonly volumes: readonly VolumeFacts[];
-}
-
-export function readProcess(nowMs: number): ProcessFacts {
-  const { user, system } = process.cpuUsage();
-  return {
-    cpuSeconds: (user + system) / 1e6,
-    residentBytes: process.memoryUsage.rss(),
-    openFds: readdirSync('/proc/self/fd').length,
-    startSeconds: Math.round(nowMs / 1000 - process.uptime()),
-  };
 }
 
 /** A metric: its name, type, what it says, and the samples of it. */
@@ -134,16 +114,6 @@ function byClaim(read: (volume: VolumeFacts) => number): Row[3] {
 
 /** Names, labels and types are the kubelet's: dashboards and alerts go by them. */
 const rows: readonly Row[] = [
-  [
-    'kubernetes_build_info',
-    'gauge',
-    "[ALPHA] A metric with a constant '1' value labeled by major, minor, git version and platform.",
-    () => {
-      const [, major = '', minor = ''] = /^v(\d+)\.(\d+)/.exec(gitVersion) ?? [];
-      const arch = process.arch === 'x64' ? 'amd64' : process.arch;
-      return [[labels({ git_version: gitVersion, major, minor, platform: `linux/${arch}` }), 1, undefined]];
-    },
-  ],
   [
     'kubelet_node_name',
     'gauge',
@@ -295,25 +265,6 @@ const rows: readonly Row[] = [
     ({ imagesRemoved }) =>
       (['age', 'space'] as const).map((reason) => [labels({ reason }), imagesRemoved[reason], undefined]),
   ],
-  [
-    'process_cpu_seconds_total',
-    'counter',
-    'Total user and system CPU time spent in seconds.',
-    (input) => one(input.process.cpuSeconds),
-  ],
-  [
-    'process_resident_memory_bytes',
-    'gauge',
-    'Resident memory size in bytes.',
-    (input) => one(input.process.residentBytes),
-  ],
-  ['process_open_fds', 'gauge', 'Number of open file descriptors.', (input) => one(input.process.openFds)],
-  [
-    'process_start_time_seconds',
-    'gauge',
-    'Start time of the process since unix epoch in seconds.',
-    (input) => one(input.process.startSeconds),
-  ],
 ];
 
 const plain = (seconds: SecondsHistogram): readonly LabelledHistogram[] => [{ seconds, more: {} }];
@@ -391,6 +342,7 @@ const histograms: readonly (readonly [
 /** /metrics: what this kubelet knows of itself. Pure. */
 export function renderKubeletMetrics(input: KubeletMetricsInput): string {
   return [
+    ...renderProcess(input.process),
     ...rows.flatMap(([name, type, help, read]) => family(name, { type, help }, read(input))),
     ...histograms.flatMap(([name, help, read]) => histogramLines(name, help, read(input))),
     '',

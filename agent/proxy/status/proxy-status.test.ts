@@ -3,7 +3,9 @@ import type { EndpointSlice } from '#api/generated/objects.ts';
 import { triggerTimeAnnotation } from '#api/meta/trigger-time.ts';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
+import { RequestsAsked } from '#client/requests/requests-asked.ts';
 import { endpoint, local, localPolicy, ports } from '#agent/proxy/services.fixture.ts';
+import type { Transport, TransportRequest } from '#client/transport.ts';
 import { ProxyCounts, type Restore } from './proxy-counts.ts';
 import { answerProxyStatus, type ProxyStatus } from './serve-proxy-status.ts';
 
@@ -12,6 +14,7 @@ const status = (counts = new ProxyCounts([4], 0)): ProxyStatus => ({
   mode: 'iptables',
   configuration: { clusterCIDR: '10.244.0.0/16' },
   counts,
+  asked: new RequestsAsked('api:6443', createFakeClock()),
   clock: createFakeClock(),
   log: silentLogger,
 });
@@ -100,6 +103,22 @@ test('counts what happened', () => {
     'kubeproxy_proxy_livez_total{code="503"} 1',
   ])
     expect(text.split('\n')).toContain(line);
+});
+
+test('tells its version, its process, and what it asked of the API server', async () => {
+  const asked = new RequestsAsked('api:6443', createFakeClock());
+  const answering = { request: async () => ({ status: 200 }), [Symbol.asyncDispose]: async () => undefined };
+  await asked.of(answering as unknown as Transport).request({ method: 'GET' } as TransportRequest);
+  const lines = answerProxyStatus('/metrics', { ...status(), asked }).body.split('\n');
+  expect(lines).toContain('rest_client_requests_total{code="200",host="api:6443",method="GET"} 1');
+  expect(lines.filter((line) => line.startsWith('kubernetes_build_info{'))).toHaveLength(1);
+  const ofProcess = 'cpu_seconds_total max_fds open_fds resident_memory_bytes start_time_seconds'.split(' ');
+  for (const name of [...ofProcess, 'virtual_memory_bytes', 'network_receive_bytes_total'])
+    expect(lines.filter((line) => line.startsWith(`process_${name} `))).toHaveLength(1);
+  // Each line is of one family, and no family is there twice.
+  const types = lines.filter((line) => line.startsWith('# TYPE'));
+  expect(new Set(types).size).toBe(types.length);
+  expect(lines.slice(0, -1)).not.toContain('');
 });
 
 test('of nftables, what iptables alone has is not told', () => {

@@ -4,6 +4,9 @@ import { renderFlags, renderStatus } from '#api/config/z-pages.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { BindAddress } from '#agent/proxy/config/proxy-configuration.ts';
 import type { HealthAnswer } from '#agent/proxy/health-answers.ts';
+import { renderAsked } from '#agent/node/asked-metrics.ts';
+import { readProcess, renderProcess } from '#agent/node/process-metrics.ts';
+import type { RequestsAsked } from '#client/requests/requests-asked.ts';
 import { createHealthServer } from '#agent/proxy/health-server.ts';
 import type { ProxyMode } from '#agent/proxy/service-rules.ts';
 import type { ProxyCounts } from './proxy-counts.ts';
@@ -14,6 +17,8 @@ export interface ProxyStatus {
   /** What the file said. */
   readonly configuration: JsonObject;
   readonly counts: ProxyCounts;
+  /** What it asked of the API server. */
+  readonly asked: RequestsAsked;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -31,8 +36,10 @@ const answers: Readonly<Record<string, (status: ProxyStatus) => HealthAnswer>> =
   '/healthz': () => ok('ok'),
   '/livez': () => ok('ok'),
   '/proxyMode': ({ mode }) => ok(mode),
-  '/metrics': ({ counts, mode }) =>
-    ok(counts.render(mode), { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' }),
+  '/metrics': ({ counts, mode, asked, clock }) =>
+    ok([...renderProcess(readProcess(clock.now())), renderAsked(asked) + counts.render(mode)].join('\n'), {
+      'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
+    }),
   '/configz': ({ configuration, mode }) =>
     ok(JSON.stringify({ 'kubeproxy.config.k8s.io': { ...configuration, mode } }), {
       'Content-Type': 'application/json',
