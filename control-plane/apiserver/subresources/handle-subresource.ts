@@ -8,6 +8,7 @@ import { admitConnection } from '#control-plane/apiserver/chain/admission/admit-
 import { checkNamespaceOf } from '#control-plane/apiserver/verbs/place.ts';
 import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
 import { connectToNode } from '#control-plane/apiserver/nodes/connect.ts';
+import { managerOfRequest } from '#control-plane/apiserver/verbs/owners.ts';
 import { patchObject } from '#control-plane/apiserver/verbs/patch.ts';
 import { getObject } from '#control-plane/apiserver/verbs/read.ts';
 import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
@@ -94,7 +95,10 @@ async function handlePosted(
     throw badRequest(`name in URL does not match name in ${taken.kind} object`);
 
   const style = styleOf(request, negotiate(request.headers['accept'], []));
-  const input = { route, namespace, name, object: posted, dryRun: options.dryRun, scope: request };
+  const input = {
+    ...{ route, namespace, name, object: posted, taken },
+    ...{ manager: managerOfRequest(options, request), dryRun: options.dryRun, scope: request },
+  };
   switch (subresource.name) {
     case 'binding':
       return await bindPod(context, { namespace, binding: posted, dryRun: options.dryRun }, style);

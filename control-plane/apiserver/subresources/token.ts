@@ -11,6 +11,7 @@ import type { BoundReferences, ObjectReference } from '#control-plane/apiserver/
 import type { ApiResponse } from '#control-plane/apiserver/serve/request.ts';
 import { objectResponse, type Style } from '#control-plane/apiserver/serve/respond.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { manageWrite } from '#control-plane/apiserver/verbs/owners.ts';
 import { warningHeaders } from '#control-plane/apiserver/verbs/write-options.ts';
 import type { PostedInput } from './posted-input.ts';
 import { readExisting } from './read-existing.ts';
@@ -61,14 +62,43 @@ export async function requestToken(
     {
       kind: 'TokenRequest',
       apiVersion: 'authentication.k8s.io/v1',
-      metadata: { name, namespace, creationTimestamp: formatTime(nowMs) },
-      spec: { ...spec, audiences, expirationSeconds, boundObjectRef: spec['boundObjectRef'] ?? null },
+      metadata: metadataOf(context, { input, account: account.object, seconds, nowMs }),
+      spec: { audiences, expirationSeconds, boundObjectRef: spec['boundObjectRef'] ?? null },
       status: { token, expirationTimestamp: formatTime(nowMs + expirationSeconds * 1000) },
     },
     style,
     warningHeaders(warnings),
   );
 }
+
+/** What the request says of itself, with the account's name and uid, and who asked for what (pkg/registry/core/serviceaccount/storage). */
+function metadataOf(
+  context: ServerContext,
+  asked: {
+    readonly input: PostedInput;
+    readonly account: JsonObject;
+    readonly seconds: number;
+    readonly nowMs: number;
+  },
+): JsonObject {
+  const { namespace, name, object, taken, manager } = asked.input;
+  const next = { ...object, spec: { ...objectOf(object['spec']), expirationSeconds: asked.seconds } };
+  const write = { kind: taken, subresource: 'token', manager };
+  const owned = objectOf(manageWrite(context, write, { live: undefined, next })['metadata']);
+  const { managedFields, ...said } = owned;
+  return {
+    ...{
+      name,
+      namespace,
+      uid: at(asked.account, 'metadata.uid'),
+      creationTimestamp: formatTime(asked.nowMs),
+    },
+    ...Object.fromEntries(Object.entries(said).filter(([field]) => kept.has(field))),
+    ...(managedFields === undefined ? {} : { managedFields }),
+  };
+}
+
+const kept: ReadonlySet<string> = new Set(['labels', 'annotations']);
 
 /**
  * How long a token lives. What a pod was given for an hour lives a year, and whoever uses it after the hour is noted: clients that do not

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { request as httpsRequest } from 'node:https';
 import {
   patchTypes,
   readAnswer,
   type ObservedStep,
 } from '#control-plane/apiserver/observed/observed-step.fixture.ts';
+import type { Answer, TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
 
 /*
  * Requests of several users, and what a kube-apiserver 1.36.2 answered them (observed-1.36.2.txt), as steps to ask again. In the file:
@@ -64,6 +66,63 @@ function readRequest(lines: readonly string[], index: number, label: string): Ac
   };
 }
 
+/** What was done between the requests of a file, unseen: a line `+ METHOD path body`. */
+export interface Preparation {
+  readonly line: number;
+  readonly method: string;
+  readonly path: string;
+  readonly body: string | undefined;
+}
+
+/** The steps of a file of one observer, and what was done before which. A line `label: METHOD path body -> code message` was asked with dryRun=All. */
+export function readSteps(file: string): {
+  readonly steps: readonly AccessStep[];
+  readonly done: readonly Preparation[];
+} {
+  const lines = readFileSync(new URL(file, import.meta.url), 'utf8').split('\n');
+  const steps: AccessStep[] = [];
+  const done: Preparation[] = [];
+  let label = '';
+  for (const [index, text] of lines.entries()) {
+    if (text.startsWith('--- ')) label = text.slice(4);
+    const [, method = '', path = '', body] = /^\+ ([A-Z]+) (\S+)(?: (.*))?$/.exec(text) ?? [];
+    if (method !== '') done.push({ line: index + 1, method, path, body });
+    const step = readRequest(lines, index, label) ?? readDryRow(text, index);
+    if (step !== undefined) steps.push(step);
+  }
+  return { steps, done };
+}
+
+/** Does what was done before a line, from the first that was not: how many then were. @throws Error where one does not work */
+export async function prepareUntil(
+  { call }: TestServer,
+  far: { readonly done: readonly Preparation[]; readonly doneCount: number; readonly line: number },
+): Promise<number> {
+  let count = far.doneCount;
+  for (const { line, method, path, body } of far.done.slice(count)) {
+    if (line > far.line) break;
+    const headers = method === 'PATCH' ? { 'content-type': patchTypes['merge'] ?? '' } : undefined;
+    const options = { ...(headers && { headers }), ...(body === undefined ? {} : { body }) };
+    const { status, text } = await call(method, path, options);
+    if (status > 299) throw new Error(`${method} ${path}: ${status} ${text}`);
+    count++;
+  }
+  return count;
+}
+
+function readDryRow(text: string, index: number): AccessStep | undefined {
+  const row = /^(.+?): ([A-Z]+) (\/\S+) (\{.*?\}|null) -> (\d+) ?(.*)$/.exec(text);
+  if (row === null) return undefined;
+  const [, label = '', method = '', path = '', body = '', status = '', message = ''] = row;
+  return {
+    ...{ line: index + 1, label, method, client: undefined, warnings: [], status: Number(status) },
+    path: `${path}?dryRun=All`,
+    headers: method === 'PATCH' ? { 'content-type': patchTypes['merge'] ?? '' } : {},
+    body: body === 'null' ? undefined : body,
+    answer: message === '' ? '' : said(message.replaceAll('⏎', '\n')),
+  };
+}
+
 function readHeaders(text: string): Readonly<Record<string, string>> {
   return Object.fromEntries(
     text.split(', ').map((one) => {
@@ -110,4 +169,28 @@ function readReview(text: string, index: number): AccessStep | undefined {
     ...{ body: '{}', status: Number(row[2]) },
     answer: row[3]?.startsWith('{') === true ? `{"status":{"userInfo":${row[3]}}}` : said(row[3] ?? ''),
   };
+}
+
+/** Asks over the wire, with no certificate. */
+export async function askUnknown(
+  { server }: TestServer,
+  { body, ...asked }: Pick<AccessStep, 'method' | 'path' | 'headers' | 'body'>,
+): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const sent = httpsRequest(
+    {
+      ...{ host: '127.0.0.1', port: server.ports[0], ca: server.caCertPem, agent: false },
+      ...{ method: asked.method, path: asked.path },
+      headers: { ...asked.headers, 'content-length': Buffer.byteLength(body ?? '') },
+    },
+    async (response) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of response) chunks.push(chunk as Buffer);
+      const text = Buffer.concat(chunks).toString();
+      resolve({ status: response.statusCode ?? 0, headers: {}, text, json: JSON.parse(text) });
+    },
+  );
+  sent.on('error', reject);
+  sent.end(body);
+  return promise;
 }

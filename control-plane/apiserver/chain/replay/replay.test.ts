@@ -1,5 +1,4 @@
 /** What a 1.36.2 answered several users, asked again. */
-import { request as httpsRequest } from 'node:https';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aggregateRoles } from '#control-plane/apiserver/chain/authz/aggregate-roles.fixture.ts';
 import { serviceAccountGroups } from '#control-plane/apiserver/chain/authn/groups.ts';
@@ -12,7 +11,7 @@ import {
   type Answer,
   type TestServer,
 } from '#control-plane/apiserver/test-server.fixture.ts';
-import { readSections, type AccessStep } from './replay.fixture.ts';
+import { askUnknown, readSections, type AccessStep } from './replay.fixture.ts';
 
 let test: TestServer;
 /** Uids as the observer calls them. */
@@ -58,7 +57,7 @@ async function ask(step: AccessStep): Promise<Answer> {
     ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     ...step.headers,
   };
-  if (step.client === 'None') return askUnknown({ method, path, headers }, body);
+  if (step.client === 'None') return askUnknown(test, { method, path, headers, body });
   const response = await test.server.transport(clients[step.client ?? ''] ?? administrator).request({
     ...{ method, path, headers },
     ...(body === undefined ? {} : { body: Buffer.from(body) }),
@@ -68,30 +67,6 @@ async function ask(step: AccessStep): Promise<Answer> {
     ...{ status: response.status, headers: response.headers, text },
     json: text.startsWith('{') ? JSON.parse(text) : undefined,
   };
-}
-
-/** Over the wire, with no certificate. */
-async function askUnknown(
-  asked: { readonly method: string; readonly path: string; readonly headers: object },
-  body: string | undefined,
-): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const sent = httpsRequest(
-    {
-      ...{ host: '127.0.0.1', port: test.server.ports[0], ca: test.server.caCertPem, agent: false },
-      ...asked,
-      headers: { ...asked.headers, 'content-length': Buffer.byteLength(body ?? '') },
-    },
-    async (response) => {
-      const chunks: Buffer[] = [];
-      for await (const chunk of response) chunks.push(chunk as Buffer);
-      const text = Buffer.concat(chunks).toString();
-      resolve({ status: response.statusCode ?? 0, headers: {}, text, json: JSON.parse(text) });
-    },
-  );
-  sent.on('error', reject);
-  sent.end(body);
-  return promise;
 }
 
 /** The cluster that was observed. */
