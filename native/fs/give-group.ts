@@ -1,4 +1,4 @@
-import { chmodSync, closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, constants, fchmodSync, fchownSync, fstatSync, openSync } from 'node:fs';
 import { errnoOf } from '#base/errors.ts';
 import * as sys from '#native/sys/constants.ts';
 import { createTrees } from './tree.linux.ts';
@@ -47,9 +47,16 @@ export async function giveGroup(
     },
     walk,
   );
-  using parent = root.openParent();
-  giveEntry(parent, Buffer.from(path.split('/').at(-1) ?? ''), gid);
+  // By itself: above may be another mount, which no way leads to.
+  giveSelf(root, gid);
   return count;
+}
+
+function giveSelf({ fd }: TreeDirectory, gid: number): void {
+  const before = fstatSync(fd);
+  if (before.gid !== gid) fchownSync(fd, before.uid, gid);
+  const mode = fstatSync(fd).mode & 0o7777;
+  if ((mode | directoryPermissions) !== mode) fchmodSync(fd, mode | directoryPermissions);
 }
 
 /** One entry, held by a descriptor (O_PATH), so that what is looked at is what is changed. */

@@ -1,10 +1,11 @@
 /** Real file systems on loop devices, in a mount namespace of the test's own. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createMounts } from '#native/mount/mount.linux.ts';
+import { giveGroup } from '#native/fs/give-group.ts';
 import { enterOwnMounts } from '#native/fs/own-mounts.fixture.ts';
 import { createDeviceMount, type DeviceWish } from './mount-device.ts';
 
@@ -57,6 +58,16 @@ describe.skipIf(!canLoop)('the file system of a device (needs root and loop devi
     await mountAt('a', { ...wish, options: ['noatime', 'rw'] });
     expect(existsSync(join(scratch, 'a', 'f'))).toBe(true);
     expect(infoOf('a')?.options).toContain('noatime');
+  });
+
+  it('is given to a group, itself with all that is in it', async () => {
+    await mountAt('a', wishOf());
+    const root = join(scratch, 'a');
+    writeFileSync(join(root, 'f'), '');
+    await giveGroup(root, { gid: 2000 });
+    const [of, inside] = [statSync(root), statSync(join(root, 'f'))];
+    expect([of.gid, (of.mode & 0o7777).toString(8), inside.gid]).toEqual([2000, '2775', 2000]);
+    expect(statSync(scratch).gid).toBe(0);
   });
 
   it.each([
