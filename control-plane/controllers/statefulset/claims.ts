@@ -69,11 +69,14 @@ function claimOwners(
   { pod, isSurplus }: { readonly pod: Pod; readonly isSurplus: boolean },
 ): readonly OwnerReference[] {
   const { whenDeleted, whenScaled } = retention(statefulSet);
-  const isOurs = (owner: OwnerReference): boolean =>
-    owner.uid === statefulSet.metadata?.uid || isPodNamed(pod.metadata?.name ?? '')(owner);
-  const others = ownersOf(claim).filter((owner) => !isOurs(owner));
-  // Somebody else has taken charge of it.
-  if (others.some(({ controller }) => controller === true)) return ownersOf(claim);
+  const references = [ownerReference(statefulSet, statefulSets), ownerReference(pod, pods)];
+  const ours = (owner: OwnerReference): OwnerReference | undefined =>
+    references.find((one) => isOfName(owner, one));
+  // It goes, or stays, with a set or a pod of before that had the name.
+  if (ownersOf(claim).some((owner) => (ours(owner) ?? owner).uid !== owner.uid)) return ownersOf(claim);
+  const others = ownersOf(claim).filter((owner) => ours(owner) === undefined);
+  // Somebody else has taken charge of it, alone.
+  if (others.some(({ controller }) => controller === true)) return others;
   if (isSurplus && whenScaled === 'Delete') return [...others, ownerReference(pod, pods)];
   return whenDeleted === 'Delete' ? [...others, ownerReference(statefulSet, statefulSets)] : others;
 }
@@ -84,6 +87,10 @@ function retention({ spec }: StatefulSet) {
 
 function ownersOf({ metadata }: PersistentVolumeClaim): readonly OwnerReference[] {
   return metadata?.ownerReferences ?? [];
+}
+
+function isOfName(a: OwnerReference, b: OwnerReference): boolean {
+  return a.apiVersion === b.apiVersion && a.kind === b.kind && a.name === b.name;
 }
 
 function isPodNamed(name: string): (owner: OwnerReference) => boolean {

@@ -244,14 +244,35 @@ describe('planClaims()', () => {
     expect(['data-set-0', 'data-set-1'].map(owner)).toEqual(want);
   });
 
-  it('takes its owners back when the policy changes, and leaves a claim of somebody else alone', () => {
-    const other = { apiVersion: 'v1', kind: 'Other', name: 'o', uid: 'o' };
-    const claims = new Map([
-      ['data-set-0', claimOf(0, bySet)],
-      ['data-set-1', claimOf(1, other, bySet)],
-    ]);
-    const actions = planClaims(setOf({}), [podOf('0'), podOf('1')], (name) => claims.get(name));
-    expect(actions).toEqual([{ kind: 'setOwners', claim: claims.get('data-set-0'), owners: [] }]);
+  const other = { apiVersion: 'v1', kind: 'Other', name: 'o', uid: 'o' };
+  it.each([
+    { name: 'its own when nothing is to go', owners: [bySet], policy: {}, want: [] },
+    { name: 'its own beside who controls', owners: [other, bySet], policy: {}, want: ['o'] },
+    {
+      name: 'its own beside who controls, whatever the policy',
+      owners: [other, bySet],
+      policy: { whenDeleted: 'Delete' },
+      want: ['o'],
+    },
+    { name: 'nobody who controls', owners: [other], policy: { whenDeleted: 'Delete' }, want: undefined },
+    { name: 'no set of before', owners: [{ ...bySet, uid: 'x' }], policy: {}, want: undefined },
+    {
+      name: 'no set of before, whatever the policy',
+      owners: [{ ...bySet, uid: 'x' }],
+      policy: { whenDeleted: 'Delete' },
+      want: undefined,
+    },
+    {
+      name: 'no pod of before',
+      owners: [{ ...byPod(0), uid: 'x' }],
+      policy: { whenDeleted: 'Delete', whenScaled: 'Delete' },
+      want: undefined,
+    },
+  ])('takes from the owners of a claim $name', ({ owners, policy, want }) => {
+    const set = setOf({ replicas: 1, persistentVolumeClaimRetentionPolicy: policy });
+    const [action] = planClaims(set, [podOf('0')], () => claimOf(0, ...owners));
+    const left = action?.kind === 'setOwners' ? action.owners.map(({ name }) => name) : undefined;
+    expect(left).toEqual(want);
   });
 
   it('makes a claim that a waiting pod lacks', () => {
