@@ -37,6 +37,8 @@ const tables: readonly TableRef[] = [
   masqueradeTableOf(6),
   { family: 'ip', name: 'cni-portmap' },
   { family: 'ip6', name: 'cni-portmap' },
+  { family: 'ip', name: 'cni-portmap-masquerade' },
+  { family: 'ip6', name: 'cni-portmap-masquerade' },
 ];
 
 /** A node's remains, each proven to be one that podwright made. */

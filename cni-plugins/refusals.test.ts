@@ -48,7 +48,6 @@ const rows: readonly (readonly [
     2,
     'conditionsV4 is not supported',
   ],
-  [{ type: 'portmap', prevResult, masqAll: true }, 2, 'masqAll is not supported'],
   [{ type: 'portmap', prevResult, backend: 'iptables' }, 2, 'backend iptables is not supported'],
   [{ type: 'portmap', prevResult, markMasqBit: 32 }, 7, 'markMasqBit 32 is not from 0 to 31'],
   [

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { PluginConfig } from '#api/cni/network-config.ts';
 import { parseResult } from '#api/cni/result.ts';
 import { renderTable } from '#native/nft/render.ts';
-import { madePortMappings, parsePortMappings, planPortmap, portmapTable } from './plan.ts';
+import { madePortMappings, parsePortMappings, parseSourceChange, planPortmap, portmapTable } from './plan.ts';
 
 const mapping = { hostPort: 8080, containerPort: 80, protocol: 'tcp' };
 const made = { hostPort: 8080, containerPort: 80, protocol: 'tcp', hostIp: undefined, family: undefined };
@@ -71,6 +71,25 @@ describe('host ports', () => {
     expect(plans.map(({ table, sets }) => `${table.family} ${sets.at(-1)?.elements[0]?.key[0]}`)).toEqual(
       want,
     );
+  });
+
+  it.each([
+    { name: 'no word of it', more: {}, want: [] },
+    { name: 'masqAll', more: { masqAll: true }, want: ['10.0.0.5 6 80', '10.0.0.5 17 53'] },
+    { name: 'masqAll without snat', more: { masqAll: true, snat: false }, want: [] },
+  ])('change the source of all that comes by them: $name', ({ more, want }) => {
+    const config = {
+      ...configOf(
+        mapping,
+        { ...mapping, hostPort: 8081 },
+        { hostPort: 53, containerPort: 53, protocol: 'udp' },
+      ),
+      ...more,
+    };
+    const result = parseResult({ cniVersion: '1.1.0', ips: [{ address: '10.0.0.5/32' }] });
+    const plans = planPortmap(parsePortMappings(config), result, parseSourceChange(config));
+    const elements = plans.flatMap(({ areOwn, sets }) => (areOwn ? sets : [])).flatMap((set) => set.elements);
+    expect(elements.map(({ key }) => key.join(' '))).toEqual(want);
   });
 
   it('are refused for a container without an address', () => {

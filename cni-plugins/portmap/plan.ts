@@ -24,6 +24,16 @@ export interface PortMapping {
 export interface PortmapElements {
   readonly table: NftTable;
   readonly sets: readonly { readonly set: NftSet; readonly elements: readonly NftElement[] }[];
+  /** Each element begins with its address, and so is nobody else's. */
+  readonly areOwn: boolean;
+}
+
+/** Which packets by a port of the host get the host's address for their source. */
+export interface SourceChange {
+  /** Those of the host's loopback and of the container itself, which else get no answer. */
+  readonly snat: boolean;
+  /** All of them. */
+  readonly masqAll: boolean;
 }
 
 const protocolNumber = { tcp: 6, udp: 17, sctp: 132 } as const;
@@ -129,18 +139,46 @@ export function portmapTable(family: IpFamily): NftTable {
   };
 }
 
-/** Options of upstream's portmap that lead or keep back packets, and that we do not have. */
-const unsupported = ['conditionsV4', 'conditionsV6', 'masqAll'] as const;
+/**
+ * Beside that of all mappings, and only where a configuration has `masqAll`: what was led to one of these ports leaves with the host's
+ * address. By a Service, too: whose port a packet came by is not to be seen any more.
+ */
+function masqueradeTable(family: IpFamily): NftTable {
+  const { target, family: name } = familyFacts[family];
+  const { name: set } = masqueradedSet(family);
+  const rule: NftRule = {
+    exprs: [
+      { expr: 'match', left: { load: 'ct status' }, op: '==', right: 'dnat' },
+      { expr: 'lookup', key: [target, protocol, targetPort], set },
+      { expr: 'masquerade' },
+    ],
+  };
+  const hook = { type: 'nat', hook: 'postrouting', priority: 100 } as const;
+  return {
+    family: name,
+    name: 'cni-portmap-masquerade',
+    sets: [masqueradedSet(family)],
+    chains: [{ name: 'postrouting', hook, rules: [rule] }],
+    elements: {},
+  };
+}
+
+/** Container, protocol, port of the container. */
+function masqueradedSet(family: IpFamily): NftSet {
+  const { address } = familyFacts[family];
+  return { name: 'masqueraded', keyTypes: [address, 'inet_proto', 'inet_service'] };
+}
+
+/** Options of upstream's portmap that keep packets back, in the words of another program's rules. */
+const unsupported = ['conditionsV4', 'conditionsV6'] as const;
 
 /**
- * `snat`: whether the host's loopback and the container itself get through by a port of the host, for which packets get another source
- * (default: they do). `markMasqBit` and `externalSetMarkChain` say how rules of iptables tell each other of those; ours need not.
+ * `snat` (default: true), and `masqAll`, which without it means nothing. `markMasqBit` and `externalSetMarkChain` say how rules of
+ * iptables tell each other of those; ours need not.
  * @throws {E_INVALID, E_UNSUPPORTED}
  */
-export function parseSnat(config: PluginConfig): boolean {
-  const refused = unsupported.find((name) =>
-    name === 'masqAll' ? field.boolean(config, name) === true : field.strings(config, name).length > 0,
-  );
+export function parseSourceChange(config: PluginConfig): SourceChange {
+  const refused = unsupported.find((name) => field.strings(config, name).length > 0);
   if (refused !== undefined)
     throw cniError(cniErrorCode.unsupportedField, `portmap: ${refused} is not supported`);
   const backend = field.string(config, 'backend') || 'nftables';
@@ -154,7 +192,14 @@ export function parseSnat(config: PluginConfig): boolean {
     );
   if (bit !== undefined && (!Number.isInteger(bit) || bit < 0 || bit > 31))
     throw cniError(cniErrorCode.invalidNetworkConfig, `portmap: markMasqBit ${bit} is not from 0 to 31`);
-  return field.boolean(config, 'snat') ?? true;
+  const snat = field.boolean(config, 'snat') ?? true;
+  return { snat, masqAll: snat && (field.boolean(config, 'masqAll') ?? false) };
+}
+
+/** What ADD may have made: DEL asks, and what cannot be read was refused then. */
+export function madeSourceChange(config: PluginConfig): SourceChange {
+  const snat = config['snat'] !== false;
+  return { snat, masqAll: snat && config['masqAll'] === true };
 }
 
 /** The result with the addresses of one interface of the container: a chain may have given others to others. */
@@ -214,20 +259,21 @@ function parseMapping(item: JsonObject): readonly PortMapping[] {
 }
 
 /**
- * Pure: what a container with these addresses needs in the table of each family that it has. Mappings of the family that it lacks are
- * left out.
+ * Pure: what a container with these addresses needs in the tables of each family that it has. Mappings of the family that it lacks are
+ * left out. Sources first: by a port that leads somewhere no packet keeps the wrong one.
  */
 export function planPortmap(
   mappings: readonly PortMapping[],
   result: CniResult,
-  snat = true,
+  { snat, masqAll }: SourceChange = { snat: true, masqAll: false },
 ): readonly PortmapElements[] {
   const addresses = addressesOf(result);
   if (addresses.length === 0 && mappings.length > 0)
     throw cniError(cniErrorCode.unsupportedField, 'portmap: the container has no address');
   return addresses.flatMap((address) => {
     const own = mappings.filter(({ family }) => family === undefined || family === address.family);
-    return own.length === 0 ? [] : [elementsOf(own, address, snat)];
+    if (own.length === 0) return [];
+    return [...(masqAll ? [masqueradedOf(own, address)] : []), elementsOf(own, address, snat)];
   });
 }
 
@@ -249,7 +295,23 @@ function elementsOf(mappings: readonly PortMapping[], address: Ip, snat: boolean
     // To no address nothing goes: it says only whose the ports are.
     { set: hairpin, elements: [{ key: [containerIp, snat ? containerIp : noAddress[address.family]] }] },
   ];
-  return { table: portmapTable(address.family), sets: sets.filter(({ elements }) => elements.length > 0) };
+  return {
+    table: portmapTable(address.family),
+    sets: sets.filter(({ elements }) => elements.length > 0),
+    areOwn: false,
+  };
+}
+
+/** Two ports of the host may lead to one of the container. */
+function masqueradedOf(mappings: readonly PortMapping[], address: Ip): PortmapElements {
+  const keys = mappings.map(
+    ({ protocol: name, containerPort }) => `${protocolNumber[name]} ${containerPort}`,
+  );
+  const elements = [...new Set(keys)].map((key): NftElement => ({
+    key: [formatIp(address), ...key.split(' ').map(Number)],
+  }));
+  const { family } = address;
+  return { table: masqueradeTable(family), sets: [{ set: masqueradedSet(family), elements }], areOwn: true };
 }
 
 const noAddress: Readonly<Record<IpFamily, string>> = { 4: '0.0.0.0', 6: '::' };

@@ -9,10 +9,11 @@ import { commitInTable, removeFromTable } from '#cni-plugins/skel/shared-table.t
 import {
   loopbackTable,
   madePortMappings,
+  madeSourceChange,
   ofInterface,
   ownedSetName,
   parsePortMappings,
-  parseSnat,
+  parseSourceChange,
   planLoopback,
   planPortmap,
   type PortmapElements,
@@ -24,10 +25,10 @@ export const portmap: CniPlugin = {
   name: 'portmap',
   async add(call, host) {
     const previous = ofInterface(previousOf(call), call.ifname);
-    const snat = parseSnat(call.config);
+    const source = parseSourceChange(call.config);
     const mappings = parsePortMappings(call.config);
-    const plans = planPortmap(mappings, previous, snat);
-    if (snat && plans.some(({ table }) => table.family === 'ip')) await openLoopback(previous, host);
+    const plans = planPortmap(mappings, previous, source);
+    if (source.snat && plans.some(({ table }) => table.family === 'ip')) await openLoopback(previous, host);
     for (const plan of plans) await commitAdd(plan, host);
     // After the rules: before, a packet in between would make the old flow again.
     if (mappings.some(({ protocol }) => protocol === 'udp')) {
@@ -44,13 +45,14 @@ export const portmap: CniPlugin = {
     // Nor anything where ADD refused: the container has no address.
     if (previous.ips.length === 0) return;
     const mappings = madePortMappings(call.config);
-    const snat = call.config['snat'] !== false;
-    for (const plan of planPortmap(mappings, previous, snat)) await removeMappings(plan, host);
+    const source = madeSourceChange(call.config);
+    for (const plan of planPortmap(mappings, previous, source)) await removeMappings(plan, host);
     await forgetFlows(planFlowsAtDel(mappings, previous), host);
   },
   async check(call, host) {
     const previous = ofInterface(previousOf(call), call.ifname);
-    for (const plan of planPortmap(parsePortMappings(call.config), previous, parseSnat(call.config))) {
+    const source = parseSourceChange(call.config);
+    for (const plan of planPortmap(parsePortMappings(call.config), previous, source)) {
       if (await hasMappings(plan, host)) continue;
       const name = `${plan.table.family} ${plan.table.name}`;
       throw cniError(
@@ -100,8 +102,8 @@ async function openLoopback(previous: CniResult, { nft, netlink }: PluginHost): 
  * Whether the container's ADD put its elements in. Ports are removed by their number alone: those of an ADD that found them
  * taken are another container's.
  */
-async function hasMappings({ table, sets }: PortmapElements, host: PluginHost): Promise<boolean> {
-  const own = sets.find(({ set }) => set.name === ownedSetName);
+async function hasMappings({ table, sets, areOwn }: PortmapElements, host: PluginHost): Promise<boolean> {
+  const own = sets.find(({ set }) => areOwn || set.name === ownedSetName);
   if (own === undefined) return false;
   try {
     await host.nft.commit(ownNetns, [
@@ -116,7 +118,7 @@ async function hasMappings({ table, sets }: PortmapElements, host: PluginHost): 
 }
 
 async function removeMappings(plan: PortmapElements, host: PluginHost): Promise<void> {
-  if (!(await hasMappings(plan, host))) return;
+  if (!plan.areOwn && !(await hasMappings(plan, host))) return;
   const { table } = plan;
   const ops = plan.sets.flatMap(({ set, elements }) =>
     elements.map((element): NftOp => ({ op: 'removeElements', table, set, elements: [element] })),
