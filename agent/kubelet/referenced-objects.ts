@@ -1,14 +1,19 @@
 import type { Clock } from '#base/clock.ts';
-import { configMaps, runtimeClasses, secrets, type KindRef } from '#api/schema/kind-ref.ts';
+import {
+  clusterTrustBundles,
+  configMaps,
+  runtimeClasses,
+  secrets,
+  type KindRef,
+} from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
-import type { ConfigMap, RuntimeClass, Secret } from '#api/generated/objects.ts';
+import type { ClusterTrustBundle, ConfigMap, RuntimeClass, Secret } from '#api/generated/objects.ts';
 import { isForbidden, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { discoverKindsOf } from '#client/discover-kinds.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 import type { Selection } from '#client/reflector.ts';
-import { clusterTrustBundles, type ClusterTrustBundle } from '#agent/volume/trust-bundles.ts';
 
 /**
  * The ConfigMaps, Secrets and RuntimeClasses that pods of this node refer to, each watched by name from its first use until a while after

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ClusterTrustBundleProjection } from '#api/generated/objects.ts';
-import { trustAnchors, type ClusterTrustBundle } from './trust-bundles.ts';
+import type { ClusterTrustBundle } from '#api/generated/objects.ts';
+import { trustAnchors } from './trust-bundles.ts';
 import { roots } from './trust-bundles.fixture.ts';
 
 const bundle = (name: string, trustBundle: string, more: object = {}): ClusterTrustBundle => ({

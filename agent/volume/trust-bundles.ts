@@ -1,23 +1,8 @@
 /** Roots of trust of ClusterTrustBundles, as a file of a projected volume has them. Pure. */
 import { X509Certificate } from 'node:crypto';
-import type { ClusterTrustBundleProjection } from '#api/generated/objects.ts';
+import type { ClusterTrustBundle, ClusterTrustBundleProjection } from '#api/generated/objects.ts';
 import { labelSelectorFromObject, matchesLabels } from '#api/meta/selector.ts';
-import type { KubeObject } from '#api/meta/object.ts';
-import type { KindRef } from '#api/schema/kind-ref.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
-
-/** certificates.k8s.io/v1beta1, which servers of 1.36 serve when they are told to. */
-export interface ClusterTrustBundle extends KubeObject {
-  readonly spec?: { readonly signerName?: string; readonly trustBundle?: string };
-}
-
-export const clusterTrustBundles: KindRef<ClusterTrustBundle> = {
-  group: 'certificates.k8s.io',
-  version: 'v1beta1',
-  kind: 'ClusterTrustBundle',
-  resource: 'clustertrustbundles',
-  namespaced: false,
-};
 
 /** Certificates of one file. */
 const certificatesMax = 10_000;

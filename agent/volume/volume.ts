@@ -1,4 +1,5 @@
 import type {
+  ClusterTrustBundle,
   ConfigMap,
   CSIVolumeSource,
   Node,
@@ -12,7 +13,6 @@ import type { CertificateWish, PodCertificate } from './certificates/pod-certifi
 import type { VolumePlugin } from './counts/volume-counts.ts';
 import type { LocalVolumes } from './claims/local-volumes.ts';
 import type { ContentRoom } from './content-room.ts';
-import type { ClusterTrustBundle } from './trust-bundles.ts';
 import type { KubeletView } from './csi/kubelet-view.ts';
 import type { NfsWish } from './nfs/plan-nfs.ts';
 import type { DeviceMount } from './device/mount-device.ts';

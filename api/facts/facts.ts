@@ -74,13 +74,14 @@ function once<T>(make: () => T): () => T {
 }
 
 /** optional-1.36.json: what a server has of group versions that are off unless it is told (`--runtime-config`). */
-interface OptionalFacts extends SchemaFacts, Pick<ProtoFacts, 'messages'>, ResourceFacts {
+interface OptionalFacts extends SchemaFacts, Pick<ProtoFacts, 'messages'>, ResourceFacts, ColumnFacts {
   readonly merge: MergeFacts['types'];
 }
 
 const optionalFacts: () => OptionalFacts = lazy('optional-1.36.json');
 const schema: () => SchemaFacts = lazy('schema-1.36.json');
 const merge: () => MergeFacts = lazy('merge-1.36.json');
+const columns: () => ColumnFacts = lazy('columns.json');
 const proto: () => ProtoFacts = lazy('proto-1.36.json');
 
 /** The types of the API, those of optional group versions with them. */
@@ -106,4 +107,7 @@ export const resourceFacts: () => ResourceFacts = lazy('resources-1.36.json');
 /** Those of group versions that are served only where a server is told. */
 export const optionalResourceFacts: () => ResourceFacts = optionalFacts;
 /** The columns of Tables. */
-export const columnFacts: () => ColumnFacts = lazy('columns.json');
+export const columnFacts: () => ColumnFacts = once(() => ({
+  ...columns(),
+  columns: { ...columns().columns, ...optionalFacts().columns },
+}));

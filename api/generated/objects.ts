@@ -4767,6 +4767,28 @@ export interface ApiregistrationV1ServiceReference {
   readonly port?: number | undefined;
 }
 
+/** certificates.v1beta1.ClusterTrustBundle (certificates.k8s.io/v1beta1/ClusterTrustBundle) */
+export interface ClusterTrustBundle {
+  readonly apiVersion?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly metadata?: ObjectMeta | undefined;
+  readonly spec: ClusterTrustBundleSpec;
+}
+
+/** certificates.v1beta1.ClusterTrustBundleList (certificates.k8s.io/v1beta1/ClusterTrustBundleList) */
+export interface ClusterTrustBundleList {
+  readonly apiVersion?: string | undefined;
+  readonly items: readonly ClusterTrustBundle[];
+  readonly kind?: string | undefined;
+  readonly metadata?: ListMeta | undefined;
+}
+
+/** certificates.v1beta1.ClusterTrustBundleSpec */
+export interface ClusterTrustBundleSpec {
+  readonly signerName?: string | undefined;
+  readonly trustBundle: string;
+}
+
 /** certificates.v1beta1.PodCertificateRequest (certificates.k8s.io/v1beta1/PodCertificateRequest) */
 export interface PodCertificateRequest {
   readonly apiVersion?: string | undefined;

@@ -27,6 +27,7 @@ import { scaleRules } from './autoscaling/scale.ts';
 import { cronJobRules } from './batch/cron-job.ts';
 import { jobRules } from './batch/job.ts';
 import { certificateSigningRequestRules } from './certificates/certificate-signing-request.ts';
+import { clusterTrustBundleRules } from './certificates/cluster-trust-bundle.ts';
 import { podCertificateRequestRules } from './certificates/pod-certificate-request.ts';
 import { leaseRules } from './coordination/lease.ts';
 import { bindingRules } from './core/binding.ts';
@@ -119,6 +120,7 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['batch/CronJob', cronJobRules],
   ['batch/Job', jobRules],
   ['certificates.k8s.io/CertificateSigningRequest', certificateSigningRequestRules],
+  ['certificates.k8s.io/ClusterTrustBundle', clusterTrustBundleRules],
   ['certificates.k8s.io/PodCertificateRequest', podCertificateRequestRules],
   ['coordination.k8s.io/Lease', leaseRules],
   ['discovery.k8s.io/EndpointSlice', endpointSliceRules],

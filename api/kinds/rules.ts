@@ -174,6 +174,8 @@ export interface KindRules {
   readonly addressesStayWith?: string;
   /** What names look like; RFC 1123 subdomains without. */
   readonly nameFormat?: Format;
+  /** The same, where it depends on the object. */
+  readonly nameFormatOf?: (object: JsonObject) => Format;
   /** A finalizer may be any qualified name, as kube-apiserver has it for kinds that it checks as it does custom resources. */
   readonly takesAnyFinalizer?: true;
   /** Complaints about a new object, and about an updated one whose body is not what it was. */

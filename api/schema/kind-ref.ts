@@ -1,6 +1,7 @@
 import type {
   APIService,
   CertificateSigningRequest,
+  ClusterTrustBundle,
   ClusterRole,
   ClusterRoleBinding,
   ConfigMap,
@@ -130,6 +131,11 @@ export const priorityClasses: KindRef<PriorityClass> = ref(
 
 /** Served only where a server is told (`--runtime-config`). */
 export const podGroups: KindRef<PodGroup> = ref('scheduling.k8s.io/v1alpha2/podgroups', 'PodGroup');
+export const clusterTrustBundles: KindRef<ClusterTrustBundle> = ref(
+  'certificates.k8s.io/v1beta1/clustertrustbundles',
+  'ClusterTrustBundle',
+  false,
+);
 export const podCertificateRequests: KindRef<PodCertificateRequest> = ref(
   'certificates.k8s.io/v1beta1/podcertificaterequests',
   'PodCertificateRequest',

@@ -17,7 +17,7 @@ export function validateMeta(
   const rules = rulesOf(kind);
   const finalizers = listOf(metadata['finalizers']).map(stringOf);
   return [
-    ...nameErrors(metadata, rules.nameFormat ?? dnsSubdomain),
+    ...nameErrors(metadata, nameFormatOf(rules, object)),
     ...namespaceErrors(kind, stringOf(metadata['namespace'])),
     ...attachedErrors(metadata),
     ...finalizerErrors(finalizers),
@@ -45,7 +45,7 @@ export function updatedMetaFaults(
   const metadata = objectOf(object['metadata']);
   const rules = rulesOf(kind);
   const finalizers = listOf(metadata['finalizers']).map(stringOf);
-  const names = nameErrors(metadata, rules.nameFormat ?? dnsSubdomain);
+  const names = nameErrors(metadata, nameFormatOf(rules, object));
   const attached = attachedErrors(metadata);
   const managed = managedFieldsErrors(metadata['managedFields'], 'metadata.managedFields');
   const common = [
@@ -100,6 +100,13 @@ export function deletionErrors(old: JsonObject, given: JsonObject): readonly Fie
     if (value === undefined || value === before[field]) return [];
     return [invalidField(`metadata.${field}`, value, 'field is immutable')];
   });
+}
+
+function nameFormatOf(
+  { nameFormat = dnsSubdomain, nameFormatOf: ofObject }: KindRules,
+  object: JsonObject,
+): Format {
+  return ofObject?.(object) ?? nameFormat;
 }
 
 function nameErrors(metadata: JsonObject, format: Format): readonly FieldError[] {

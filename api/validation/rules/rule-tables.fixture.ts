@@ -23,6 +23,7 @@ import {
 } from './authorization/reviews.fixture.ts';
 import { binding, componentStatus, coreEvent, event } from './events/events.fixture.ts';
 import { certificateSigningRequest } from './certificates/signing-request.fixture.ts';
+import { clusterTrustBundle } from './certificates/cluster-trust-bundle.fixture.ts';
 import { podCertificateRequest } from './certificates/pod-certificate-request.fixture.ts';
 import { clusterRole, clusterRoleBinding, role, roleBinding } from './rbac/roles.fixture.ts';
 import { podGroup, workload } from './scheduling/groups.fixture.ts';
@@ -127,6 +128,7 @@ export const ruleTables: readonly RuleTable[] = [
   tokenRequest,
   eviction,
   scale,
+  clusterTrustBundle,
   podCertificateRequest,
   deviceTaintRule,
   podGroup,

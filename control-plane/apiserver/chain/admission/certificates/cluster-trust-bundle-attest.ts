@@ -8,7 +8,7 @@ import type {
 } from '#control-plane/apiserver/chain/admission/admission.ts';
 import { group, maySign } from './signer.ts';
 
-/** Not served by default (certificates.k8s.io/v1beta1): it is there where somebody brings it. */
+/** Served only where a server is told (certificates.k8s.io/v1beta1). */
 const bundles = kindKey({ group, kind: 'ClusterTrustBundle' });
 
 /** Who says which roots a signer's certificates go back to may attest for it (plugin/pkg/admission/certificates/ctbattest). */

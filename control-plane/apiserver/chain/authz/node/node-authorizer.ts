@@ -91,6 +91,7 @@ const particular: Readonly<Record<string, (asked: Asked) => Decision>> = {
   'csinodes.storage.k8s.io': decideCsiNode,
   'resourceslices.resource.k8s.io': decideSlice,
   'podcertificaterequests.certificates.k8s.io': decidePodCertificate,
+  'clustertrustbundles.certificates.k8s.io': readBundle,
   nodes: decideNode,
   pods: decidePod,
 };
@@ -108,6 +109,12 @@ function readRelated(asked: Asked): Decision {
   if (subresource !== '') return noOpinion('cannot read subresource');
   if (namespace === '') return noOpinion('can only read namespaced object of this type');
   return related(asked);
+}
+
+/** Whoever is in the cluster may read them, as pods mount them (upstream by a rule of system:node, where the feature is on). */
+function readBundle({ attributes: { verb, subresource } }: Asked): Decision {
+  const isRead = ['get', 'list', 'watch'].includes(verb) && subresource === '';
+  return isRead ? allowed : noOpinion('');
 }
 
 function getRelated(asked: Asked): Decision {
