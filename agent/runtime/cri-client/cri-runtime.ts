@@ -2,6 +2,7 @@
  * The Runtime of a node whose containers another runtime makes: Runtime over CRI v1, as kubelets speak it. All that is known of what runs
  * is kept by that runtime (marks.ts), so that an agent which comes anew finds all of it, and nothing of anybody else's.
  */
+import { readdir } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '#base/clock.ts';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
@@ -31,15 +32,10 @@ import { CriCache } from './cri-cache.ts';
 import type { CriImageStore } from './cri-images.ts';
 import { attachStream, collectedSession, execStream, portStream } from './cri-streams.ts';
 import { podStatsOf } from './cri-usage.ts';
-import { nodeLabel, podUidLabel } from './marks.ts';
+import { nodeLabel, podUidLabel, type SandboxMark } from './marks.ts';
 import type { KnownContainer, KnownSandbox } from './observe.ts';
-import {
-  containerRequest,
-  imageUserOf,
-  resourcesRequest,
-  sandboxRequest,
-  type CriFeatures,
-} from './render-request.ts';
+import { containerRequest, imageUserOf, sandboxRequest, type CriFeatures } from './render-request.ts';
+import { resourcesRequest } from './render-resources.ts';
 import { isStatus, saying } from './rpc-error.ts';
 
 export interface CriRuntimeOptions {
@@ -64,6 +60,11 @@ export interface CriRuntimeOptions {
   readonly idSpace: IdSpace;
   readonly clock: Clock;
   readonly log: Logger;
+}
+
+interface PodCgroup {
+  readonly path: string | undefined;
+  readonly files: ReadonlySet<string>;
 }
 
 /** As kubelets: twice runtimeRequestTimeout, which networks may need. */
@@ -238,14 +239,15 @@ export class CriRuntime implements Runtime {
     const image = await this.#image(config.imageId, signal);
     const refusal = config.runAsNonRoot ? nonRootRefusal(config.user, image.user) : undefined;
     if (refusal !== undefined) throw new PodwrightError('E_INVALID', refusal);
+    const { path, files: cgroupFiles } = await this.#cgroupOf(mark);
     const targetId = this.#targetOf(uid, config);
     const imageUser = imageUserOf(image);
     const place = {
       ...{ nodeName, pod, mark, targetId, imageUser, seccompDirectory, features },
+      cgroupFiles,
       handlerFeatures: this.#featuresOf(sandbox.runtimeHandler),
     };
     const { cgroupParent } = this.#options;
-    const { path } = await this.#options.system.ensureCgroup(mark.cgroupParent, {});
     const request = {
       pod_sandbox_id: sandbox.id,
       config: containerRequest(config, place),
@@ -258,6 +260,12 @@ export class CriRuntime implements Runtime {
     const { container_id: id } = await saying(client.call(service.CreateContainer, request, { signal }));
     await this.#refuseUnheard(uid, id, config);
     return id;
+  }
+
+  /** The pod's, and what is in it; nothing where it is not the node's to make. */
+  async #cgroupOf({ cgroupParent }: SandboxMark, resources: CgroupResources = {}): Promise<PodCgroup> {
+    const { path } = await this.#options.system.ensureCgroup(cgroupParent, resources);
+    return { path, files: new Set(path === undefined ? [] : await readdir(path)) };
   }
 
   /** Runtimes of before the field (containerd 2.1) take no notice of a stop signal, and say none of the container. @throws E_UNSUPPORTED */
@@ -365,16 +373,17 @@ export class CriRuntime implements Runtime {
   async updateContainerResources(uid: string, id: string, resources: CgroupResources): Promise<void> {
     const { client, service } = this.#options;
     const { criId } = this.#running(uid, id);
-    const request = { container_id: criId, linux: resourcesRequest(resources) };
+    const { files } = await this.#cgroupOf(this.#sandbox(uid).mark);
+    const request = { container_id: criId, linux: resourcesRequest(resources, files) };
     await saying(client.call(service.UpdateContainerResources, request));
   }
 
   /** The cgroup is the kubelet's; who makes the sandbox is told, where it can be. */
   async updateSandboxResources(uid: string, resources: CgroupResources): Promise<void> {
-    const { client, service, system } = this.#options;
+    const { client, service } = this.#options;
     const { id, mark } = this.#sandbox(uid);
-    await system.ensureCgroup(mark.cgroupParent, resources);
-    const request = { pod_sandbox_id: id, resources: resourcesRequest(resources) };
+    const { files } = await this.#cgroupOf(mark, resources);
+    const request = { pod_sandbox_id: id, resources: resourcesRequest(resources, files) };
     try {
       await client.call(service.UpdatePodSandboxResources, request);
     } catch (error) {

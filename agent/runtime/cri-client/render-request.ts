@@ -6,7 +6,6 @@ import type { Outgoing } from '#proto/contract.ts';
 import type {
   ContainerConfig as CriContainer,
   IDMapping,
-  LinuxContainerResources,
   LinuxContainerSecurityContext,
   Mount,
   MountPropagation,
@@ -16,10 +15,8 @@ import type {
   Signal,
 } from '#proto/cri/api.ts';
 import { defaultAppArmorProfile } from '#agent/kubelet/render/apparmor.ts';
-import { kernelResources } from '#agent/runtime/cgroup-resources.ts';
 import { mountedImagesOf } from '#agent/runtime/container-document.ts';
 import type {
-  CgroupResources,
   ContainerConfig,
   ContainerMount,
   HandlerFeatures,
@@ -39,6 +36,7 @@ import {
   type ContainerMark,
   type SandboxMark,
 } from './marks.ts';
+import { resourcesRequest } from './render-resources.ts';
 
 /** What a runtime says that it can, by its Status; those before these fields say nothing, and cannot. */
 export interface CriFeatures {
@@ -116,6 +114,8 @@ export interface ContainerPlace {
   readonly imageUser: { readonly uid?: number | undefined; readonly name?: string | undefined };
   /** Where profiles of seccomp are, which the runtime reads by itself. */
   readonly seccompDirectory: string;
+  /** What is in its pod's cgroup, and so will be in its own. */
+  readonly cgroupFiles: ReadonlySet<string>;
   readonly features: CriFeatures;
   readonly handlerFeatures: HandlerFeatures | undefined;
 }
@@ -156,7 +156,10 @@ export function containerRequest(config: ContainerConfig, place: ContainerPlace)
     tty: stdio.tty,
     stop_signal: signalOf(config.stopSignal),
     linux: {
-      resources: { ...resourcesRequest(config.resources), oom_score_adj: config.oomScoreAdj },
+      resources: {
+        ...resourcesRequest(config.resources, place.cgroupFiles),
+        oom_score_adj: config.oomScoreAdj,
+      },
       security_context: securityOf(config, place),
     },
   };
@@ -285,20 +288,6 @@ function seccompOf(
   return {
     profile_type: 'Localhost',
     localhost_ref: posix.join(directory, seccomp.name.replace(/^localhost\//, '')),
-  };
-}
-
-/** CPU in shares, as the kubelet says it: runtimes make weights of them by a curve of their own. */
-export function resourcesRequest(resources: CgroupResources): Outgoing<LinuxContainerResources> {
-  const { cpuShares, cpuQuotaUs, cpuPeriodUs, memoryLimitBytes, pidsMax, unified } =
-    kernelResources(resources);
-  const pids: Record<string, string> = pidsMax === undefined ? {} : { 'pids.max': String(pidsMax) };
-  return {
-    ...(cpuShares === undefined ? {} : { cpu_shares: cpuShares }),
-    ...(cpuQuotaUs === undefined ? {} : { cpu_quota: cpuQuotaUs }),
-    ...(cpuPeriodUs === undefined ? {} : { cpu_period: cpuPeriodUs }),
-    ...(memoryLimitBytes === undefined ? {} : { memory_limit_in_bytes: memoryLimitBytes }),
-    unified: { ...unified, ...pids },
   };
 }
 
