@@ -4,8 +4,8 @@ export const plantSeeds: readonly {
   readonly seed: number;
   readonly found: string;
 }[] = [
-  { plant: 'stale-cache', seed: 3, found: 'a cache of jobs lacks' },
-  { plant: 'watch-from-now', seed: 1, found: 'ready for \\d+ s, and is of' },
+  { plant: 'stale-cache', seed: 3, found: 'a cache of pods lacks' },
+  { plant: 'watch-from-now', seed: 1, found: 'was not looked at' },
   { plant: 'expectation-lost', seed: 2, found: 'which wants' },
   { plant: 'delete-without-precondition', seed: 2, found: 'still runs on' },
   { plant: 'bind-without-precondition', seed: 1, found: 'moved from' },
