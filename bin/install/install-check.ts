@@ -16,6 +16,7 @@ import { checkClaim } from '#bin/ownership/claim-directory.ts';
 import { claimCgroup, defaultCgroup } from '#bin/ownership/own-cgroup.ts';
 import { agentOptionProblems } from '#bin/options/agent-problems.ts';
 import { serverOptionProblems } from '#bin/options/program-options.ts';
+import { filesRead } from '#bin/options/path-options.ts';
 import { resolvConfProblems } from '#bin/options/resolv-conf-option.ts';
 
 /** A supervisor's socket lies below it, and a socket's path has 107 bytes. unix(7) */
@@ -27,6 +28,7 @@ export async function checkServerInstall(
   { isInstalled }: { readonly isInstalled: boolean },
 ): Promise<void> {
   const wrong = [...serverOptionProblems(options), ...adminKubeconfigProblems(options.adminKubeconfig)];
+  wrong.push(...fileProblems(options, wrong));
   if (options.listenFd !== undefined)
     wrong.push('--listen-fd: a unit inherits no socket; give --listen HOST:PORT');
   if (wrong.length === 0 && !isInstalled) wrong.push(...(await listenProblems(options.listen)));
@@ -46,6 +48,7 @@ export function checkAgentInstall(
     ...resolvConfProblems(options),
     ...(hasCredentials ? credentialProblems(options) : []),
   ];
+  wrong.push(...fileProblems(options, wrong));
   for (const ip of options.nodeIp)
     if (!isOwnAddress(ip)) wrong.push(`--node-ip ${ip}: no interface of this host has it`);
   if (Buffer.byteLength(run) > runBytesMax) wrong.push(`--run ${run}: longer than ${runBytesMax} bytes`);
@@ -69,6 +72,21 @@ function refuseIf(role: string, wrong: readonly string[]): void {
     'E_USAGE',
     `install ${role}: ${[...new Set(wrong)].join('; ')}; nothing was written`,
   );
+}
+
+/** Files that the program reads as it starts: a unit of one that is not there would be started again and again. */
+function fileProblems(options: object, told: readonly string[]): readonly string[] {
+  return filesRead(options)
+    .filter(({ flag, path }) => !told.some((text) => text.startsWith(`${flag}: read ${path}`)))
+    .flatMap(({ flag, path }) => {
+      try {
+        readFileSync(resolve(path));
+        return [];
+      } catch (error) {
+        return [`${flag} ${path}: ${errnoOf(error) ?? describeError(error)}`];
+      }
+    })
+    .toArray();
 }
 
 function problemOf(check: () => void): readonly string[] {

@@ -74,6 +74,25 @@ ls /etc/systemd/system /var/lib; cat /tmp/asked`);
       expect(lines.slice(-3)).toEqual(['/etc/systemd/system:', '', '/var/lib:']);
     });
 
+    it('says of each file that a program is to read that it is not there', () => {
+      const files = (...flags: readonly string[]): string =>
+        flags.map((flag) => `${flag} /tmp/none`).join(' ');
+      const server = [
+        ...['--client-ca-file', '--requestheader-client-ca-file', '--service-account-key-file'],
+        ...['--service-account-signing-key-file', '--authentication-config', '--authorization-config'],
+        ...['--encryption-provider-config', '--admission-control-config-file', '--scheduler-config'],
+        ...['--audit-webhook-config-file', '--authentication-token-webhook-config-file'],
+      ];
+      const said = inSandbox(`
+podwright install server --data /var/lib/p --listen 127.0.0.1:6443 --advertise-address 127.0.0.1 ${files(...server)}
+podwright install agent --data /var/lib/p --node-ip 127.0.0.1 --credentials /tmp/none --image-credential-provider-bin-dir /tmp ${files('--image-credential-provider-config')}
+ls /etc/systemd/system /var/lib; cat /tmp/asked`);
+      const lines = said.trim().split('\n');
+      for (const flag of server) expect(lines[0]).toMatch(new RegExp(`${flag}(: read)? /tmp/none: ENOENT`));
+      expect(lines[2]).toContain('--image-credential-provider-config /tmp/none: ENOENT');
+      expect(lines.slice(-3)).toEqual(['/etc/systemd/system:', '', '/var/lib:']);
+    });
+
     it('a node does not join where its unit could not be made', () => {
       const hash = `sha256:${'0'.repeat(64)}`;
       const line = `join https://127.0.0.1:1 --token abcdef.0123456789abcdef --ca-hash ${hash} --install --node-ip 127.0.0.1 --data /var/lib/p`;

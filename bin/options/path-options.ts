@@ -1,29 +1,12 @@
-/** Options of programs that are paths: a program that is started for somebody has another working directory. */
-export const pathOptions: ReadonlySet<string> = new Set([
-  'data',
-  'run',
-  'credentials',
-  'cgroup',
-  'adminKubeconfig',
-  'egressSocket',
-  'resolvConf',
-  'criSocket',
-  'registryConfigDir',
+/** Options of programs that are files which must be there to be read as the program starts. */
+const readOptions: readonly string[] = [
   'imageCredentialProviderConfig',
-  'imageCredentialProviderBinDir',
-  'cniConfDir',
-  'podLogsDir',
-  'pluginsDir',
   'config',
-  'configDir',
   'proxyConfig',
-  'podManifestPath',
   'admissionControlConfigFile',
   'authorizationConfig',
   'schedulerConfig',
-  'schedulerPlugins',
   'authorizationWebhookConfigFile',
-  'auditLogPath',
   'auditPolicyFile',
   'auditWebhookConfigFile',
   'encryptionProviderConfig',
@@ -40,4 +23,35 @@ export const pathOptions: ReadonlySet<string> = new Set([
   'etcdListenCafile',
   'etcdListenCertfile',
   'etcdListenKeyfile',
+];
+
+/** Options of programs that are paths: a program that is started for somebody has another working directory. */
+export const pathOptions: ReadonlySet<string> = new Set([
+  ...readOptions,
+  'data',
+  'run',
+  'credentials',
+  'cgroup',
+  'adminKubeconfig',
+  'egressSocket',
+  'criSocket',
+  'registryConfigDir',
+  'imageCredentialProviderBinDir',
+  'cniConfDir',
+  'podLogsDir',
+  'pluginsDir',
+  'configDir',
+  'podManifestPath',
+  'schedulerPlugins',
+  'auditLogPath',
+  'resolvConf',
 ]);
+
+/** What is given of files that must be there, each by its option. */
+export function* filesRead(options: object): Generator<{ readonly flag: string; readonly path: string }> {
+  const given: Readonly<Record<string, unknown>> = { ...options };
+  for (const name of readOptions) {
+    const flag = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    for (const path of [given[name]].flat()) if (typeof path === 'string') yield { flag, path };
+  }
+}
