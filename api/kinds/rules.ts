@@ -235,6 +235,8 @@ export interface KindRules {
   readonly hasPlainSelector?: true;
   /** The cells of an object's row, for the columns of facts/columns.json; `now` in milliseconds. Without: name, age, dates. */
   readonly cells?: (object: JsonObject, now: number) => readonly unknown[];
+  /** The order of a list's rows, where it is not that of the names. */
+  readonly compareRows?: (a: JsonObject, b: JsonObject) => number;
   /** Conditions of an object's row (`Completed`). */
   readonly rowConditions?: (object: JsonObject) => readonly JsonObject[] | undefined;
 }

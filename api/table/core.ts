@@ -126,6 +126,7 @@ export function eventCells(event: Event, now: number): readonly unknown[] {
   const first = event.firstTimestamp ?? event.eventTime;
   const last = series?.lastObservedTime ?? event.lastTimestamp ?? first;
   const kind = (target.kind ?? '').toLowerCase();
+  const component = source?.component || (event.reportingComponent ?? '');
   const instance = source?.host || event.reportingInstance;
   return [
     age(last, now),
@@ -133,7 +134,7 @@ export function eventCells(event: Event, now: number): readonly unknown[] {
     event.reason ?? '',
     (target.name ?? '') === '' ? kind : `${kind}/${target.name}`,
     target.fieldPath ?? '',
-    [source?.component || event.reportingComponent, instance].filter(Boolean).join(', '),
+    instance ? `${component}, ${instance}` : component,
     (event.message ?? '').trim(),
     age(first, now),
     series?.count ?? (event.count || 1),

@@ -113,18 +113,22 @@ function terminatedReason({ reason = '', signal = 0, exitCode }: ContainerStateT
   return signal === 0 ? `ExitCode:${exitCode}` : `Signal:${signal}`;
 }
 
-/** The reason of the first container that has one counts; running and ready ones only count. */
+/** The reason of the first container that has one counts, but for "done" where another failed; running and ready ones only count. */
 function summarizeMain(pod: Pod, initial: string): { readonly reason: string; readonly ready: number } {
   let reason = initial;
+  let failure: string | undefined;
   let ready = 0;
   for (const { state, ready: isReady } of (pod.status?.containerStatuses ?? []).toReversed()) {
     const waiting = state?.waiting?.reason ?? '';
     if (waiting !== '') reason = waiting;
-    else if (state?.terminated !== undefined) reason = terminatedReason(state.terminated);
-    else if (isReady && state?.running !== undefined) ready += 1;
+    else if (state?.terminated !== undefined) {
+      reason = terminatedReason(state.terminated);
+      if (state.terminated.exitCode !== 0) failure = reason;
+    } else if (isReady && state?.running !== undefined) ready += 1;
   }
-  if (reason === 'Completed' && ready > 0) {
-    reason = isConditionTrue(pod.status?.conditions, 'Ready') ? 'Running' : 'NotReady';
+  if (reason === 'Completed') {
+    const isRunning = ready > 0 && isConditionTrue(pod.status?.conditions, 'Ready');
+    reason = isRunning ? 'Running' : (failure ?? (ready > 0 ? 'NotReady' : reason));
   }
   return { reason, ready };
 }

@@ -176,7 +176,7 @@ describe('tableRow() of a ComponentStatus', () => {
       condition: { type: 'Healthy', status: 'False', message: 'm', error: 'e' },
       want: ['scheduler', 'Unhealthy', 'm', 'e'],
     },
-    { condition: { type: 'Healthy', status: 'Unknown' }, want: ['scheduler', 'Unknown', '', ''] },
+    { condition: { type: 'Healthy', status: 'Unknown' }, want: ['scheduler', 'Unhealthy', '', ''] },
     { condition: { type: 'Other', status: 'True', message: 'm' }, want: ['scheduler', 'Unknown', '', ''] },
   ])('with $condition', ({ condition, want }) => {
     const object = { metadata: { name: 'scheduler' }, conditions: [condition] };

@@ -142,7 +142,7 @@ export function disruptionBudgetCells(
   ];
 }
 
-/** Cells of an autoscaler. */
+/** Cells of an autoscaler, of v2. */
 export function autoscalerCells(
   hpa: HorizontalPodAutoscaler & { readonly spec?: AutoscalerSpec | undefined },
   now: number,
@@ -159,10 +159,8 @@ export function autoscalerCells(
   ];
 }
 
-/** What both versions of the autoscaler have to say about metrics. */
 interface AutoscalerSpec {
   readonly metrics?: readonly Metric[] | undefined;
-  readonly targetCPUUtilizationPercentage?: number | undefined;
 }
 
 interface Metric {
@@ -180,15 +178,7 @@ function autoscalerTargets(hpa: {
   readonly spec?: AutoscalerSpec | undefined;
   readonly status?: unknown;
 }): string {
-  const cpu = hpa.spec?.targetCPUUtilizationPercentage;
-  const status = (hpa.status ?? {}) as {
-    readonly currentMetrics?: readonly Metric[] | null;
-    readonly currentCPUUtilizationPercentage?: number;
-  };
-  if (cpu !== undefined) {
-    const current = status.currentCPUUtilizationPercentage;
-    return `cpu: ${current === undefined ? unknown : `${current}%`}/${cpu}%`;
-  }
+  const status = (hpa.status ?? {}) as { readonly currentMetrics?: readonly Metric[] | null };
   const metrics = hpa.spec?.metrics ?? [];
   const shown = metrics
     .slice(0, 2)
@@ -199,16 +189,21 @@ function autoscalerTargets(hpa: {
 
 function metricText(metric: Metric, currentMetric: Metric | undefined): string {
   const field = `${metric.type.charAt(0).toLowerCase()}${metric.type.slice(1)}`;
+  if (metric[field] === undefined) return '<unknown type>';
   const source = (metric[field] ?? {}) as { readonly name?: string; readonly target?: MetricTarget };
   const current = ((currentMetric?.[field] ?? {}) as { readonly current?: MetricTarget }).current;
-  const prefix = metric.type.endsWith('Resource') ? `${source.name}: ` : '';
+  const isResource = metric.type.endsWith('Resource');
+  const prefix = isResource ? `${source.name}: ` : '';
   const { averageUtilization, averageValue, value } = source.target ?? {};
   if (averageUtilization !== undefined) {
     const now = current?.averageUtilization;
     return `${prefix}${now === undefined ? unknown : `${now}%`}/${averageUtilization}%`;
   }
-  if (averageValue !== undefined) return `${prefix}${current?.averageValue ?? unknown}/${averageValue} (avg)`;
-  return `${prefix}${current?.value ?? unknown}/${value ?? unknown}`;
+  // Of what is a mean in any case, nothing says so.
+  const suffix = isResource || metric.type === 'Pods' ? '' : ' (avg)';
+  if (averageValue !== undefined)
+    return `${prefix}${current?.averageValue ?? unknown}/${averageValue}${suffix}`;
+  return `${prefix}${current?.value ?? unknown}/${value ?? (isResource ? '<auto>' : '0')}`;
 }
 
 function templateCells(template: PodTemplateSpec | undefined): readonly [string, string] {
@@ -232,12 +227,10 @@ function jobCompletions({ spec, status }: Job): string {
   return parallelism > 1 ? `${succeeded}/1 of ${parallelism}` : `${succeeded}/1`;
 }
 
+/** One that failed has no time of completion, and goes on (printers/internalversion, printJob). */
 function jobDuration({ status }: Job, now: number): string {
   const start = Date.parse(status?.startTime ?? '');
   if (Number.isNaN(start)) return '';
-  const failed = status?.conditions?.find(
-    (condition) => condition.type === 'Failed' && condition.status === 'True',
-  );
-  const end = Date.parse(status?.completionTime ?? failed?.lastTransitionTime ?? '');
+  const end = Date.parse(status?.completionTime ?? '');
   return formatAge((Number.isNaN(end) ? now : end) - start);
 }

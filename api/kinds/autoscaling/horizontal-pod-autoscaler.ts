@@ -1,6 +1,7 @@
 import { objectOf, typed, type Draft } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
-import { hasOtherMetrics } from './v1-view.ts';
+import { autoscalerFromV1, hasOtherMetrics } from './v1-view.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { autoscalerCells } from '#api/table/workload.ts';
 import {
@@ -41,7 +42,9 @@ export const horizontalPodAutoscalerRules: KindRules = {
   validateUpdate: targetUpdateErrors,
   validateStatus: autoscalerStatusErrors,
   validatesAll: true,
-  cells: (object, now) => autoscalerCells(typed(object), now),
+  cells: (object, now) => {
+    return autoscalerCells(typed(isAutoscalingV1(object) ? autoscalerFromV1(object) : object), now);
+  },
 };
 
 const cpuMetric = {
@@ -49,6 +52,6 @@ const cpuMetric = {
   resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization: 80 } },
 };
 
-function isAutoscalingV1(object: Draft): boolean {
+function isAutoscalingV1(object: JsonObject | Draft): boolean {
   return object['apiVersion'] === 'autoscaling/v1';
 }

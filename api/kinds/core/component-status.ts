@@ -15,6 +15,6 @@ export const componentStatusRules: KindRules = {
 function componentStatusCells(component: JsonObject): readonly unknown[] {
   const condition = objectsOf(component['conditions']).find(({ type }) => type === 'Healthy');
   const { status, message = '', error = '' } = stringMapOf(condition);
-  const verdict = status === 'True' ? 'Healthy' : status === 'False' ? 'Unhealthy' : 'Unknown';
+  const verdict = status === undefined ? 'Unknown' : status === 'True' ? 'Healthy' : 'Unhealthy';
   return [nameOf(component), verdict, message, error];
 }

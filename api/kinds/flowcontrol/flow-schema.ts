@@ -1,6 +1,7 @@
-import { at, objectsOf, stringOf } from '#api/wire/json.ts';
+import { at, numberOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { shares } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
 import { flowControlConditionErrors } from './flow-control-conditions.ts';
@@ -26,4 +27,9 @@ export const flowSchemaRules: KindRules = {
       dangling === undefined ? '?' : stringOf(dangling['status']),
     ];
   },
+  compareRows: (a, b) => precedenceOf(a) - precedenceOf(b) || (nameOf(a) < nameOf(b) ? -1 : 1),
 };
+
+function precedenceOf(schema: JsonObject): number {
+  return numberOf(at(schema, 'spec.matchingPrecedence'));
+}

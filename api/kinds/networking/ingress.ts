@@ -5,7 +5,7 @@ import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { loadBalancerText } from '#api/table/core.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
-import { firstThree, none } from '#api/table/text.ts';
+import { none } from '#api/table/text.ts';
 import { validateIngress, validateIngressStatus } from '#api/validation/ingress.ts';
 
 /** Rules of Ingresses. */
@@ -46,9 +46,12 @@ function classErrors(ingress: JsonObject): readonly FieldError[] {
   return [invalidField(`annotations.${classAnnotation}`, given, detail)];
 }
 
+/** How many more there are counts the rules, whether they name a host or not (printers/internalversion, formatHosts). */
 function ingressHosts(ingress: JsonObject): string {
-  const hosts = objectsOf(at(ingress, 'spec.rules'))
-    .map(({ host }) => stringOf(host))
-    .filter((host) => host !== '');
-  return hosts.length === 0 ? '*' : firstThree(hosts);
+  const rules = objectsOf(at(ingress, 'spec.rules')).map(({ host }) => stringOf(host));
+  const named = rules.flatMap((host, index) => (host === '' ? [] : [index])).slice(0, 3);
+  if (named.length === 0) return '*';
+  const shown = named.map((index) => rules[index]).join(',');
+  const isMore = named.length === 3 && rules.length - 1 > (named.at(-1) ?? 0);
+  return isMore ? `${shown} + ${rules.length - 3} more...` : shown;
 }

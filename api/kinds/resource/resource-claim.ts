@@ -76,12 +76,8 @@ function tolerationRule(holder: string): DefaultRule {
 }
 
 function claimState(claim: JsonObject): string {
-  const states = [
-    at(claim, 'metadata.deletionTimestamp') === undefined ? '' : 'deleted',
-    at(claim, 'status.allocation') === undefined ? '' : 'allocated',
-    listOf(at(claim, 'status.reservedFor')).length === 0 ? '' : 'reserved',
-  ].filter((state) => state !== '');
-  const isAllocated = states.includes('allocated');
-  if (!isAllocated) states.push('pending');
-  return joined(states);
+  const goes = at(claim, 'metadata.deletionTimestamp') !== undefined;
+  if (at(claim, 'status.allocation') === undefined) return goes ? 'deleted' : 'pending';
+  const isReserved = listOf(at(claim, 'status.reservedFor')).length > 0;
+  return joined([goes ? 'deleted' : '', 'allocated', isReserved ? 'reserved' : '']);
 }

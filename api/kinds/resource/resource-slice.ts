@@ -24,7 +24,7 @@ export const resourceSliceRules: KindRules = {
   selectableFields: ['spec.nodeName', 'spec.driver'],
   cells: (slice, now) => [
     nameOf(slice),
-    text(slice, 'spec.nodeName', at(slice, 'spec.allNodes') === true ? '<all>' : ''),
+    text(slice, 'spec.nodeName', ''),
     text(slice, 'spec.driver', ''),
     text(slice, 'spec.pool.name', ''),
     ageOfObject(slice, now),

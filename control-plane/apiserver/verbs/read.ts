@@ -1,4 +1,5 @@
 import { at, objectOf, structJson } from '#api/wire/json.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { expired, notFound, statusError, tooLargeResourceVersion } from '#api/errors/status.ts';
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
@@ -97,8 +98,10 @@ async function listTable(
   const empty = structJson(renderTable(table, { ...page.metadata }, []));
   const rows: Row[] = [];
   const slice = new TimeSlice();
-  for (const value of page.values) {
-    rows.push(new Row(renderRow(table, context.registry.objectOf(kind, value))));
+  const { compareRows } = rulesOf(kind);
+  const objects = page.values.values().map((value) => context.registry.objectOf(kind, value));
+  for (const object of compareRows === undefined ? objects : [...objects].toSorted(compareRows)) {
+    rows.push(new Row(renderRow(table, object)));
     if (slice.isOver()) await slice.next();
   }
   return streamedResponse(listOfRows(empty, rows), style);
