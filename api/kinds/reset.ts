@@ -13,7 +13,7 @@ export function resetRuleOf(kind: Kind, subresource: string): ResetRule {
   if (kind.custom !== undefined || !particularKinds.has(kindKey(kind)))
     return { fields: ['metadata', 'spec'] };
   const labels = rules.keepsLabelsOnStatus === true ? ['metadata.labels'] : [];
-  return { fields: ['spec', 'metadata.ownerReferences', ...labels] };
+  return { fields: ['spec', ...labels] };
 }
 
 /** Whether a write of the part leaves all metadata as it was, but for who owns what. */

@@ -163,6 +163,11 @@ export interface KindRules {
   readonly prepareStatusUpdate?: (old: JsonObject, object: JsonObject) => JsonObject;
   /** The object as an update of it or of a part leaves it, with dates that the writer left to the server; `now` in milliseconds. */
   readonly dateUpdate?: (old: JsonObject, object: JsonObject, now: number) => JsonObject;
+  /**
+   * What an update of the object counts as a new generation beside all that is neither metadata nor status; with `only`: nothing but
+   * these, whether or not new objects have one (PrepareForUpdate of Kubernetes' strategies).
+   */
+  readonly generationCounts?: readonly string[] | { readonly only: readonly string[] };
   /** No subresource changes the labels; those of other kinds take labels along with a status. */
   readonly keepsLabelsOnStatus?: true;
   /**

@@ -14,6 +14,47 @@ const namespaces = kindOf('', 'namespaces');
 const signingRequests = kindOf('certificates.k8s.io', 'certificatesigningrequests');
 const context = { now: Date.parse('2026-01-02T03:04:05Z'), uid: 'uid-1', namespace: 'default' };
 
+/** What is a new generation, by upstream's strategies: its number after a change. */
+const generations: readonly (readonly [
+  group: string,
+  resource: string,
+  path: string,
+  want: number | undefined,
+])[] = [
+  ['apps', 'deployments', 'metadata.annotations', 2],
+  ['apps', 'deployments', 'metadata.labels', 1],
+  ['apps', 'replicasets', 'metadata.annotations', 1],
+  ['discovery.k8s.io', 'endpointslices', 'metadata.labels', 2],
+  ['discovery.k8s.io', 'endpointslices', 'metadata.annotations', 1],
+  ['discovery.k8s.io', 'endpointslices', 'ports', 2],
+  ['scheduling.k8s.io', 'priorityclasses', 'description', 1],
+  ['storage.k8s.io', 'csidrivers', 'spec.tokenRequests', 1],
+  ['storage.k8s.io', 'csidrivers', 'spec.podInfoOnMount', undefined],
+  ['storage.k8s.io', 'csidrivers', 'metadata.labels', undefined],
+  ['storage.k8s.io', 'storageclasses', 'allowVolumeExpansion', undefined],
+  ['', 'podtemplates', 'template', 2],
+  ['', 'nodes', 'spec.taints', undefined],
+];
+
+const metadataParts: readonly (readonly [string, unknown])[] = [
+  ['labels', { a: 'b' }],
+  ['annotations', { a: 'b' }],
+  ['finalizers', ['a/b']],
+  ['ownerReferences', [{ apiVersion: 'v1', kind: 'K', name: 'n', uid: 'u' }]],
+];
+
+/** What of metadata is written with a status, by kind; all of it where nothing is said. */
+const statusTakes: Readonly<Record<string, readonly string[]>> = {
+  Pod: ['labels', 'annotations', 'finalizers'],
+  Deployment: ['annotations', 'finalizers', 'ownerReferences'],
+  ...Object.fromEntries(
+    [
+      ...['APIService', 'CustomResourceDefinition', 'FlowSchema', 'PriorityLevelConfiguration'],
+      ...['ResourceClaim', 'ValidatingAdmissionPolicy', 'VolumeAttachment'],
+    ].map((kind) => [kind, []]),
+  ),
+};
+
 function stored(kind: Kind, object: JsonObject): JsonObject {
   const decoded = applyDefaults(kind, decodeObject(kind, object).object);
   return withPath(prepareCreate(kind, decoded, context), 'metadata.resourceVersion', '5');
@@ -105,6 +146,29 @@ describe('prepareUpdate()', () => {
     );
     expect(at(updated, 'metadata.generation')).toBe(1);
     expect(at(updated, 'metadata.labels')).toEqual({ x: 'y' });
+  });
+
+  it.each(generations)('of %s/%s counts a change of %s as %j', (group, resource, path, want) => {
+    const kind = kindOf(group, resource);
+    const old = prepareCreate(kind, { metadata: { name: 'x' }, spec: {} }, context);
+    const next = prepareUpdate(kind, old, withPath(old, path, { changed: 'x' }));
+    expect(at(next, 'metadata.generation')).toBe(want);
+    expect(
+      at(prepareUpdate(kind, next, withPath(next, path, { changed: 'y' }), 'status'), 'metadata.generation'),
+    ).toBe(want);
+  });
+
+  it.each(
+    kinds
+      .filter(({ subresources }) => subresources.some(({ name }) => name === 'status'))
+      .map((kind) => [kind.kind, kind] as const),
+  )('takes along with the status of %s what its strategy takes', (name, kind) => {
+    const old: JsonObject = { metadata: { name: 'x', uid: 'u' }, spec: {}, status: {} };
+    const taken = metadataParts.filter(([part, value]) => {
+      const next = prepareUpdate(kind, old, withPath(old, ['metadata', part], value), 'status');
+      return equalJson(at(next, ['metadata', part]), value);
+    });
+    expect(taken.map(([part]) => part)).toEqual(statusTakes[name] ?? metadataParts.map(([part]) => part));
   });
 
   it('writes no status through the main endpoint, and nothing else through status', () => {

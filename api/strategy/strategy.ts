@@ -1,5 +1,5 @@
 import { decodeObject } from '#api/wire/decode.ts';
-import { at, equalJson, memberOf, objectOf, stringOf, withPath } from '#api/wire/json.ts';
+import { at, equalJson, memberOf, numberOf, objectOf, stringOf, withPath } from '#api/wire/json.ts';
 import { findSubresource, type Kind } from '#api/schema/kinds.ts';
 import { keepsMetadata } from '#api/kinds/reset.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
@@ -37,7 +37,7 @@ export function prepareUpdate(
     ...written,
     metadata: withOwnersOf(object, updateMetadata(objectOf(old['metadata']), objectOf(written['metadata']))),
   };
-  return withGeneration(kind, old, updated);
+  return withGeneration(kind, old, { updated, subresource });
 }
 
 /** The object as its graceful deletion begins: deletionTimestamp (when the grace will end), and a new generation. */
@@ -143,11 +143,26 @@ function updatePart(
   return memberOf(rulesOf(kind).parts, subresource)?.write(old, object) ?? old;
 }
 
-function withGeneration(kind: Kind, old: JsonObject, updated: JsonObject): JsonObject {
-  const generation = at(old, 'metadata.generation');
-  if (!tracksGeneration(kind) || equalJson(desiredOf(kind, old), desiredOf(kind, updated))) return updated;
-  const next = (typeof generation === 'number' ? generation : 0) + 1;
-  return withPath(updated, 'metadata.generation', next);
+function withGeneration(
+  kind: Kind,
+  old: JsonObject,
+  { updated, subresource }: { readonly updated: JsonObject; readonly subresource: string | undefined },
+): JsonObject {
+  if (!isOfOtherGeneration(kind, old, { updated, subresource })) return updated;
+  return withPath(updated, 'metadata.generation', numberOf(at(old, 'metadata.generation')) + 1);
+}
+
+function isOfOtherGeneration(
+  kind: Kind,
+  old: JsonObject,
+  { updated, subresource }: { readonly updated: JsonObject; readonly subresource: string | undefined },
+): boolean {
+  const counts = rulesOf(kind).generationCounts ?? [];
+  const differs = (path: string): boolean => !equalJson(at(old, path), at(updated, path));
+  if ('only' in counts) return counts.only.some(differs);
+  if (!tracksGeneration(kind)) return false;
+  if (subresource === undefined && counts.some(differs)) return true;
+  return !equalJson(desiredOf(kind, old), desiredOf(kind, updated));
 }
 
 function desiredOf(kind: Kind, object: JsonObject): JsonObject {

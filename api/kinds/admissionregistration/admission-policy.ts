@@ -18,6 +18,7 @@ export const validatingPolicyRules: KindRules = {
   updatesNameRevision: true,
   defaults: policyRules('spec.matchConstraints'),
   takesAnyFinalizer: true,
+  reset: { status: { fields: ['metadata', 'spec'] } },
   updateChecks: ['metadata', 'object'],
   validate: validateValidatingPolicy,
   validatesAll: true,

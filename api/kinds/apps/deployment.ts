@@ -31,6 +31,8 @@ export const deploymentRules: KindRules = {
   podSpec: { path: 'spec.template.spec', isTemplate: true },
   warnings: newNameWarnings,
   keepsLabelsOnStatus: true,
+  // Its ReplicaSets have them, too.
+  generationCounts: ['metadata.annotations'],
   validate: (deployment) => [
     ...nonNegative(deployment, ['spec.replicas']),
     ...selectorErrors(deployment, 'deployment'),

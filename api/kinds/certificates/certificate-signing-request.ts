@@ -1,9 +1,8 @@
 import { formatAge } from '#api/meta/age.ts';
 import { formatTime } from '#api/meta/time.ts';
-import { at, objectsOf, withPath } from '#api/wire/json.ts';
+import { at, objectOf, objectsOf, withPath } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules, NodeWrite, Requester } from '#api/kinds/rules.ts';
-import { statusMetadata } from '#api/kinds/status-part.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
@@ -30,15 +29,15 @@ export const certificateSigningRequestRules: KindRules = {
     approval: {
       write: (old, request) => ({
         ...withPath(old, 'status.conditions', at(request, 'status.conditions')),
-        metadata: statusMetadata(old, request),
+        metadata: objectOf(request['metadata']),
       }),
       validate: validateApproval,
     },
   },
   reset: {
     '': { fields: ['spec', 'status'] },
-    status: { fields: ['spec', 'status.conditions', 'metadata.ownerReferences'] },
-    approval: { fields: ['spec', 'status.certificate', 'metadata.ownerReferences'] },
+    status: { fields: ['spec', 'status.conditions'] },
+    approval: { fields: ['spec', 'status.certificate'] },
   },
   selectableFields: ['spec.signerName'],
   cells: (request, now) => {

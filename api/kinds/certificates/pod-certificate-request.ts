@@ -13,6 +13,7 @@ export const podCertificateRequestRules: KindRules = {
   refuseNode: refuseCertificate,
   refuseNodeLate: refuseCertificateLate,
   tracksGeneration: false,
+  reset: { status: { fields: ['metadata', 'spec'] } },
   updateChecks: ['metadata changes', 'changes'],
   validate: validatePodRequest,
   validateUpdate: immutable('spec'),

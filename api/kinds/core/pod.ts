@@ -27,10 +27,13 @@ export const podRules: KindRules = {
   earlyWarnings: appArmorWarnings,
   prepareCreate: withAppArmorFields,
   // Kubelets of old left it out when they refused a pod.
-  prepareStatusUpdate: (old, pod) =>
-    stringOf(at(pod, 'status.qosClass')) === ''
-      ? withPath(pod, 'status.qosClass', at(old, 'status.qosClass'))
-      : pod,
+  prepareStatusUpdate: (old, pod) => {
+    // Kubelets of before would take owners away with what they tell.
+    const owned = withPath(pod, 'metadata.ownerReferences', at(old, 'metadata.ownerReferences'));
+    return stringOf(at(pod, 'status.qosClass')) === ''
+      ? withPath(owned, 'status.qosClass', at(old, 'status.qosClass'))
+      : owned;
+  },
   validate: validatePod,
   validateCreate: validateNewPod,
   validateUpdate: validatePodUpdate,

@@ -19,5 +19,6 @@ export const endpointSliceRules: KindRules = {
   validatesAll: true,
   validateUpdate: immutable('addressType'),
   warnings: endpointSliceWarnings,
+  generationCounts: ['metadata.labels'],
   cells: (object, now) => endpointSliceCells(typed(object), now),
 };

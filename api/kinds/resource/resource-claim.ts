@@ -17,6 +17,7 @@ export const resourceClaimRules: KindRules = {
   answersDeleteWithObject: true,
   defaults: [...claimRules('spec'), tolerationRule('status.allocation.devices.results[]')],
   tracksGeneration: false,
+  reset: { status: { fields: ['metadata', 'spec'] } },
   prepareStatusUpdate: withoutTakenBack,
   validate: (claim) => deviceClaimErrors(objectOf(at(claim, 'spec.devices')), 'spec.devices'),
   validateUpdate: immutable('spec', undefined, 'resource.v1.ResourceClaimSpec'),

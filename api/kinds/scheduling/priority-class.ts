@@ -32,6 +32,7 @@ export const priorityClassRules: KindRules = {
   ],
   refuseDeletion: (name) =>
     systemPriorities.has(name) ? 'this is a system priority class and cannot be deleted' : undefined,
+  generationCounts: { only: [] },
   cells: (priority, now) => [
     nameOf(priority),
     priority['value'] ?? 0,

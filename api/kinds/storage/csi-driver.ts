@@ -23,6 +23,11 @@ export const csiDriverRules: KindRules = {
   updateChecks: ['metadata changes', 'object', 'changes'],
   validate: validateCsiDriver,
   validateUpdate: validateCsiDriverUpdate,
+  generationCounts: {
+    only: ['tokenRequests', 'requiresRepublish', 'seLinuxMount', 'nodeAllocatableUpdatePeriodSeconds'].map(
+      (field) => `spec.${field}`,
+    ),
+  },
   cells: (driver, now) => {
     const spec = objectOf(driver['spec']);
     const audiences = objectsOf(spec['tokenRequests']).map(({ audience }) => stringOf(audience));

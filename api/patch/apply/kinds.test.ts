@@ -156,6 +156,8 @@ describe('what a write leaves as it was', () => {
       'CustomResourceDefinition',
       'FlowSchema',
       'PriorityLevelConfiguration',
+      'ResourceClaim',
+      'ValidatingAdmissionPolicy',
       'VolumeAttachment',
     ]);
     const old = { metadata: { name: 'x', labels: { a: 'b' } }, status: {} };

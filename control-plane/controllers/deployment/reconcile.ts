@@ -154,7 +154,8 @@ async function apply(
       const { metadata } = deployment;
       const annotations = { ...metadata?.annotations, 'deployment.kubernetes.io/revision': action.revision };
       const next = { ...deployment, metadata: { ...metadata, annotations } };
-      deploymentInformer.observe(await client.update(deployments, next));
+      // With the status: an annotation that the object is written with would be a new generation.
+      deploymentInformer.observe(await client.update(deployments, next, { subresource: 'status' }));
       return;
     }
     default:
