@@ -88,7 +88,7 @@ export const libraryEstimates: Readonly<Record<string, Estimator | undefined>> =
   'sets.equivalent': (question) => ofProduct(question, 2),
   '_==_': ({ args: [left, right] }) =>
     left?.type.kind === 'opaque' && right?.type.kind === 'opaque' && left.type.name === right.type.name
-      ? opaqueEquality(left.type.name)
+      ? opaqueEquality(right)
       : undefined,
 };
 
@@ -187,7 +187,10 @@ function ofProduct({ args, sizeAt }: CallQuestion, factor: number): CallEstimate
   return { cost: sumOf(scaled(productOf(sizeOf(a, sizeAt), sizeOf(b, sizeAt)), factor), fixed(1)) };
 }
 
-function opaqueEquality(name: string): CallEstimate | undefined {
+/** URLs by how long the right one is, where the expression says so. */
+function opaqueEquality({ type, size }: Node): CallEstimate | undefined {
+  const { name } = type as Extract<CelType, { readonly kind: 'opaque' }>;
+  if (name === 'kubernetes.URL') return { cost: scaled({ min: 1, max: size?.max ?? 1 }, perCharacter) };
   if (name === 'kubernetes.NamedFormat') return { cost: scaled({ min: 1, max: 64 }, perCharacter) };
   return name.startsWith('kubernetes.') || name.startsWith('net.') ? { cost: fixed(1) } : undefined;
 }
