@@ -180,7 +180,6 @@ it('a Deployment, its ReplicaSets and their pods; the scheduler', async () => {
   await until('system:kube-scheduler', 'create pods/binding', events);
   await patch(`${apps}/deployments/d`, { spec: { template: template('d', { hostname: 'x' }) } });
   await until('deployment-controller', 'update apps/replicasets', 'delete apps/replicasets');
-  await until('deployment-controller', 'update apps/deployments');
   await until('replicaset-controller', 'delete pods');
   await test.make(
     `${ns}/pods`,
