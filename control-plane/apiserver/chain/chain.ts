@@ -145,6 +145,7 @@ async function answer<T>(
     if (!isKnown) await recordAs?.(undefined);
     else if (isUnforeseen(error)) passing.record?.panicked(error);
     const response = withWarnings(errorResponse(error), passing.request?.warnings ?? none);
+    if (!isUnforeseen(error)) passing.record?.sawResponse(response);
     tellRefusal(context, request, { status: response.status, error });
     return passing.seat.answer(request, response);
   } finally {

@@ -26,6 +26,8 @@ export interface AuditedServer extends AsyncDisposable {
   /** Its directory, for others to write into. */
   readonly directory: string;
   /** What has been written so far, by line. */
+  texts(): readonly string[];
+  /** The same, read. */
   lines(): readonly Json[];
   /** The last line of those about this path. */
   last(path: string): Json;
@@ -45,14 +47,12 @@ export async function startAudited(
   const test = await startTestServer({
     audit: { policy, log: logTo(path, more.log), webhook: more.webhook },
   });
-  const lines = (): readonly Json[] =>
-    readFileSync(path, 'utf8')
-      .split('\n')
-      .slice(0, -1)
-      .map((line): Json => JSON.parse(line));
+  const texts = (): readonly string[] => readFileSync(path, 'utf8').split('\n').slice(0, -1);
+  const lines = (): readonly Json[] => texts().map((line): Json => JSON.parse(line));
   return {
     test,
     directory,
+    texts,
     lines,
     last: (wanted) => {
       const found = lines().findLast((line) => String(line['requestURI']).startsWith(wanted));
