@@ -13,6 +13,9 @@ export interface VolumeInput {
   readonly hasNode: (name: string) => boolean;
 }
 
+/** Which driver has a volume that was made for a plugin of kube-controller-manager's own (AnnMigratedTo of component-helpers). */
+const migratedToAnnotation = 'pv.kubernetes.io/migrated-to';
+
 type Phase = Extract<VolumeStep, { kind: 'phase' }>['phase'];
 
 /** What the binder does about a volume (syncVolume of the persistentvolume controller of kube-controller-manager 1.36). Pure. */
@@ -21,16 +24,12 @@ export function planVolume(input: VolumeInput): readonly VolumeStep[] {
   const { claimRef } = volume.spec ?? {};
   if (isGoing(volume) && isOrphaned(input)) return planOrphan(volume);
   if (claimRef === undefined || (claimRef.uid ?? '') === '') return phase(volume, 'Available');
-  if (claim === undefined) {
-    const isOver = volume.status?.phase === 'Released' || volume.status?.phase === 'Failed';
-    return [...(isOver ? [] : phase(volume, 'Released')), ...planReclaim(volume)];
-  }
+  if (claim === undefined) return planReleased(volume);
   const named = claim.spec?.volumeName ?? '';
   if (named === '') return planMeeting(volume, claim);
   if (named === volume.metadata?.name) return phase(volume, 'Bound');
   const isMade = volume.metadata?.annotations?.[provisionedByAnnotation] !== undefined;
-  if (isMade && volume.spec?.persistentVolumeReclaimPolicy === 'Delete')
-    return [...phase(volume, 'Released'), ...planReclaim(volume)];
+  if (isMade && volume.spec?.persistentVolumeReclaimPolicy === 'Delete') return planReleased(volume);
   return [{ kind: 'unbind' }, ...phase(volume, 'Available')];
 }
 
@@ -46,9 +45,17 @@ function phase(volume: PersistentVolume, to: Phase): readonly VolumeStep[] {
   return volume.status?.phase === to ? [] : [{ kind: 'phase', phase: to }];
 }
 
+/** Nobody's any more. One that Failed as it was taken back stays so, with its message, until it is. */
+function planReleased(volume: PersistentVolume): readonly VolumeStep[] {
+  const isOver = volume.status?.phase === 'Released' || volume.status?.phase === 'Failed';
+  return [...(isOver ? [] : phase(volume, 'Released')), ...planReclaim(volume)];
+}
+
 /** By the policy of a volume whose claim is gone. */
 function planReclaim(volume: PersistentVolume): readonly VolumeStep[] {
   const { spec, metadata } = volume;
+  // A driver has taken the place of who made it, and takes it away.
+  if (metadata?.annotations?.[migratedToAnnotation] !== undefined) return [];
   switch (spec?.persistentVolumeReclaimPolicy ?? 'Retain') {
     case 'Retain':
       return [];

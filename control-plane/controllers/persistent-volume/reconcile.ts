@@ -1,5 +1,6 @@
 import { unreachable } from '#base/unreachable.ts';
 import { done, type KeyOutcome } from '#base/keyed-queue.ts';
+import { settleAll } from '#base/settle-all.ts';
 import type { Node, PersistentVolume, PersistentVolumeClaim, StorageClass } from '#api/generated/objects.ts';
 import {
   nodes,
@@ -48,6 +49,9 @@ export function runPersistentVolumes(
   return new Binder(context, expands).run();
 }
 
+/** Each waits for three writes one after another: those of many share what a write waits for. */
+const turnsAtOnceMax = 20;
+
 const claimKey = (key: string): string => `claim/${key}`;
 const volumeKey = (name: string): string => `volume/${name}`;
 
@@ -61,6 +65,9 @@ class Binder {
   readonly #classes: WritableInformer<StorageClass>;
   /** Volumes that are being bound, by name: the claim's uid. Several claims have their turns at once. */
   readonly #taken = new Map<string, string | undefined>();
+  /** Of those, the ones whose own turn came meanwhile: they have it when that is done. */
+  readonly #late = new Set<string>();
+  #enqueue: (key: string) => void = () => undefined;
 
   constructor(context: ControllerContext, expands: boolean) {
     const { informers, recorder } = context;
@@ -88,10 +95,11 @@ class Binder {
   run(): Controller {
     const { informers, clock, logger } = this.#context;
     const podInformer = informers.for(pods, { indexes: { claimKey: claimKeysOfPod, nodeWithClaims } });
-    return runController({
+    const controller = runController({
       name: 'persistentvolume-controller',
       clock,
       logger,
+      concurrencyMax: turnsAtOnceMax,
       sources: [
         // A claim that is new, or gone, is news for the volume that names it.
         source(this.#claims, ({ key, current, old }) => [
@@ -137,9 +145,14 @@ class Binder {
       reconcile: (key) => {
         const at = key.indexOf('/');
         const name = key.slice(at + 1);
-        return key.startsWith('claim/') ? this.#syncClaim(name) : this.#syncVolume(name);
+        if (key.startsWith('claim/')) return this.#syncClaim(name);
+        if (!this.#taken.has(name)) return this.#syncVolume(name);
+        this.#late.add(name);
+        return Promise.resolve(done);
       },
     });
+    this.#enqueue = (key) => controller.enqueue(key);
+    return controller;
   }
 
   /** Keys of the claims that wait for a volume of the class, the oldest first; those that name none take what is of none. */
@@ -242,7 +255,10 @@ class Binder {
     }
   }
 
-  /** The volume first: whoever it names has it, whatever becomes of the rest, which is done again from any point. */
+  /**
+   * The volume first: whoever it names has it, whatever becomes of the rest, which is done again from any point. The claim is told Bound
+   * last: whoever sees that finds the volume so.
+   */
   async #bind(volume: PersistentVolume, key: string): Promise<void> {
     const name = volume.metadata?.name ?? '';
     const claimOf = (): PersistentVolumeClaim => this.#claims.get(key) ?? {};
@@ -250,11 +266,14 @@ class Binder {
     try {
       await this.#putVolume(volume, boundVolume(volume, claimOf()));
       const own = this.#volumes.get(name) ?? volume;
-      await this.#putVolume(own, withPhase(own, 'Bound'), 'status');
-      await this.#putClaim(claimOf(), boundClaim(claimOf(), own));
+      await settleAll([
+        this.#putVolume(own, withPhase(own, 'Bound'), 'status'),
+        this.#putClaim(claimOf(), boundClaim(claimOf(), own)),
+      ]);
       await this.#putClaim(claimOf(), boundClaimStatus(claimOf(), own), 'status');
     } finally {
       this.#taken.delete(name);
+      if (this.#late.delete(name)) this.#enqueue(volumeKey(name));
     }
   }
 
