@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { planNetworkRemoval } from './end-node.ts';
+import { planNetworkRemoval, planTableRemoval } from './end-node.ts';
 
 it("planNetworkRemoval() takes the node's routes, bridge and DNS address, and nobody else's", () => {
   const route = { linkIndex: 2, scope: 0 };
@@ -31,4 +31,14 @@ it('planNetworkRemoval() on a host where the node left nothing asks for what is 
   expect(planNetworkRemoval({ links: [], addresses: [], routes: [] }, ['10.96.0.10'])).toEqual([
     { op: 'removeLink', name: 'cni0' },
   ]);
+});
+
+it.each([
+  ['once nothing of loopback may leave the host', ['0', '0', undefined], true],
+  ['not while an interface of others may send it elsewhere', ['0', '1', '0'], false],
+  ['not while all may', ['1', '0'], false],
+] as const)('planTableRemoval() takes the guard of loopback %s', (_name, routesLoopback, want) => {
+  const names = planTableRemoval(routesLoopback).map(({ family, name }) => `${family} ${name}`);
+  expect(names.includes('ip cni-portmap-loopback')).toBe(want);
+  expect(names).toEqual(expect.arrayContaining(['ip podwright-policy', 'ip6 podwright-policy']));
 });

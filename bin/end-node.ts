@@ -5,8 +5,10 @@ import { defaultPodCidrs } from '#agent/network/conflist-dir.ts';
 import { masqueradeTableOf, podwrightRouteProtocol } from '#agent/network/fabric/fabric-plan.ts';
 import { firstIpsOf } from '#agent/network/fabric/paths.ts';
 import { tunnelDevices } from '#agent/network/fabric/tunnel.ts';
+import { policyTable } from '#agent/network/policy/policy-layout.ts';
 import { removeIptables } from '#agent/proxy/iptables/remove-iptables.ts';
 import { tableRef } from '#agent/proxy/table-layout.ts';
+import { loopbackTable } from '#cni-plugins/portmap/plan.ts';
 import { unmountBelow } from '#native/fs/unmount-below.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import { ownNetns, type NetOp, type NetworkState } from '#native/netlink/netlink.ts';
@@ -33,6 +35,8 @@ const bridge = 'cni0';
 const tables: readonly TableRef[] = [
   tableRef('ip'),
   tableRef('ip6'),
+  policyTable('ip'),
+  policyTable('ip6'),
   masqueradeTableOf(4),
   masqueradeTableOf(6),
   { family: 'ip', name: 'cni-portmap' },
@@ -82,11 +86,26 @@ export async function endNode(remains: ProvenRemains, clock: Clock): Promise<voi
   const state = await kernel.netlink.state(ownNetns);
   const fabricIps = data === undefined ? [] : firstIpsOf(defaultPodCidrs(join(data.path, 'cni', 'net.d')));
   await kernel.netlink.apply(ownNetns, planNetworkRemoval(state, [...remains.clusterDns, ...fabricIps]));
+  // Once the node's bridge is gone: what still has the setting is not its own.
+  const left = await kernel.netlink.state(ownNetns);
+  const names = ['all', ...left.links.map(({ name }) => name)];
+  const keys = names.map((name) => `net/ipv4/conf/${name}/route_localnet`);
+  const removed = planTableRemoval(await kernel.netlink.sysctls(ownNetns, keys));
   await kernel.nft.commit(
     ownNetns,
-    tables.map((table) => ({ op: 'removeTable', table })),
+    removed.map((table) => ({ op: 'removeTable', table })),
   );
   await removeIptables(createXtables(process.env, kernel.nft));
+}
+
+/**
+ * Pure: which tables go. That which keeps packets of 127.0.0.0/8 on the host stays while any interface may send them elsewhere
+ * (`routesLoopback`: route_localnet of each): it guards that one, too, whose portmap may be another runtime's.
+ */
+export function planTableRemoval(routesLoopback: readonly (string | undefined)[]): readonly TableRef[] {
+  const { family, name } = loopbackTable;
+  const isGuarding = routesLoopback.some((value) => value !== undefined && value !== '0');
+  return isGuarding ? tables : [...tables, { family, name }];
 }
 
 /** Pure: what of the host's network is the node's. `ownIps`: those that it has on lo, of its DNS and of its ranges. */
