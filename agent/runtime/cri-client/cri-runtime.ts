@@ -5,7 +5,7 @@
 import { readdir } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '#base/clock.ts';
-import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { settleAll } from '#base/settle-all.ts';
 import type { Services } from '#proto/cri/api.ts';
@@ -36,7 +36,8 @@ import { nodeLabel, podUidLabel, type SandboxMark } from './marks.ts';
 import type { KnownContainer, KnownSandbox } from './observe.ts';
 import { containerRequest, imageUserOf, sandboxRequest, type CriFeatures } from './render-request.ts';
 import { resourcesRequest } from './render-resources.ts';
-import { isStatus, saying } from './rpc-error.ts';
+import { createRemovals, type Removals } from './removals.ts';
+import { isStatus, orNone, saying } from './rpc-error.ts';
 
 export interface CriRuntimeOptions {
   readonly client: UnixClient;
@@ -81,6 +82,7 @@ export class CriRuntime implements Runtime {
   readonly handlers: ReadonlyMap<string, HandlerFeatures>;
   readonly #options: CriRuntimeOptions;
   readonly #ids: IdRanges;
+  readonly #removals: Removals;
   readonly #listeners = new Set<(uid: string) => void>();
   /** CRI's attempt that was asked for last, by pod: of one that nobody heard the end of the name stays taken. */
   readonly #tried = new Map<string, number>();
@@ -92,6 +94,7 @@ export class CriRuntime implements Runtime {
     this.handlers = options.handlers;
     this.version = `${options.runtimeName}://${options.runtimeVersion}`;
     this.#ids = new IdRanges(options.idSpace);
+    this.#removals = createRemovals(options);
     const changed = (uid: string): void => {
       for (const listener of this.#listeners) listener(uid);
     };
@@ -203,18 +206,11 @@ export class CriRuntime implements Runtime {
     if (!sandboxes.every((each) => this.cache.isStopped(each)))
       throw new PodwrightError('E_BUSY', `remove pod ${uid}: its sandbox was not stopped`);
     const cgroups = new Set(sandboxes.map(({ mark }) => mark.cgroupParent));
-    for (const sandbox of sandboxes) await this.#removeSandbox(sandbox, signal);
+    for (const { id } of sandboxes) await this.#removals.sandbox(id, signal);
     for (const path of cgroups) await system.removeCgroup(path);
     this.#tried.delete(uid);
     this.#ids.free(uid);
     await this.cache.refresh(uid);
-  }
-
-  async #removeSandbox({ id }: KnownSandbox, signal: AbortSignal): Promise<void> {
-    const { client, service } = this.#options;
-    await saying(
-      orNone(client.call(service.RemovePodSandbox, { pod_sandbox_id: id }, { timeoutMs: stopMsMax, signal })),
-    );
   }
 
   async startContainer(uid: string, config: ContainerConfig, signal: AbortSignal): Promise<void> {
@@ -258,7 +254,7 @@ export class CriRuntime implements Runtime {
       },
     };
     const { container_id: id } = await saying(client.call(service.CreateContainer, request, { signal }));
-    await this.#refuseUnheard(uid, id, config);
+    await this.#refuseUnheard({ uid, sandboxId: sandbox.id, criId: id }, config);
     return id;
   }
 
@@ -269,12 +265,15 @@ export class CriRuntime implements Runtime {
   }
 
   /** Runtimes of before the field (containerd 2.1) take no notice of a stop signal, and say none of the container. @throws E_UNSUPPORTED */
-  async #refuseUnheard(uid: string, criId: string, { stopSignal }: ContainerConfig): Promise<void> {
+  async #refuseUnheard(
+    created: Pick<KnownContainer, 'criId' | 'sandboxId' | 'uid'>,
+    { stopSignal }: ContainerConfig,
+  ): Promise<void> {
     if (stopSignal === undefined) return;
     const { client, service } = this.#options;
-    const { status } = await client.call(service.ContainerStatus, { container_id: criId });
+    const { status } = await client.call(service.ContainerStatus, { container_id: created.criId });
     if (status?.stop_signal !== 'RUNTIME_DEFAULT') return;
-    await this.#removeCreated({ criId, uid });
+    await this.#removeCreated(created);
     throw new PodwrightError('E_UNSUPPORTED', `stopSignal ${stopSignal}: the runtime takes no notice of it`);
   }
 
@@ -314,16 +313,14 @@ export class CriRuntime implements Runtime {
     await this.cache.refresh(uid);
   }
 
-  async #removeCreated({ criId, uid }: Pick<KnownContainer, 'criId' | 'uid'>): Promise<void> {
-    const { client, service, log } = this.#options;
+  async #removeCreated(created: Pick<KnownContainer, 'criId' | 'sandboxId' | 'uid'>): Promise<void> {
+    const { criId: container, uid } = created;
     try {
-      await orNone(client.call(service.RemoveContainer, { container_id: criId }));
+      await this.#removals.container(created);
       await this.cache.refresh(uid);
     } catch (error) {
-      log.warn(
-        { pod: uid, container: criId, error: describeError(error) },
-        'a container that did not start stays for now',
-      );
+      const facts = { pod: uid, container, error: describeError(error) };
+      this.#options.log.warn(facts, 'a container that did not start stays for now');
     }
   }
 
@@ -336,7 +333,7 @@ export class CriRuntime implements Runtime {
       await orNone(
         client.call(service.StopPodSandbox, { pod_sandbox_id: sandbox.id }, { timeoutMs: stopMsMax }),
       );
-      await this.#removeSandbox(sandbox, noSignal);
+      await this.#removals.sandbox(sandbox.id, noSignal);
     }
     if (sandboxes.length > 0) await this.cache.refresh();
   }
@@ -359,12 +356,11 @@ export class CriRuntime implements Runtime {
   }
 
   async removeContainer(uid: string, id: string, options: { readonly withLogs: boolean }): Promise<void> {
-    const { client, service } = this.#options;
     const container = this.cache.containers(uid).find((each) => each.id === id);
     if (container === undefined) return;
     if (container.state.state === 'running')
       throw new PodwrightError('E_BUSY', `remove container ${container.name}: it has not ended`);
-    await saying(orNone(client.call(service.RemoveContainer, { container_id: container.criId })));
+    await this.#removals.container(container);
     const { logPath } = container.mark;
     if (options.withLogs && logPath !== undefined) await removeLogs(logPath);
     await this.cache.refresh(uid);
@@ -476,14 +472,5 @@ export class CriRuntime implements Runtime {
       throw new PodwrightError('E_NOT_FOUND', `find container ${id}: none in pod ${uid}`);
     if (container.state.state === 'running') return container;
     throw new PodwrightError('E_CLOSED', `use container ${container.name}: it is not running`);
-  }
-}
-
-/** What is not there any more was ended already. */
-async function orNone(call: Promise<unknown>): Promise<void> {
-  try {
-    await call;
-  } catch (error) {
-    if (!isPodwrightError(error) || !isStatus(error, 'NOT_FOUND')) throw error;
   }
 }

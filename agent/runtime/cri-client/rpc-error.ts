@@ -28,3 +28,12 @@ export async function saying<T>(call: Promise<T>): Promise<T> {
 export function isStatus(error: unknown, ...names: readonly StatusName[]): boolean {
   return isPodwrightError(error) && names.includes(statusNameOf(error));
 }
+
+/** What is not there any more was ended already. */
+export async function orNone(call: Promise<unknown>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!isStatus(error, 'NOT_FOUND')) throw error;
+  }
+}

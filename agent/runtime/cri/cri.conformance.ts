@@ -247,8 +247,10 @@ export function criConformance(name: string, make: () => Promise<CriUnderTest>):
       expect(await statusOf(running)).toMatchObject({ state: 'CONTAINER_EXITED', exit_code: 137 });
       const { status } = await client.call(runtime.PodSandboxStatus, { pod_sandbox_id: sandbox.id });
       expect(status?.state).toBe('SANDBOX_NOTREADY');
-      await Promise.all([1, 2].map(() => client.call(runtime.RemoveContainer, { container_id: failed })));
-      await Promise.all([1, 2].map(() => client.call(runtime.RemovePodSandbox, stop)));
+      // containerd refuses the second of two removals at once.
+      const removals = under.isOurs ? [1, 2] : [1];
+      await Promise.all(removals.map(() => client.call(runtime.RemoveContainer, { container_id: failed })));
+      await Promise.all(removals.map(() => client.call(runtime.RemovePodSandbox, stop)));
     });
 
     it('lets a container have its grace though the client that stops it goes', async () => {
