@@ -4831,6 +4831,32 @@ export interface PodCertificateRequestStatus {
   readonly notBefore?: string | undefined;
 }
 
+/** coordination.v1beta1.LeaseCandidate (coordination.k8s.io/v1beta1/LeaseCandidate) */
+export interface LeaseCandidate {
+  readonly apiVersion?: string | undefined;
+  readonly kind?: string | undefined;
+  readonly metadata?: ObjectMeta | undefined;
+  readonly spec?: LeaseCandidateSpec | undefined;
+}
+
+/** coordination.v1beta1.LeaseCandidateList (coordination.k8s.io/v1beta1/LeaseCandidateList) */
+export interface LeaseCandidateList {
+  readonly apiVersion?: string | undefined;
+  readonly items: readonly LeaseCandidate[];
+  readonly kind?: string | undefined;
+  readonly metadata?: ListMeta | undefined;
+}
+
+/** coordination.v1beta1.LeaseCandidateSpec */
+export interface LeaseCandidateSpec {
+  readonly binaryVersion: string;
+  readonly emulationVersion?: string | undefined;
+  readonly leaseName: string;
+  readonly pingTime?: string | undefined;
+  readonly renewTime?: string | undefined;
+  readonly strategy: string;
+}
+
 /** resource.v1beta2.DeviceTaintRule (resource.k8s.io/v1beta2/DeviceTaintRule) */
 export interface DeviceTaintRule {
   readonly apiVersion?: string | undefined;

@@ -29,6 +29,7 @@ import { jobRules } from './batch/job.ts';
 import { certificateSigningRequestRules } from './certificates/certificate-signing-request.ts';
 import { clusterTrustBundleRules } from './certificates/cluster-trust-bundle.ts';
 import { podCertificateRequestRules } from './certificates/pod-certificate-request.ts';
+import { leaseCandidateRules } from './coordination/lease-candidate.ts';
 import { leaseRules } from './coordination/lease.ts';
 import { bindingRules } from './core/binding.ts';
 import { componentStatusRules } from './core/component-status.ts';
@@ -123,6 +124,7 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['certificates.k8s.io/ClusterTrustBundle', clusterTrustBundleRules],
   ['certificates.k8s.io/PodCertificateRequest', podCertificateRequestRules],
   ['coordination.k8s.io/Lease', leaseRules],
+  ['coordination.k8s.io/LeaseCandidate', leaseCandidateRules],
   ['discovery.k8s.io/EndpointSlice', endpointSliceRules],
   ['events.k8s.io/Event', eventV1Rules],
   ['flowcontrol.apiserver.k8s.io/FlowSchema', flowSchemaRules],

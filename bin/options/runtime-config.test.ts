@@ -17,7 +17,7 @@ describe('runtimeConfigProblems()', () => {
     [
       ['a/v1=true'],
       [
-        `--runtime-config a/v1=true: podwright has no a/v1; it has certificates.k8s.io/v1beta1, resource.k8s.io/v1beta2, ${gangs}, ${migrations}`,
+        `--runtime-config a/v1=true: podwright has no a/v1; it has certificates.k8s.io/v1beta1, coordination.k8s.io/v1beta1, resource.k8s.io/v1beta2, ${gangs}, ${migrations}`,
       ],
     ],
   ])('%j', (runtimeConfig, want) => expect(runtimeConfigProblems({ runtimeConfig })).toEqual(want));

@@ -60,6 +60,12 @@ function compareSemver(a: SemverValue, b: SemverValue): number {
   return a.prerelease.length < b.prerelease.length ? -1 : 0;
 }
 
+/** Which of two texts is the older version: negative, where the first is; undefined, where one is none by semver.org 2.0.0. */
+export function compareVersions(a: string, b: string): number | undefined {
+  const [first, second] = [parse(a, false), parse(b, false)];
+  return first === undefined || second === undefined ? undefined : compareSemver(first, second);
+}
+
 function compareParts(a: string, b: string): number {
   const [isNumberA, isNumberB] = [/^\d+$/.test(a), /^\d+$/.test(b)];
   if (isNumberA && isNumberB) return BigInt(a) < BigInt(b) ? -1 : BigInt(a) > BigInt(b) ? 1 : 0;

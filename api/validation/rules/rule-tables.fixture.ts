@@ -27,7 +27,7 @@ import { clusterTrustBundle } from './certificates/cluster-trust-bundle.fixture.
 import { podCertificateRequest } from './certificates/pod-certificate-request.fixture.ts';
 import { clusterRole, clusterRoleBinding, role, roleBinding } from './rbac/roles.fixture.ts';
 import { podGroup, workload } from './scheduling/groups.fixture.ts';
-import { lease, priorityClass, runtimeClass } from './scheduling/classes.fixture.ts';
+import { lease, leaseCandidate, priorityClass, runtimeClass } from './scheduling/classes.fixture.ts';
 import { configMap, namespace, secret, serviceAccount } from './core/config.fixture.ts';
 import { limitRange, resourceQuota } from './core/limits.fixture.ts';
 import { node } from './core/node.fixture.ts';
@@ -83,6 +83,7 @@ export const ruleTables: readonly RuleTable[] = [
   horizontalPodAutoscaler,
   priorityClass,
   lease,
+  leaseCandidate,
   runtimeClass,
   role,
   clusterRole,

@@ -1,3 +1,4 @@
+import { ruleAt } from '#api/validation/rules/row.fixture.ts';
 import type { RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
 
 export const priorityClass: RuleTable = {
@@ -158,4 +159,46 @@ export const runtimeClass: RuleTable = {
   ],
   // As a pod has them: one of each shows that they are looked at.
   none: { 'a number': [`${tolerations}.tolerationSeconds`] },
+};
+
+const candidate = 'spec.binaryVersion';
+export const leaseCandidate: RuleTable = {
+  apiVersion: 'coordination.k8s.io/v1beta1',
+  kind: 'LeaseCandidate',
+  base: {
+    spec: {
+      leaseName: 'l',
+      binaryVersion: '1.36.0',
+      emulationVersion: '1.35.0',
+      strategy: 'OldestEmulationVersion',
+    },
+  },
+  rows: [
+    ruleAt('spec.leaseName', 'there', { fails: '' }, 'Required value'),
+    {
+      ...ruleAt('spec.leaseName', 'stays', { fails: 'm' }, 'Invalid value: "m": field is immutable'),
+      from: {},
+      passes: { 'metadata.labels': { a: 'b' } },
+    },
+    ruleAt(candidate, 'there', { fails: '' }, 'Required value'),
+    ruleAt(candidate, 'a version', { fails: 'v1' }, [
+      `${candidate}: Invalid value: "v1": must be a valid semantic version`,
+      `${candidate}: Invalid value: "v1": must be greater than or equal to \`emulationVersion\``,
+    ]),
+    ruleAt(
+      candidate,
+      'not the older one',
+      { passes: '1.35.0', fails: '1.34.9' },
+      'Invalid value: "1.34.9": must be greater than or equal to `emulationVersion`',
+    ),
+    ruleAt('spec.emulationVersion', 'a version', { passes: '1.35.0-rc.1', fails: '1.35' }, [
+      'spec.emulationVersion: Invalid value: "1.35": must be a valid semantic version',
+      "spec.emulationVersion: Required value: must be specified when `strategy` is 'OldestEmulationVersion'",
+    ]),
+    ruleAt('spec.strategy', 'there', { fails: '' }, 'Required value'),
+    ruleAt('spec.strategy', 'one that is known', { passes: 'acme.io/ours', fails: 'X' }, [
+      'spec.strategy.strategy: Unsupported value: "X": supported values: "OldestEmulationVersion"',
+    ]),
+  ],
+  none: { times: ['spec.pingTime', 'spec.renewTime'] },
 };
