@@ -39,6 +39,12 @@ it.each([
   { name: 'never exceeds what is wanted', all: [set('nn', 4)], current: 4, want: 4 },
   { name: 'comes down to what is wanted', all: [set('nn', 6)], current: 6, want: 4 },
   { name: 'waits while there is no room', all: [set('o', 4), set('nn', 1)], current: 1, want: 1 },
+  {
+    name: 'waits for pods that an old one, scaled down a moment ago, has still',
+    all: [{ ...set('o', 3), status: { replicas: 4 } }, set('nn', 1)],
+    current: 1,
+    want: 1,
+  },
 ])('newReplicas() $name', ({ all, current, want }) => {
   expect(newReplicas(deployment(4, 1, 1), all, current)).toBe(want);
 });

@@ -30,12 +30,12 @@ export function intOrPercent(value: number | string, total: number, round: (n: n
   return Number.isFinite(percent) ? round((percent * total) / 100) : 0;
 }
 
-/** How many replicas the new ReplicaSet may have now: as many as wanted, within the surge. */
+/** How many replicas the new ReplicaSet may have now: as many as wanted, within the surge of what is to be there and of what still is. */
 export function newReplicas(deployment: Deployment, all: readonly ReplicaSet[], current: number): number {
   const { replicas = 1 } = deployment.spec ?? {};
   if (deployment.spec?.strategy?.type === 'Recreate') return replicas;
   if (current > replicas) return replicas;
-  const room = replicas + fencepostsOf(deployment).surge - sumReplicas(all);
+  const room = replicas + fencepostsOf(deployment).surge - sumPresent(all);
   return room <= 0 ? current : current + Math.min(room, replicas - current);
 }
 
@@ -150,4 +150,9 @@ export function availableOf(replicaSet: ReplicaSet): number {
 
 export function sumReplicas(replicaSets: readonly ReplicaSet[]): number {
   return replicaSets.reduce((sum, one) => sum + replicasOf(one), 0);
+}
+
+/** Of ReplicaSets that were scaled down a moment ago, whose pods have not all begun to go, as many as they tell of. */
+function sumPresent(replicaSets: readonly ReplicaSet[]): number {
+  return replicaSets.reduce((sum, one) => sum + Math.max(replicasOf(one), one.status?.replicas ?? 0), 0);
 }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Pod, PodDisruptionBudget } from '#api/generated/objects.ts';
-import { planBudget, staleTargetInMs } from './plan.ts';
+import { createFakeClock } from '#base/clock.ts';
+import { FirstSeen } from './first-seen.ts';
+import { awaitedTarget, planBudget } from './plan.ts';
 
 const nowMs = Date.UTC(2026, 0, 2);
 const ago = (seconds: number): string => new Date(nowMs - seconds * 1000).toISOString();
@@ -24,7 +26,10 @@ const rows: readonly {
   readonly name: string;
   readonly spec: PodDisruptionBudget['spec'];
   readonly pods: string;
+  /** Who was evicted, and when by the server's clock. */
   readonly disrupted?: Readonly<Record<string, string>>;
+  /** For how many seconds that is known. */
+  readonly known?: number;
   /** healthy/desired of expected, allowed */
   readonly want: string;
 }[] = [
@@ -55,13 +60,23 @@ const rows: readonly {
     spec: { minAvailable: 1 },
     pods: 'a b',
     disrupted: { a: ago(119), z: ago(1) },
+    known: 119,
     want: '1/1 of 2, 0; a again 1000',
+  },
+  {
+    name: 'an evicted pod is as good as gone, whatever time the server had',
+    spec: { minAvailable: 1 },
+    pods: 'a b',
+    disrupted: { a: ago(600) },
+    known: 0,
+    want: '1/1 of 2, 0; a again 120000',
   },
   {
     name: 'an evicted pod that stays is not',
     spec: { minAvailable: 1 },
     pods: 'a b',
-    disrupted: { a: ago(121) },
+    disrupted: { a: ago(-600) },
+    known: 121,
     want: '2/1 of 2, 1; kept a',
   },
   {
@@ -85,7 +100,7 @@ const rows: readonly {
 ];
 
 describe('planBudget()', () => {
-  it.each(rows)('$name', ({ spec, pods, disrupted, want }) => {
+  it.each(rows)('$name', ({ spec, pods, disrupted, known = 0, want }) => {
     const scales: Readonly<Record<string, number>> = { five: 5, two: 2 };
     const plan = planBudget({
       budget: { metadata: { generation: 3 }, spec, status: { disruptedPods: disrupted } },
@@ -95,6 +110,7 @@ describe('planBudget()', () => {
         if (replicas !== undefined) return { uid, replicas };
         return uid === 'odd' ? 'odd' : undefined;
       },
+      waited: new Map(Object.keys(disrupted ?? {}).map((pod) => [pod, known * 1000])),
       nowMs,
     });
     const { status, failure, unmanaged, notDeleted, againMs } = plan;
@@ -116,15 +132,16 @@ describe('planBudget()', () => {
   });
 });
 
-describe('staleTargetInMs()', () => {
+describe('awaitedTarget()', () => {
   const target = { type: 'DisruptionTarget', status: 'True', lastTransitionTime: ago(20) };
+  const metadata = { uid: 'u' };
   it.each([
     { name: 'none', pod: {}, want: undefined },
-    { name: 'fresh', pod: { status: { conditions: [target] } }, want: 100_000 },
+    { name: 'one', pod: { metadata, status: { conditions: [target] } }, want: `u ${ago(20)}` },
     {
-      name: 'stale',
-      pod: { status: { conditions: [{ ...target, lastTransitionTime: ago(200) }] } },
-      want: 0,
+      name: 'one that was taken back',
+      pod: { metadata, status: { conditions: [{ ...target, status: 'False' }] } },
+      want: undefined,
     },
     {
       name: 'of the kubelet',
@@ -137,6 +154,24 @@ describe('staleTargetInMs()', () => {
       want: undefined,
     },
   ])('$name', ({ pod, want }) => {
-    expect(staleTargetInMs(pod, nowMs)).toBe(want);
+    expect(awaitedTarget(pod)).toBe(want);
+  });
+});
+
+describe('FirstSeen', () => {
+  it('counts from the first look, and anew for another mark or after all were gone', () => {
+    const clock = createFakeClock(0);
+    const seen = new FirstSeen(clock);
+    const look = (marks: Readonly<Record<string, string>>) => Object.fromEntries(seen.waited('k', marks));
+    expect(look({ a: '1' })).toEqual({ a: 0 });
+    clock.advance(5000);
+    expect(look({ a: '1', b: '1' })).toEqual({ a: 5000, b: 0 });
+    clock.advance(1000);
+    expect(look({ a: '2', b: '1' })).toEqual({ a: 0, b: 1000 });
+    expect(look({})).toEqual({});
+    expect(look({ b: '1' })).toEqual({ b: 0 });
+    seen.forget('k');
+    clock.advance(1000);
+    expect(look({ b: '1' })).toEqual({ b: 0 });
   });
 });

@@ -10,11 +10,12 @@ import { controllerRef } from '#api/meta/owner.ts';
 import { isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
 import { formatTime } from '#api/meta/time.ts';
 import { intOrPercent } from '#control-plane/controllers/deployment/rolling.ts';
+import type { Waited } from './first-seen.ts';
 
 /** An eviction that was allowed is forgotten when the pod's deletion has not begun by then (upstream's DeletionTimeout). */
 const deletionTimeoutMs = 120_000;
 /** DisruptionTarget of a pod that is not deleted after all is taken back after this (stalePodDisruptionTimeout). */
-const staleTargetMs = 120_000;
+export const staleTargetMs = 120_000;
 
 /** How many pods a controller is to have. Deployments and their ReplicaSets are one controller: `uid` is what counts once. */
 export interface ControllerScale {
@@ -33,6 +34,8 @@ export interface BudgetState {
   /** Selected by it. */
   readonly pods: readonly Pod[];
   readonly scaleOf: (owner: OwnerReference, namespace: string | undefined) => FoundScale;
+  /** By the names of evicted pods, for how long that is known. */
+  readonly waited: Waited;
   readonly nowMs: number;
 }
 
@@ -52,7 +55,7 @@ export interface BudgetPlan {
 
 /** The status of a disruption budget (policy/v1): how many of its pods may go now. */
 export function planBudget(state: BudgetState): BudgetPlan {
-  const { budget, pods, nowMs } = state;
+  const { budget, pods, waited, nowMs } = state;
   const expected = expectedPods(state);
   if (typeof expected === 'string' || 'noController' in expected) {
     const noController = typeof expected === 'string' ? undefined : expected.noController;
@@ -61,10 +64,11 @@ export function planBudget(state: BudgetState): BudgetPlan {
     return { status, failure, noController, unmanaged: [], notDeleted: [], againMs: undefined };
   }
   const asked = pods.flatMap((pod) => {
-    const at = budget.status?.disruptedPods?.[pod.metadata?.name ?? ''];
+    const { name = '' } = pod.metadata ?? {};
+    const at = budget.status?.disruptedPods?.[name];
     return at === undefined || isTerminating(pod)
       ? []
-      : [{ pod, at, leftMs: Date.parse(at) + deletionTimeoutMs - nowMs }];
+      : [{ pod, at, leftMs: deletionTimeoutMs - (waited.get(name) ?? 0) }];
   });
   const going = asked.filter(({ leftMs }) => leftMs > 0);
   const goingPods = new Set(going.map(({ pod }) => pod));
@@ -103,13 +107,13 @@ export function severalText(pod: Pod, covering: readonly PodDisruptionBudget[]):
   );
 }
 
-/** When DisruptionTarget of the pod is stale, from now (0: it is); undefined: it never will be. */
-export function staleTargetInMs(pod: Pod, nowMs: number): number | undefined {
+/** Of the pod's DisruptionTarget, that its deletion is waited for, and which one that is; undefined: it never will be stale. */
+export function awaitedTarget(pod: Pod): string | undefined {
   const target = findCondition(pod.status?.conditions, 'DisruptionTarget');
   // What the kubelet announces may take any time.
   if (target?.status !== 'True' || target.reason === 'TerminationByKubelet') return undefined;
   if (isTerminating(pod) || isTerminal(pod)) return undefined;
-  return Math.max(0, Date.parse(target.lastTransitionTime ?? '') + staleTargetMs - nowMs) || 0;
+  return `${pod.metadata?.uid ?? ''} ${target.lastTransitionTime ?? ''}`;
 }
 
 interface Expected {

@@ -23,11 +23,13 @@ import type { ControllerContext } from '#control-plane/controllers/controller-co
 import { byLabel, selectedIn } from '#control-plane/controllers/pods/by-label.ts';
 import { byNamespace } from '#control-plane/controllers/pods/owner-keys.ts';
 import { createScaleAsker } from './asked-scales.ts';
+import { FirstSeen } from './first-seen.ts';
 import {
+  awaitedTarget,
   goesByScales,
   planBudget,
   severalText,
-  staleTargetInMs,
+  staleTargetMs,
   type AskedScales,
   type BudgetPlan,
 } from './plan.ts';
@@ -49,10 +51,11 @@ export function runDisruptionBudgets(context: ControllerContext): Controller {
   };
   const asker = createScaleAsker(client, clock);
   const recorder = context.recorder('controllermanager');
+  const firstSeen = new FirstSeen(clock);
 
   const reconcile = async (key: string): Promise<KeyOutcome | void> => {
     const budget = budgets.get(key);
-    if (budget === undefined) return undefined;
+    if (budget === undefined) return firstSeen.forget(key);
     const { spec, metadata } = budget;
     const near = podInformer.byIndex(
       'label',
@@ -61,7 +64,8 @@ export function runDisruptionBudgets(context: ControllerContext): Controller {
     const covered = near.filter((pod) => covers(budget, pod));
     const asked = goesByScales(budget) ? await asker.ask(covered) : noScales;
     const scaleOf = createScaleFinder(caches, asked);
-    const plan = planBudget({ budget, pods: covered, scaleOf, nowMs: clock.now() });
+    const waited = firstSeen.waited(key, budget.status?.disruptedPods ?? {});
+    const plan = planBudget({ budget, pods: covered, scaleOf, waited, nowMs: clock.now() });
     tellOf(recorder, budget, { plan, podCount: covered.length });
     if (!equalJson(plan.status, budget.status)) {
       try {
@@ -129,19 +133,21 @@ function tellOf(
 /** Takes DisruptionTarget back from pods whose deletion did not come. */
 export function runStaleDisruptions({ informers, client, clock, logger }: ControllerContext): Controller {
   const podInformer = informers.for(pods);
+  const firstSeen = new FirstSeen(clock);
   return runController({
     name: 'stale-disruption-controller',
     clock,
     logger,
     sources: [
       source(podInformer, ({ key, current }) =>
-        current !== undefined && staleTargetInMs(current, 0) !== undefined ? [key] : [],
+        current !== undefined && awaitedTarget(current) !== undefined ? [key] : [],
       ),
     ],
     reconcile: async (key) => {
       const pod = podInformer.get(key);
-      const leftMs = pod === undefined ? undefined : staleTargetInMs(pod, clock.now());
-      if (pod === undefined || leftMs === undefined) return undefined;
+      const target = pod === undefined ? undefined : awaitedTarget(pod);
+      if (pod === undefined || target === undefined) return firstSeen.forget(key);
+      const leftMs = staleTargetMs - (firstSeen.waited(key, { target }).get('target') ?? 0);
       if (leftMs > 0) return { kind: 'again', afterMs: leftMs };
       const { namespace, name = '', uid } = pod.metadata ?? {};
       const lastTransitionTime = formatTime(clock.now());
