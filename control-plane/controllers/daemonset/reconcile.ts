@@ -61,6 +61,7 @@ export function runDaemonSets(context: ControllerContext): Controller {
       kind: daemonSets,
       owner: daemonSet,
       template: daemonSet.spec?.template ?? {},
+      selector,
       historyLimit: daemonSet.spec?.revisionHistoryLimit ?? 10,
       hashLabel: revisionHashLabel,
       usedHashes: new Set(pods.map(({ metadata }) => metadata?.labels?.[revisionHashLabel] ?? '')),

@@ -3,10 +3,12 @@ import { controllerRevisions, type KindRef } from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import type { ControllerRevision, PodTemplateSpec } from '#api/generated/objects.ts';
 import { ownerReference } from '#api/meta/owner.ts';
+import { matchesLabels, type LabelMatcher } from '#api/meta/selector.ts';
 import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { templateHash } from '#control-plane/controllers/deployment/revision.ts';
+import { orphansOf, settleClaims } from './claim.ts';
 
 /**
  * A template as the data of a ControllerRevision holds it: a strategic merge patch that puts it back (kubectl rollout undo). Its members
@@ -32,6 +34,8 @@ export interface RevisionOwner<O> {
   readonly kind: KindRef<O>;
   readonly owner: O;
   readonly template: PodTemplateSpec;
+  /** Whom it selects: orphans of those labels were of an owner of the same name, and are its history. */
+  readonly selector: LabelMatcher;
   readonly historyLimit: number;
   readonly hashLabel: string;
   /** Hashes that pods still carry: their revisions stay. */
@@ -40,7 +44,7 @@ export interface RevisionOwner<O> {
 
 /**
  * The name of the template's revision (`<owner>-<hash>`), after making sure that its ControllerRevision exists, is the
- * newest, and that old ones beyond the limit are gone.
+ * newest, and that old ones beyond the limit are gone. What an owner of before left behind is adopted.
  */
 export async function ensureRevision<O extends KubeObject>(
   { client }: ControllerContext,
@@ -49,12 +53,19 @@ export async function ensureRevision<O extends KubeObject>(
 ): Promise<{ readonly name: string; readonly hash: string }> {
   const { kind, owner, template } = wanted;
   const { name: ownerName = '', namespace, uid = '', annotations } = owner.metadata ?? {};
+  const adopt = orphansOf(informer, owner, wanted.selector).filter(
+    ({ metadata }) =>
+      metadata?.deletionTimestamp === undefined && matchesLabels(wanted.selector, metadata?.labels),
+  );
+  const claimer = { client, ownerKind: kind, kind: controllerRevisions, informer };
+  await settleClaims(claimer, owner, { adopt, release: [] });
   const existing = informer.byIndex('controller', uid).toSorted((a, b) => a.revision - b.revision);
   const data = revisionData(template);
   const hash = templateHash(template);
   const name = `${ownerName}-${hash}`;
   const last = existing.at(-1);
-  const found = existing.find((one) => one.metadata?.name === name || equalJson(one.data, data));
+  // The newest, or two that are equal would be made the newest in turns.
+  const found = existing.findLast((one) => one.metadata?.name === name || equalJson(one.data, data));
   const hashOf = ({ metadata }: ControllerRevision): string | undefined =>
     metadata?.labels?.[wanted.hashLabel] ?? metadata?.labels?.[olderHashLabel];
   const next = (last?.revision ?? 0) + 1;

@@ -14,7 +14,14 @@ import { selectorOf } from '#control-plane/controllers/pods/owner-keys.ts';
 import { PodOwner, type PodDeed } from '#control-plane/controllers/pods/pod-owner.ts';
 import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
 import { claimsForNewPod, planClaims, type ClaimAction } from './claims.ts';
-import { computeStatefulStatus, isPodOf, planStateful, revisionOfPod, type StatefulAction } from './plan.ts';
+import {
+  computeStatefulStatus,
+  isPodOf,
+  planStateful,
+  revisionOfPod,
+  type StatefulAction,
+  type StatefulState,
+} from './plan.ts';
 import { isClaimOf, planIdentities, statefulPod, templateOf } from './stateful-pod.ts';
 
 /** Pods with names and claims of their own, made and removed in order. */
@@ -46,9 +53,15 @@ interface Loop {
 
 async function reconcile(loop: Loop, statefulSet: StatefulSet, key: string): Promise<KeyOutcome | void> {
   const { context, replicas, claims } = loop;
-  if (statefulSet.metadata?.deletionTimestamp !== undefined) return;
   const selector = labelSelectorFromObject(statefulSet.spec?.selector);
   if (selector.requirements.length === 0) return;
+  if (statefulSet.metadata?.deletionTimestamp !== undefined) {
+    // What it has of pods is told until it is gone.
+    const { updateRevision = '', currentRevision = updateRevision } = statefulSet.status ?? {};
+    const known = { updateRevision, currentRevision, nowMs: context.clock.now() };
+    if (updateRevision !== '') await writeStatus(loop, key, known);
+    return;
+  }
   const claimed = await replicas.claim(statefulSet);
   const owned = claimed.list();
   const more = { ...(await revisionsOf(loop, statefulSet, owned)), nowMs: context.clock.now() };
@@ -61,12 +74,20 @@ async function reconcile(loop: Loop, statefulSet: StatefulSet, key: string): Pro
     ...{ statefulSet, key },
     actions: planStateful({ statefulSet, pods: owned, deletedUids, ...more }),
   });
-  await replicas.writeStatus(key, (latest, now) => ({
+  await writeStatus(loop, key, more);
+  if (refusal !== undefined) throw refusal.error;
+  return replicas.againWhenAvailable(replicas.ownedBy(statefulSet), more.nowMs);
+}
+
+function writeStatus(
+  { replicas }: Loop,
+  key: string,
+  more: Pick<StatefulState, 'updateRevision' | 'currentRevision' | 'nowMs'>,
+): Promise<void> {
+  return replicas.writeStatus(key, (latest, now) => ({
     ...latest,
     status: computeStatefulStatus({ statefulSet: latest, pods: now.list(), deletedUids: new Set(), ...more }),
   }));
-  if (refusal !== undefined) throw refusal.error;
-  return replicas.againWhenAvailable(replicas.ownedBy(statefulSet), more.nowMs);
 }
 
 /** One after another, to the first that is refused: the status says how far it came, whatever that was. */
@@ -135,11 +156,16 @@ async function revisionsOf(
     kind: statefulSets,
     owner: statefulSet,
     template: statefulSet.spec?.template ?? {},
+    selector: labelSelectorFromObject(statefulSet.spec?.selector),
     historyLimit: statefulSet.spec?.revisionHistoryLimit ?? 10,
     hashLabel: 'controller.kubernetes.io/hash',
     usedHashes: new Set(used),
   });
-  return { updateRevision, currentRevision: known === undefined || known === '' ? updateRevision : known };
+  // Of one that somebody deleted nobody knows the template any more.
+  const isThere = revisions
+    .byIndex('controller', statefulSet.metadata?.uid ?? '')
+    .some(({ metadata }) => metadata?.name === known);
+  return { updateRevision, currentRevision: known !== undefined && isThere ? known : updateRevision };
 }
 
 /** With its claims before it; not while one of the pod before is still going: its deletion comes here again. */
