@@ -18,6 +18,8 @@ export interface WritableInformer<T> extends Informer<T> {
   readonly version: number;
   /** False before the first list, and from the loss of the watch until the server has told of something again. */
   readonly isCurrent: boolean;
+  /** As `byIndex`, one after another as they are then: for whoever may not need all, or not in one turn. */
+  eachByIndex(index: string, value: string): Iterable<T>;
   /** Makes the index if it is not there yet. The same name must mean the same function. */
   ensureIndex(name: string, values: IndexFunction<T>): void;
 }
@@ -72,6 +74,13 @@ class Cache<T extends KubeObject> implements InformerCache<T> {
       if (object !== undefined) found.push(object);
     }
     return found;
+  }
+
+  *eachByIndex(name: string, value: string): Iterable<T> {
+    for (const key of this.#indexes.keys(name, value)) {
+      const object = this.#objects.get(key);
+      if (object !== undefined) yield object;
+    }
   }
 
   ensureIndex(name: string, values: IndexFunction<T>): void {

@@ -21,7 +21,8 @@ export interface ObjectGraph {
   get(id: string): Vertex | undefined;
   /** The owner that a reference of an object in the namespace names; undefined when the kind is unknown. */
   kindOf(reference: OwnerReference): DiscoveredKind | undefined;
-  dependentsOf(uid: string): readonly Vertex[];
+  /** One after another, as they are then. An owner may have tens of thousands. */
+  dependentsOf(uid: string): Iterable<Vertex>;
   readonly hasSynced: boolean;
 }
 
@@ -73,17 +74,25 @@ export function createObjectGraph(
       readonly handler: Disposable;
     }
   >();
+  /** Whose caches are not full yet. */
+  const filling = new Set<WritableInformer<KubeObject>>();
+  /** By group and kind; made anew once the kinds are others. */
+  let byName: ReadonlyMap<string, DiscoveredKind> | undefined;
   const start = (kind: DiscoveredKind): void => {
     const metadataOnly = !kept.has(`${kind.group}/${kind.resource}`);
     const informer = informers.for(kind, metadataOnly ? { metadataOnly, transform: identityOf } : {});
     informer.ensureIndex('owner', ({ metadata }) => (metadata?.ownerReferences ?? []).map(({ uid }) => uid));
     const handler = informer.onChange((change) => onChange(kind, change));
     known.set(idOf(kind), { kind, informer, handler });
+    filling.add(informer);
+    byName = undefined;
   };
   const stop = (id: string): void => {
     const found = known.get(id);
     if (found === undefined || !known.delete(id)) return;
-    const { kind, handler } = found;
+    const { kind, informer, handler } = found;
+    filling.delete(informer);
+    byName = undefined;
     handler[Symbol.dispose]();
     if (!kept.has(`${kind.group}/${kind.resource}`)) void informers.stop(kind, { metadataOnly: true });
   };
@@ -102,19 +111,17 @@ export function createObjectGraph(
       const object = found?.informer.get(key);
       return found === undefined || object === undefined ? undefined : { kind: found.kind, key, object };
     },
-    kindOf: (reference) =>
-      known
-        .values()
-        .find(({ kind }) => kind.kind === reference.kind && groupOf(reference.apiVersion) === kind.group)
-        ?.kind,
-    dependentsOf: (uid) => {
-      const found: Vertex[] = [];
+    kindOf: ({ apiVersion, kind }) => {
+      byName ??= new Map([...known.values()].toReversed().map((one) => [nameOf(one.kind), one.kind]));
+      return byName.get(nameOf({ group: groupOf(apiVersion), kind }));
+    },
+    *dependentsOf(uid) {
       for (const { kind, informer } of known.values())
-        for (const object of informer.byIndex('owner', uid)) found.push({ kind, key: keyOf(object), object });
-      return found;
+        for (const object of informer.eachByIndex('owner', uid)) yield { kind, key: keyOf(object), object };
     },
     get hasSynced() {
-      return [...known.values()].every(({ informer }) => informer.hasSynced);
+      for (const informer of filling) if (informer.hasSynced) filling.delete(informer);
+      return filling.size === 0;
     },
   };
 }
@@ -123,6 +130,10 @@ function isCollectable({ group, resource, verbs }: DiscoveredKind): boolean {
   return (
     !ignored.has(`${group}/${resource}`) && ['list', 'watch', 'delete'].every((verb) => verbs.includes(verb))
   );
+}
+
+function nameOf({ group, kind }: Pick<DiscoveredKind, 'group' | 'kind'>): string {
+  return `${group}/${kind}`;
 }
 
 function idOf(kind: DiscoveredKind): string {

@@ -15,13 +15,14 @@ export interface GarbageInput {
   readonly object: KubeObject;
   /** One for each of its owner references. */
   readonly owners: readonly { readonly reference: OwnerReference; readonly state: OwnerState }[];
-  readonly dependents: readonly KubeObject[];
+  /** They are gone through only as far as it takes to decide. */
+  readonly dependents: () => Iterable<KubeObject>;
 }
 
 export type GarbageAction =
   | { readonly kind: 'none' }
   /** Dependents live on without this owner; then the finalizer goes. */
-  | { readonly kind: 'orphanDependents'; readonly dependents: readonly KubeObject[] }
+  | { readonly kind: 'orphanDependents' }
   /** It waits until its dependents, each looked at by itself, have gone or no longer hold it. */
   | { readonly kind: 'awaitDependents' }
   /** No dependent holds it any more: the finalizer goes. */
@@ -39,11 +40,11 @@ export type GarbageAction =
 export function planGarbage({ object, owners, dependents }: GarbageInput): GarbageAction {
   const { uid = '', deletionTimestamp, finalizers = [] } = object.metadata ?? {};
   if (deletionTimestamp !== undefined) {
-    if (finalizers.includes(orphanFinalizer)) return { kind: 'orphanDependents', dependents };
+    if (finalizers.includes(orphanFinalizer)) return { kind: 'orphanDependents' };
     if (!finalizers.includes(foregroundFinalizer)) return { kind: 'none' };
     const isBlocking = ({ metadata }: KubeObject): boolean =>
       metadata?.ownerReferences?.some((one) => one.uid === uid && one.blockOwnerDeletion === true) === true;
-    return { kind: dependents.some(isBlocking) ? 'awaitDependents' : 'release' };
+    return { kind: hasSome(dependents(), isBlocking) ? 'awaitDependents' : 'release' };
   }
   if (owners.length === 0 || owners.some(({ state }) => state === 'unknown')) return { kind: 'none' };
   const isPresent = owners.some(({ state }) => state === 'present');
@@ -55,13 +56,19 @@ export function planGarbage({ object, owners, dependents }: GarbageInput): Garba
   }
   if (finalizers.includes(orphanFinalizer)) return { kind: 'delete', propagationPolicy: 'Orphan' };
   const isWaited = owners.some(({ state }) => state === 'waiting');
-  const isForeground = finalizers.includes(foregroundFinalizer) || (isWaited && dependents.length > 0);
-  const mayBeCircle = isWaited && dependents.some(isWaiting) && owners.some(isHolding);
+  const isForeground =
+    finalizers.includes(foregroundFinalizer) || (isWaited && hasSome(dependents(), () => true));
+  const mayBeCircle = isWaited && owners.some(isHolding) && hasSome(dependents(), isWaiting);
   return {
     kind: 'delete',
     propagationPolicy: isForeground ? 'Foreground' : 'Background',
     ...(mayBeCircle ? { unblocksOwners: true } : {}),
   };
+}
+
+function hasSome(objects: Iterable<KubeObject>, isSo: (object: KubeObject) => boolean): boolean {
+  for (const object of objects) if (isSo(object)) return true;
+  return false;
 }
 
 /** Whether it is being deleted and lets its dependents go first. */

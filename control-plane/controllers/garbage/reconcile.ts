@@ -10,6 +10,7 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Change } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { slowStart } from '#control-plane/controllers/pods/slow-start.ts';
+import { Visits } from './visits.ts';
 import { createObjectGraph, vertexId, type ObjectGraph, type Vertex } from './object-graph.ts';
 import { foregroundFinalizer, isWaiting, orphanFinalizer, planGarbage, type OwnerState } from './plan.ts';
 
@@ -35,8 +36,9 @@ export function runGarbageCollector(context: ControllerContext): Controller {
     if (kind.resource === definitions.resource && kind.group === definitions.group) {
       if (change.current === undefined) graph.dropCustom(change.key);
     }
-    for (const id of idsToVisit(graph, kind, change)) controller.enqueue(id);
+    visits.add(idsToVisit(graph, kind, change));
   });
+  const visits = new Visits((id) => controller.enqueue(id));
   const recorder = context.recorder('garbage-collector-controller');
   const loop: Loop = { context, graph, absent: new Set(), recorder };
   const controller = runController({
@@ -64,6 +66,7 @@ export function runGarbageCollector(context: ControllerContext): Controller {
     ...controller,
     idle: async () => {
       await discovery.idle();
+      await visits.idle();
       await controller.idle();
     },
     [Symbol.asyncDispose]: async () => {
@@ -75,30 +78,39 @@ export function runGarbageCollector(context: ControllerContext): Controller {
 }
 
 /** Whom a change concerns: what went leaves its dependents and frees its owners; what is owned or held is itself looked at. */
-function idsToVisit(
+function* idsToVisit(
   graph: ObjectGraph,
   kind: DiscoveredKind,
   { key, old, current }: Change<KubeObject>,
-): readonly string[] {
-  const idOf = ({ kind, key }: Vertex): string => vertexId(kind, key);
-  const waitingOwners = (object: KubeObject | undefined): readonly string[] =>
-    (object?.metadata?.ownerReferences ?? []).flatMap((reference) => {
-      const ownerKind = graph.kindOf(reference);
-      return ownerKind === undefined ? [] : [vertexId(ownerKind, ownerKeyOf(reference, object, ownerKind))];
-    });
+): Generator<string, void> {
   if (current === undefined) {
-    return [...graph.dependentsOf(old?.metadata?.uid ?? '').map(idOf), ...waitingOwners(old)];
+    yield* dependentIds(graph, old);
+    return yield* ownerIds(graph, old);
   }
   const { ownerReferences = [], deletionTimestamp, finalizers = [] } = current.metadata ?? {};
   const isHeld =
     deletionTimestamp !== undefined &&
     (finalizers.includes(foregroundFinalizer) || finalizers.includes(orphanFinalizer));
-  if (isHeld) return [vertexId(kind, key), ...graph.dependentsOf(current.metadata?.uid ?? '').map(idOf)];
-  const isSame = JSON.stringify(old?.metadata?.ownerReferences ?? []) === JSON.stringify(ownerReferences);
+  if (isHeld) {
+    yield vertexId(kind, key);
+    return yield* dependentIds(graph, current);
+  }
   // A status that changes says nothing about owners.
-  return old !== undefined && isSame
-    ? []
-    : [...(ownerReferences.length > 0 ? [vertexId(kind, key)] : []), ...waitingOwners(old)];
+  const isSame = JSON.stringify(old?.metadata?.ownerReferences ?? []) === JSON.stringify(ownerReferences);
+  if (old !== undefined && isSame) return;
+  if (ownerReferences.length > 0) yield vertexId(kind, key);
+  yield* ownerIds(graph, old);
+}
+
+function* dependentIds(graph: ObjectGraph, object: KubeObject | undefined): Iterable<string> {
+  for (const { kind, key } of graph.dependentsOf(object?.metadata?.uid ?? '')) yield vertexId(kind, key);
+}
+
+function* ownerIds(graph: ObjectGraph, object: KubeObject | undefined): Iterable<string> {
+  for (const reference of object?.metadata?.ownerReferences ?? []) {
+    const kind = graph.kindOf(reference);
+    if (kind !== undefined) yield vertexId(kind, ownerKeyOf(reference, object, kind));
+  }
 }
 
 async function reconcile(loop: Loop, id: string): Promise<KeyOutcome | void> {
@@ -110,14 +122,16 @@ async function reconcile(loop: Loop, id: string): Promise<KeyOutcome | void> {
   const owners = await Promise.all(
     references.map(async (reference) => ({ reference, state: await ownerState(loop, vertex, reference) })),
   );
-  const dependents = graph.dependentsOf(vertex.object.metadata?.uid ?? '');
+  const { uid = '' } = vertex.object.metadata ?? {};
   const action = planGarbage({
     object: vertex.object,
     owners,
-    dependents: dependents.map(({ object }) => object),
+    dependents: function* () {
+      for (const { object } of graph.dependentsOf(uid)) yield object;
+    },
   });
   try {
-    await apply(loop, vertex, { action, dependents });
+    await apply(loop, vertex, action);
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }
@@ -125,24 +139,17 @@ async function reconcile(loop: Loop, id: string): Promise<KeyOutcome | void> {
 }
 
 async function apply(
-  { context }: Loop,
+  { context, graph }: Loop,
   vertex: Vertex,
-  {
-    action,
-    dependents,
-  }: { readonly action: ReturnType<typeof planGarbage>; readonly dependents: readonly Vertex[] },
+  action: ReturnType<typeof planGarbage>,
 ): Promise<void> {
   const { client, logger } = context;
   const { uid = '' } = vertex.object.metadata ?? {};
-  const of = (objects: readonly KubeObject[]): readonly Vertex[] => {
-    const wanted = new Set(objects);
-    return dependents.filter(({ object }) => wanted.has(object));
-  };
   switch (action.kind) {
     case 'none':
       return;
     case 'orphanDependents':
-      await each(of(action.dependents), (dependent) => dropOwners(context, dependent, new Set([uid])));
+      await each([...graph.dependentsOf(uid)], (dependent) => dropOwners(context, dependent, new Set([uid])));
       return removeFinalizer(context, vertex, orphanFinalizer);
     case 'awaitDependents':
       return; // The change that made it wait has its dependents looked at (idsToVisit).
