@@ -25,8 +25,76 @@ interface HealthCheck {
   readonly isThere?: (health: ServerHealth) => boolean;
 }
 
-const checks: readonly HealthCheck[] = [
-  { name: 'ping', failureOf: () => undefined },
+const good = (): undefined => undefined;
+const bootFailure = ({ isBootstrapped }: ServerHealth): string | undefined =>
+  isBootstrapped ? undefined : 'not finished';
+
+/** What is made once, as the server starts, in the order in which kube-apiserver lists it. */
+const made: ReadonlySet<string> = new Set([
+  'start-system-namespaces-controller',
+  'start-cluster-authentication-info-controller',
+  'start-service-ip-repair-controllers',
+  'rbac/bootstrap-roles',
+  'scheduling/bootstrap-system-priority-classes',
+  'priority-and-fairness-config-producer',
+  'bootstrap-controller',
+  'start-kubernetes-service-cidr-controller',
+  'apiservice-registration-controller',
+  'kube-apiserver-autoregistration',
+]);
+
+/**
+ * What kube-apiserver 1.36 has begun before it is ready (`/livez?verbose`). Who asks for one by its name, or excludes it, finds it here: what
+ * of it is no part of its own in this server is there once the server answers at all.
+ */
+const hooks: readonly string[] = [
+  'start-apiserver-admission-initializer',
+  'generic-apiserver-start-informers',
+  'priority-and-fairness-config-consumer',
+  'priority-and-fairness-filter',
+  'storage-object-count-tracker-hook',
+  'start-apiextensions-informers',
+  'start-apiextensions-controllers',
+  'crd-informer-synced',
+  'start-system-namespaces-controller',
+  'peer-endpoint-reconciler-controller',
+  'start-cluster-authentication-info-controller',
+  'start-kube-apiserver-identity-lease-controller',
+  'start-kube-apiserver-identity-lease-garbage-collector',
+  'storage-readiness',
+  'start-legacy-token-tracking-controller',
+  'start-service-ip-repair-controllers',
+  'rbac/bootstrap-roles',
+  'scheduling/bootstrap-system-priority-classes',
+  'priority-and-fairness-config-producer',
+  'bootstrap-controller',
+  'start-kubernetes-service-cidr-controller',
+  'aggregator-reload-proxy-client-cert',
+  'start-kube-aggregator-informers',
+  'apiservice-status-local-available-controller',
+  'apiservice-status-remote-available-controller',
+  'apiservice-registration-controller',
+  'apiservice-wait-for-first-sync',
+  'apiservice-discovery-controller',
+  'kube-apiserver-autoregistration',
+];
+const laterHooks: readonly string[] = ['apiservice-openapi-controller', 'apiservice-openapiv3-controller'];
+
+const hookCheck = (name: string): HealthCheck => ({
+  name: `poststarthook/${name}`,
+  failureOf: made.has(name) ? bootFailure : good,
+});
+const hookChecks: readonly HealthCheck[] = [
+  ...hooks.map(hookCheck),
+  { name: 'autoregister-completion', failureOf: bootFailure },
+  ...laterHooks.map(hookCheck),
+];
+
+const first: readonly HealthCheck[] = [
+  { name: 'ping', failureOf: good },
+  { name: 'log', failureOf: good },
+];
+const stored: readonly HealthCheck[] = [
   { name: 'etcd', failureOf: ({ storeFailure }) => storeFailure },
   { name: 'store-integrity', failureOf: ({ storeDamage }) => storeDamage },
   {
@@ -34,10 +102,12 @@ const checks: readonly HealthCheck[] = [
     failureOf: ({ kms }) => kms?.failure,
     isThere: ({ kms }) => kms !== undefined,
   },
-  {
-    name: 'poststarthook/bootstrap-controller',
-    failureOf: ({ isBootstrapped }) => (isBootstrapped ? undefined : 'not finished'),
-  },
+];
+const checks: readonly HealthCheck[] = [
+  ...first,
+  { name: 'loopback-serving-certificate', failureOf: good },
+  ...stored,
+  ...hookChecks,
 ];
 /** A server that goes is alive, but shall not get new requests. */
 const shutdown: HealthCheck = {
@@ -48,7 +118,7 @@ const shutdown: HealthCheck = {
 const endpoints: Readonly<Record<string, readonly HealthCheck[]>> = {
   healthz: checks,
   livez: checks,
-  readyz: [...checks, shutdown],
+  readyz: [...first, ...stored, { name: 'informer-sync', failureOf: good }, ...hookChecks, shutdown],
 };
 
 function thereOf(checks: readonly HealthCheck[], health: ServerHealth): readonly HealthCheck[] {

@@ -100,6 +100,10 @@ describe.skipIf(noEtcd !== '')(`the served store beside a real etcd ${noEtcd}`, 
         await theirs.shown(kv().Txn, request),
       ]);
     }
+    const { revision } = served.store;
+    const past = { key: bytes('k'), range_end: bytes('l'), revision };
+    const asPast: Outgoing<TxnRequest> = { success: [put('kpast'), { request_range: past }] };
+    expect(await ours.shown(kv().Txn, asPast)).toEqual(await theirs.shown(kv().Txn, asPast));
     const puts = [
       {},
       { key: bytes('k'), value: bytes('x'), ignore_value: true },

@@ -48,7 +48,8 @@ export class Draft {
   }
 
   range(request: RangeRequest): Outgoing<RangeResponse> {
-    const isPast = request.revision > 0 && request.revision !== this.#view.revision;
+    // What this transaction wrote is of the next revision: the newest before it is the past, once there is something.
+    const isPast = request.revision > 0 && request.revision !== this.revision;
     const { key, range_end } = request;
     const source = isPast ? this.#viewAt(request.revision) : { scan: () => this.#scan(key, range_end) };
     return { header: { revision: this.revision }, ...answerRange(source, request) };
