@@ -31,6 +31,7 @@ import type { CompletionShell } from './terminal/completion.ts';
 import { withGiven } from './kubelet/add-options.ts';
 import { authenticationOptions } from './options/authentication-options.ts';
 import { dataDirDefault } from './paths.ts';
+import { emptyPathProblem, refuseEmptyPaths } from './options/empty-paths.ts';
 import { pathOptions } from './options/path-options.ts';
 import { printText } from './terminal/print.ts';
 import { unknownCommand } from './terminal/unknown-command.ts';
@@ -53,6 +54,7 @@ function collectServerOption(text: string, earlier: readonly string[] = []): rea
   if (problem !== undefined) throw new InvalidArgumentError(problem);
   const [name = '', ...value] = text.split('=');
   const isPath = pathOptions.has(known.get(name)?.attributeName() ?? '');
+  if (isPath && value.join('=') === '') throw new InvalidArgumentError(emptyPathProblem(name));
   return [...earlier, isPath ? `${name}=${resolve(value.join('='))}` : text];
 }
 
@@ -441,14 +443,15 @@ const completionShells: readonly CompletionShell[] = ['bash', 'zsh', 'fish'];
 /** What containers see of the files that a node makes is for their users too; each secret is made with a mode of its own. */
 const ownUmask = 0o022;
 
-export async function main(): Promise<void> {
-  process.umask(ownUmask); // Before any thread, and for every process that is started from here.
+/** All commands with their options; nothing is parsed yet. */
+export function createProgram(): Command {
   const program = new Command('podwright')
     .description('Kubernetes in TypeScript, from the kernel up')
     .showSuggestionAfterError()
     .version(versionLine(), '--version', 'print the version')
     .configureOutput({ writeOut: printText })
-    .exitOverride();
+    .exitOverride()
+    .hook('preAction', (_program, command) => refuseEmptyPaths(command));
   clusterCommands(program);
   runningClusterCommands(program);
   processCommands(program);
@@ -457,6 +460,12 @@ export async function main(): Promise<void> {
   imageCommands(program);
   storeCommands(program);
   toolCommands(program);
+  return program;
+}
+
+export async function main(): Promise<void> {
+  process.umask(ownUmask); // Before any thread, and for every process that is started from here.
+  const program = createProgram();
   const unknown = unknownCommand(program, process.argv.slice(2));
   try {
     if (unknown !== undefined) program.error(`error: unknown command '${unknown}' (see podwright --help)`);

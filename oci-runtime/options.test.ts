@@ -32,12 +32,21 @@ describe('parseLine()', () => {
   test.each([
     [['--moon', 'x'], '--moon: no such option'],
     [['--bundle'], '--bundle: it needs a value'],
+    [['--bundle', '', 'x'], '--bundle: the path is empty'],
+    [['--bundle=', 'x'], '--bundle: the path is empty'],
     [['--no-pivot', 'x'], '--no-pivot: a root without pivot_root'],
     [[], 'usage: create'],
     [['a', 'b'], 'usage: create'],
   ])('refuses create %j', (args, message) =>
     expect(() => parseLine(commandLines.create, args)).toThrow(message),
   );
+
+  test('refuses an empty directory of its own', () => {
+    expect(() => parseLine(globalLine, ['--root', '', 'list'])).toThrow(
+      '--root: the path is empty; name a directory',
+    );
+    expect(parseLine(globalLine, ['--log', '', 'list']).operands).toEqual(['list']);
+  });
 
   test('refuses systemd’s cgroups and descriptors by name', () => {
     expect(() => parseLine(globalLine, ['--systemd-cgroup', 'list'])).toThrow(

@@ -130,6 +130,9 @@ export const commandLines: Readonly<Record<CommandName, CommandLine>> = {
   },
 };
 
+/** An empty one would be the working directory, in which others keep what is theirs. */
+const directoryOptions: ReadonlySet<string> = new Set(['root', 'bundle']);
+
 export interface ParsedLine {
   readonly flags: ReadonlySet<string>;
   readonly values: ReadonlyMap<string, readonly string[]>;
@@ -163,6 +166,8 @@ export function parseLine(line: CommandLine, args: readonly string[]): ParsedLin
     }
     const value = joined ?? args[++at];
     if (value === undefined) throw new PodwrightError('E_USAGE', `${arg}: it needs a value`);
+    if (value === '' && directoryOptions.has(name))
+      throw new PodwrightError('E_USAGE', `--${name}: the path is empty; name a directory`);
     values.set(name, taking === 'values' ? [...(values.get(name) ?? []), value] : [value]);
   }
   const operands = args.slice(at);
