@@ -1,6 +1,12 @@
 import { get as getPlain, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
-import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import {
+  connect,
+  constants,
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import { Agent, get, request as requestHttp1 } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
@@ -18,6 +24,8 @@ import { errorResponse, textResponse } from './respond.ts';
 interface Running extends AsyncDisposable {
   readonly port: number;
   readonly session: ClientHttp2Session;
+  /** Shows the streams that begin from now on, as the server has them. */
+  readonly onStream: (listener: (stream: ServerHttp2Stream) => void) => void;
 }
 
 /** A server with one handler, and an HTTP/2 connection to it. */
@@ -40,6 +48,7 @@ async function serve(handle: (request: ApiRequest) => Promise<ApiResponse>): Pro
   return {
     port,
     session,
+    onStream: (listener) => void server.on('stream', listener),
     [Symbol.asyncDispose]: async () => {
       const closed = once(server, 'close');
       session.destroy();
@@ -138,6 +147,18 @@ describe('createHttpServer()', () => {
     const socket = connectTls({ host: '127.0.0.1', port: running.port, rejectUnauthorized: false });
     socket.end('GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n');
     expect(await text(socket)).toMatch(/^HTTP\/1.1 400 Bad Request\r\n/);
+  });
+
+  it('has sent an answer as a whole when its stream is destroyed', async () => {
+    await using server = await serve(async (request) =>
+      textResponse(200, String((await request.readBody()).length)),
+    );
+    const ended = Promise.withResolvers<boolean>();
+    server.onStream((stream) => stream.once('close', () => ended.resolve(stream.writableFinished)));
+    const stream = server.session.request({ ':method': 'POST' });
+    stream.end('body');
+    expect((await read(stream)).text).toBe('4');
+    expect(await ended.promise).toBe(true);
   });
 
   it('answers HEAD with the length and without the body', async () => {

@@ -74,10 +74,25 @@ async function send(
     // Not by a callback of its end: most streams close before they say that they finished, and that makes an error with its stack.
     stream.once('close', () => unread.remove(stream));
     if (!isWhole) await body(sinkOf(stream, unread));
+    endWhenSent(stream);
     stream.end(isWhole ? body : emptyBody);
   }
   // Whoever was answered in the middle of sending need not go on.
   if (!stream.endAfterHeaders && !stream.readableEnded) {
     stream.once('finish', () => stream.resume().close(constants.NGHTTP2_NO_ERROR));
   }
+}
+
+/**
+ * Node destroys a stream whose request was read to its end as its last frame is made, which is before that is sent, and settles the
+ * write in flight by making an error with its stack, for nobody (lib/internal/streams/writable.js, `errorBuffer`): the client would wait
+ * for that. A turn later the write is done.
+ */
+function endWhenSent(stream: ServerHttp2Stream): void {
+  const { destroy } = stream;
+  stream.destroy = (error) => {
+    if (error !== undefined || !stream.closed) return destroy.call(stream, error);
+    setImmediate(() => destroy.call(stream));
+    return stream;
+  };
 }
