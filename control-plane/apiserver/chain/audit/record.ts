@@ -52,18 +52,26 @@ export function auditIdOf(request: ApiRequest): string {
   return given === '' ? randomUUID() : given.slice(0, auditIdLengthMax);
 }
 
+/** Which object is meant; '' for what is not known. */
+interface Identity {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly revision: string;
+}
+
+/** When it comes, nothing is noted of a request. */
+const noAnnotations: ReadonlyMap<string, string> = new Map();
+
 /** What is recorded of one request, from its arrival to the end of its answer. */
 export class RequestRecord implements BodyRecord {
   readonly auditId: string;
   readonly #parts: RecordParts;
   #asked: Parameters<typeof requestJson>[0];
   #requestJson: string | undefined;
-  #identity: {
-    readonly namespace: string;
-    readonly name: string;
-    readonly uid: string;
-    readonly revision: string;
-  };
+  /** What the path says, and what is known by now. */
+  readonly #identityAsked: Identity;
+  #identity: Identity;
   #annotations = new Map<string, string>();
   #of: Pick<AuthorizedRequest, 'annotations'> | undefined;
   #requestObject: string | undefined;
@@ -71,6 +79,7 @@ export class RequestRecord implements BodyRecord {
   #responseStatus: string | undefined;
   #code = 0;
   #panic: string | undefined;
+  #isArrivalOwed = false;
   #isOver = false;
 
   constructor(parts: RecordParts) {
@@ -91,19 +100,25 @@ export class RequestRecord implements BodyRecord {
     };
     const [namespace, name] =
       attributes.kind === 'resource' ? [attributes.namespace, attributes.name] : ['', ''];
-    this.#identity = { namespace, name, uid: '', revision: '' };
+    this.#identityAsked = { namespace, name, uid: '', revision: '' };
+    this.#identity = this.#identityAsked;
   }
 
   /**
    * Before anything is done. false: it could not be written, and the request is refused. A log that refuses nobody is not waited for: it
-   * has events in their order, and no answer is given before its end is written.
+   * has events in their order, and no answer is given before its end is written. It is told when the turn is over: what is to be stored
+   * is on its way to the disk by then.
    */
   received(): boolean | Promise<boolean> {
-    const taken = this.#emit('RequestReceived');
-    return this.#parts.isAwaited ? taken : true;
+    const { isAwaited, ruling } = this.#parts;
+    if (isAwaited || ruling.omitStages.has('RequestReceived')) return this.#emit('RequestReceived');
+    this.#isArrivalOwed = true;
+    setImmediate(() => this.#tellArrival());
+    return true;
   }
 
   impersonates(user: User, constraint: string): void {
+    this.#tellArrival();
     this.#asked = { ...this.#asked, impersonated: user, impersonationConstraint: constraint };
     this.#requestJson = undefined;
   }
@@ -270,10 +285,18 @@ export class RequestRecord implements BodyRecord {
     return rulesOf(route.route.kind).secretFields ?? [];
   }
 
+  #tellArrival(): void {
+    if (!this.#isArrivalOwed) return;
+    this.#isArrivalOwed = false;
+    void this.#emit('RequestReceived');
+  }
+
   #emit(stage: Stage): boolean | Promise<boolean> {
+    this.#tellArrival();
     const { ruling, receivedMs, clock, write, isAwaited } = this.#parts;
     if (ruling.omitStages.has(stage)) return true;
     const isEnd = stage !== 'RequestReceived';
+    const identity = isEnd ? this.#identity : this.#identityAsked;
     return write(
       renderEvent({
         level: ruling.level,
@@ -281,15 +304,15 @@ export class RequestRecord implements BodyRecord {
         stage,
         ...this.#asked,
         request: (this.#requestJson ??= requestJson(this.#asked)),
-        objectRef: this.#objectRef(),
+        objectRef: this.#objectRef(identity),
         responseStatus: isEnd ? this.#responseStatus : undefined,
         code: this.#code,
-        requestObject: this.#requestObject,
+        requestObject: isEnd ? this.#requestObject : undefined,
         responseObject: this.#responseObject,
         receivedMs,
         stageMs: isEnd ? clock.now() : receivedMs,
-        annotations: this.#allAnnotations(),
-        namespace: this.#identity.namespace,
+        annotations: isEnd ? this.#allAnnotations() : noAnnotations,
+        namespace: identity.namespace,
       }),
       isEnd || isAwaited,
     );
@@ -301,10 +324,9 @@ export class RequestRecord implements BodyRecord {
     return new Map([...others, ...this.#annotations]);
   }
 
-  #objectRef(): string | undefined {
+  #objectRef({ namespace, name, uid, revision }: Identity): string | undefined {
     const { attributes, route, request } = this.#parts;
     if (attributes.kind !== 'resource') return undefined;
-    const { namespace, name, uid, revision } = this.#identity;
     const { group, resource, subresource } = attributes;
     const member = (key: string, value: string): string => (value === '' ? '' : `,"${key}":${goText(value)}`);
     const version = route?.kind === 'resource' ? route.route.kind.version : versionOf(request.path);
