@@ -241,10 +241,10 @@ function decideDeletion(
 ): Decision & Deletion {
   const next = planDeletion(kind, object, options, nowMs);
   const isGone = next !== object && isFinished(kind, next);
-  if (next === object || options.dryRun) return { write: 'nothing', object: next, isGone };
-  if (!isGone) return { write: 'put', object: next, isGone };
   // Kinds without grace go as they are; the others (pods) show when they were told to go.
-  return { write: 'remove', object: hasGrace(kind) ? next : object, isGone };
+  const shown = isGone && !hasGrace(kind) ? object : next;
+  const write = next === object || options.dryRun ? 'nothing' : isGone ? 'remove' : 'put';
+  return { write, object: shown, isGone };
 }
 
 /** @throws {E_API} 409 when the object is not the one that the options are about */
