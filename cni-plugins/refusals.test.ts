@@ -44,9 +44,29 @@ const rows: readonly (readonly [
   ],
   [{ type: 'ptp', ipMasqBackend: 'iptables', ipam }, 2, 'ptp: ipMasqBackend iptables is not supported'],
   [
-    { type: 'portmap', prevResult, conditionsV4: ['!', '-d', '192.0.2.0/24'] },
+    { type: 'portmap', prevResult, conditionsV4: ['-m', 'set', '--match-set', 'x', 'src'] },
     2,
-    'conditionsV4 is not supported',
+    'conditionsV4: "-m set --match-set x src" is not supported',
+  ],
+  [
+    { type: 'portmap', prevResult, conditionsV6: ['ip6', 'daddr', 'fc00::/7', 'tcp', 'flags', 'syn'] },
+    2,
+    'conditionsV6: "tcp flags syn" is not supported',
+  ],
+  [
+    { type: 'portmap', prevResult, backend: 'nftables', conditionsV4: ['-d', '192.0.2.1'] },
+    7,
+    'conditionsV4 is in the words of iptables, and backend is nftables',
+  ],
+  [{ type: 'firewall', prevResult, ingressPolicy: 'closed' }, 2, 'is not one of open, same-bridge, isolated'],
+  [{ type: 'sbr', prevResult, gateways: ['10.1.0.1', '10.1.0.9'] }, 7, 'more than one of a family'],
+  [
+    {
+      type: 'ipvlan',
+      prevResult: { interfaces: [{ name: 'a' }, { name: 'b' }], ips: [{ address: '10.1.0.2/24' }] },
+    },
+    7,
+    'prevResult has not one interface alone',
   ],
   [{ type: 'portmap', prevResult, backend: 'iptables' }, 2, 'backend iptables is not supported'],
   [{ type: 'portmap', prevResult, markMasqBit: 32 }, 7, 'markMasqBit 32 is not from 0 to 31'],

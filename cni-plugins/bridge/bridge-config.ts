@@ -92,18 +92,20 @@ function parseVlans(config: PluginConfig): BridgeVlans | undefined {
   if (native !== 0) checkVlan('vlan', native);
   const items = field.objects(config, 'vlanTrunk');
   if (items.length > trunkMax) throw invalid(`vlanTrunk has more than ${trunkMax} items`);
-  const trunk = items.map((item) => {
+  const trunk = items.flatMap((item) => {
     const [id, min, max] = ['id', 'minID', 'maxID'].map((name) => field.number(item, name));
     if ((min === undefined) !== (max === undefined))
       throw invalid('vlanTrunk: minID and maxID are both set or neither');
-    const [first, last] = [min ?? id, max ?? id];
-    if (first === undefined || last === undefined)
-      throw invalid('vlanTrunk: an item has id, or minID and maxID');
-    if (id !== undefined && min !== undefined)
-      throw invalid('vlanTrunk: an item has id, or minID and maxID, not both');
-    for (const each of [first, last]) checkVlan('vlanTrunk', each);
-    if (first > last) throw invalid(`vlanTrunk: minID ${first} is more than maxID ${last}`);
-    return { first, last };
+    const ranges = [
+      ...(min === undefined || max === undefined ? [] : [{ first: min, last: max }]),
+      ...(id === undefined ? [] : [{ first: id, last: id }]),
+    ];
+    if (ranges.length === 0) throw invalid('vlanTrunk: an item has id, or minID and maxID');
+    for (const { first, last } of ranges) {
+      for (const each of [first, last]) checkVlan('vlanTrunk', each);
+      if (first > last) throw invalid(`vlanTrunk: minID ${first} is more than maxID ${last}`);
+    }
+    return ranges;
   });
   if (native === 0 && trunk.length === 0) return undefined;
   const keepsDefault = field.boolean(config, 'preserveDefaultVlan') ?? true;

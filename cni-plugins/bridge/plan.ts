@@ -43,7 +43,8 @@ export function planBridgeAdd({
   request,
   ipam,
   host,
-}: Omit<PlanInput<BridgeConfig>, 'host'> & Partial<Pick<PlanInput<BridgeConfig>, 'host'>>): LinkPlan {
+}: Omit<PlanInput<BridgeConfig>, 'host' | 'policy'> &
+  Partial<Pick<PlanInput<BridgeConfig>, 'host'>>): LinkPlan {
   const ips = ipam.ips.map((ip) => planIp(config, ip));
   const routes = planRoutes(config, ips, ipam.routes);
   const veth = hostVethName(request);

@@ -6,13 +6,17 @@ import type { CniResult } from '#api/cni/result.ts';
 import { bitsOf, formatIp, parseCidr } from '#base/ip.ts';
 import type { IptablesFamily } from './iptables.ts';
 
+const ingressPolicies = ['open', 'same-bridge', 'isolated'] as const;
+type IngressPolicy = (typeof ingressPolicies)[number];
+
 export interface FirewallConfig {
   /** undefined: firewalld where that runs, else iptables. */
   readonly backend: 'iptables' | 'firewalld' | undefined;
   /** Of firewalld: what is of it gets through. */
   readonly zone: string;
   readonly adminChain: string;
-  readonly ingressPolicy: 'open' | 'same-bridge';
+  /** `isolated` is `same-bridge` without that bridge's own containers. */
+  readonly ingressPolicy: IngressPolicy;
 }
 
 /** Of the table filter. `first` is where jumps have to be. */
@@ -75,13 +79,16 @@ export function planFirewall(config: FirewallConfig, previous: CniResult): Firew
   };
 }
 
-/** What keeps packets of other bridges away. Pure. */
+/** What keeps packets of other bridges away, or those of other containers. Pure. */
 export function planIngress(config: FirewallConfig, previous: CniResult): FirewallPlan {
-  if (config.ingressPolicy !== 'same-bridge') return { chains: [], rules: [] };
+  if (config.ingressPolicy === 'open') return { chains: [], rules: [] };
   const families = [...new Set(previous.ips.flatMap(({ address }) => parseCidr(address)?.ip.family ?? []))];
   return {
     chains: families.flatMap((family) => isolationChains.map((name) => ({ family, name }))),
-    rules: planIsolation(families, bridgeOf(previous)),
+    rules: [
+      ...planIsolation(families, bridgeOf(previous)),
+      ...(config.ingressPolicy === 'isolated' ? planOwnIsolation(families, bridgeOf(previous)) : []),
+    ],
   };
 }
 
@@ -104,12 +111,24 @@ function planIsolation(families: readonly IptablesFamily[], bridge: string): rea
   ]);
 }
 
+/** Nor from one container of the bridge to another: what stays on the bridge gets here where br_netfilter shows it to iptables. */
+function planOwnIsolation(families: readonly IptablesFamily[], bridge: string): readonly FirewallRule[] {
+  const said = ['-m', 'comment', '--comment', 'CNI firewall plugin rules (ingressPolicy: isolated)'];
+  return families.map((family): FirewallRule => ({
+    family,
+    chain: isolationChains[0],
+    rule: ['-i', bridge, '-o', bridge, '-j', 'DROP', ...said],
+    first: true,
+    shared: true,
+  }));
+}
+
 function bridgeOf({ interfaces }: CniResult): string {
   const name = interfaces.find(({ sandbox }) => sandbox === undefined || sandbox === '')?.name;
   if (name !== undefined && /^[\w.-]+$/.test(name)) return name;
   throw cniError(
     cniErrorCode.invalidNetworkConfig,
-    'firewall: ingressPolicy same-bridge needs a prevResult whose first interface is the bridge',
+    'firewall: an ingressPolicy needs a prevResult whose first interface is the bridge',
   );
 }
 
@@ -119,11 +138,12 @@ export function parseFirewall(config: PluginConfig): FirewallConfig {
   if (backend !== undefined && backend !== 'iptables' && backend !== 'firewalld')
     throw cniError(cniErrorCode.unsupportedField, `firewall: backend ${backend} is not supported`);
   const zone = field.string(config, 'firewalldZone') || 'trusted';
-  const ingressPolicy = field.string(config, 'ingressPolicy') || 'open';
-  if (ingressPolicy !== 'open' && ingressPolicy !== 'same-bridge')
+  const policyText = field.string(config, 'ingressPolicy') || 'open';
+  const ingressPolicy = ingressPolicies.find((known) => known === policyText);
+  if (ingressPolicy === undefined)
     throw cniError(
       cniErrorCode.unsupportedField,
-      `firewall: ingressPolicy ${ingressPolicy} is not supported`,
+      `firewall: ingressPolicy ${policyText} is not one of ${ingressPolicies.join(', ')}`,
     );
   const adminChain = field.string(config, 'iptablesAdminChainName') || 'CNI-ADMIN';
   if (/^[\w-]{1,28}$/.test(adminChain)) return { adminChain, ingressPolicy, backend, zone };

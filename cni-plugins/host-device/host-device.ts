@@ -4,11 +4,25 @@ import { errnoOf } from '#base/errors.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
-import { ownNetns, type NetworkState } from '#native/netlink/netlink.ts';
+import type { CniResult } from '#api/cni/result.ts';
+import { ownNetns, type NetOp, type NetworkState } from '#native/netlink/netlink.ts';
 import { parseLinkConfig, type LinkConfig } from '#cni-plugins/skel/link-config.ts';
-import { planContainer } from '#cni-plugins/skel/link-plan.ts';
-import { createLinkPlugin, type LinkPlan, type PlanInput } from '#cni-plugins/skel/link-plugin.ts';
+import { planContainer, planIpv6, toRouteOp, withGateways } from '#cni-plugins/skel/link-plan.ts';
+import {
+  createLinkPlugin,
+  type LinkPlan,
+  type PlanInput,
+  type RestoreInput,
+} from '#cni-plugins/skel/link-plugin.ts';
 import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
+import {
+  hostNetworkOf,
+  noHostNetwork,
+  planHostNetwork,
+  planHostRules,
+  resultOfHost,
+  type HostNetwork,
+} from './host-network.ts';
 
 export interface HostDeviceConfig extends LinkConfig {
   readonly device: string | undefined;
@@ -17,17 +31,21 @@ export interface HostDeviceConfig extends LinkConfig {
   readonly path: string | undefined;
   /** Else it is a program's in the container, and only its addresses are given out. */
   readonly hasLink: boolean;
+  /** The container has the addresses, routes and rules that the link has on the host. */
+  readonly usesHostNetwork: boolean;
 }
 
 /** Gives a link of the host to the container, and takes it back. The link keeps its name as an alias meanwhile. */
 export const hostDevice: CniPlugin = createLinkPlugin<HostDeviceConfig>({
   name: 'host-device',
   looks: true,
+  looksAtPolicy: true,
   returnsLink: true,
   reachesServers: true,
   parse: parseHostDeviceConfig,
   hasLink: (config) => config.hasLink,
   plan: planHostDevice,
+  planRestore: planBack,
   planDel: (_config, { ifname }, container) => {
     const link = container?.links.find(({ name }) => name === ifname);
     const name = link?.alias ?? '';
@@ -43,15 +61,26 @@ export const hostDevice: CniPlugin = createLinkPlugin<HostDeviceConfig>({
 });
 
 /** Pure. */
-export function planHostDevice({ config, request, ipam, host }: PlanInput<HostDeviceConfig>): LinkPlan {
+export function planHostDevice({
+  config,
+  request,
+  ipam,
+  host,
+  policy,
+}: PlanInput<HostDeviceConfig>): LinkPlan {
   const netns = { kind: 'path', path: request.netns } as const;
+  const found = config.hasLink ? findDevice(config, host) : undefined;
+  const taken =
+    config.usesHostNetwork && found !== undefined ? hostNetworkOf(found.index, host, policy) : noHostNetwork;
+  const own = resultOfHost(taken);
   const result = {
     ...ipam,
     interfaces: [{ name: request.ifname, sandbox: request.netns }],
-    ips: ipam.ips.map((ip) => ({ ...ip, interface: 0 })),
+    ips: [...own.ips, ...ipam.ips].map((ip) => ({ ...ip, interface: 0 })),
+    routes: [...own.routes, ...ipam.routes],
   };
-  if (!config.hasLink) return { changes: [], result };
-  const { name } = findDevice(config, host);
+  if (found === undefined) return { changes: [], result };
+  const { name } = found;
   const settings = {
     ...(config.mtu === undefined ? {} : { mtu: config.mtu }),
     ...(config.mac === undefined ? {} : { mac: config.mac }),
@@ -71,12 +100,49 @@ export function planHostDevice({ config, request, ipam, host }: PlanInput<HostDe
           ...(Object.keys(settings).length === 0
             ? []
             : [{ op: 'setLink', name: request.ifname, ...settings } as const]),
-          ...planContainer(request.ifname, ipam),
+          ...planAddresses(config, request.ifname, taken, ipam),
         ],
       },
     ],
     result,
   };
+}
+
+/** What the host had first. A router that told the host of itself shall tell the container. */
+function planAddresses(
+  { usesHostNetwork }: HostDeviceConfig,
+  name: string,
+  taken: HostNetwork,
+  ipam: CniResult,
+): readonly NetOp[] {
+  if (!usesHostNetwork) return planContainer(name, ipam);
+  return [
+    ...planIpv6(name, [...taken.addresses.map((address) => ({ address })), ...ipam.ips]),
+    { op: 'setLink', name, up: true },
+    ...planHostNetwork(name, taken),
+    ...ipam.ips.map(({ address }): NetOp => ({ op: 'ensureAddress', name, address })),
+    ...withGateways(ipam.ips, ipam.routes).map((route): NetOp => toRouteOp(route, name)),
+    ...planHostRules(taken),
+  ];
+}
+
+/** Of an ADD that failed: the link is the host's again, as it was. What the kernel makes anew is not told it. Pure. */
+function planBack({ config, host, policy }: RestoreInput<HostDeviceConfig>): readonly NetOp[] {
+  const link = config.hasLink ? findDevice(config, host) : undefined;
+  if (link === undefined) return [];
+  const { name, mtu, mac, isUp, alias = '' } = link;
+  const { addresses, routes, rules } = hostNetworkOf(link.index, host, policy);
+  return [
+    {
+      op: 'setLink',
+      name,
+      alias,
+      ...(config.mtu === undefined ? {} : { mtu }),
+      ...(config.mac === undefined || mac === undefined ? {} : { mac }),
+      up: isUp,
+    },
+    ...planHostNetwork(name, { addresses, routes: isUp ? routes : [], rules }),
+  ];
 }
 
 function findDevice({ device, hwaddr }: HostDeviceConfig, host: NetworkState): NetworkState['links'][number] {
@@ -102,7 +168,14 @@ function parseHostDeviceConfig(
   const device =
     said('device') ?? (hwaddr === undefined && path !== undefined ? linkOfPath(path) : undefined);
   const hasLink = path === undefined || !path.startsWith(sysfs.pci) || !isOfProgram(path);
-  if (device !== undefined || hwaddr !== undefined) return { ...common, device, hwaddr, path, hasLink };
+  const usesHostNetwork = field.boolean(config, 'useInterfaceNetwork') ?? false;
+  if (usesHostNetwork && !hasLink)
+    throw cniError(
+      cniErrorCode.invalidNetworkConfig,
+      'host-device: useInterfaceNetwork is of a link, and a program has this device',
+    );
+  if (device !== undefined || hwaddr !== undefined)
+    return { ...common, device, hwaddr, path, hasLink, usesHostNetwork };
   throw cniError(
     cniErrorCode.invalidNetworkConfig,
     'host-device: one of device, hwaddr, kernelpath, pciBusID and the capability deviceID is needed',

@@ -29,10 +29,13 @@ export interface Range {
 /** A container gets one address of each set. */
 export type RangeSet = readonly Range[];
 
-/** Reads `ranges` (and the older `subnet`, `rangeStart`, `rangeEnd`, `gateway`). @throws {E_INVALID} */
+/**
+ * Reads `ranges` (and the older `subnet`, `rangeStart`, `rangeEnd`, `gateway`). Those of the runtime are first: a container's first
+ * address is of them. @throws {E_INVALID}
+ */
 export function parseRangeSets(ipam: JsonObject, fromRuntime: readonly unknown[] = []): readonly RangeSet[] {
   const legacy = ipam['subnet'] === undefined ? [] : [[ipam]];
-  const sets = [...legacy, ...fromRuntime, ...field.array(ipam, 'ranges')].map((set, i) => {
+  const sets = [...fromRuntime, ...legacy, ...field.array(ipam, 'ranges')].map((set, i) => {
     const ranges = field.objects({ set }, 'set').map(parseRange);
     const [first] = ranges;
     if (first === undefined) throw invalid(`ranges[${i}]: empty`);

@@ -1,6 +1,7 @@
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
+import { parseResult } from '#api/cni/result.ts';
 import type { IpvlanMode } from '#native/netlink/netlink.ts';
 import { masterOf, parseLinkConfig } from '#cni-plugins/skel/link-config.ts';
 import {
@@ -15,6 +16,8 @@ import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
 export interface IpvlanConfig extends MadeLinkConfig {
   readonly master: string | undefined;
   readonly mode: IpvlanMode;
+  /** Of the plugin before, where one is: the link that it made is the master of one that names none. */
+  readonly previousLinks: readonly string[] | undefined;
 }
 
 const modes: readonly IpvlanMode[] = ['l2', 'l3', 'l3s'];
@@ -24,8 +27,9 @@ export const madeIpvlan: MadeLink<IpvlanConfig> = {
   name: 'ipvlan',
   looks: true,
   parse: parseIpvlanConfig,
+  takesPrevious: true,
   linkOf: ({ config, host }) => {
-    const master = masterOf('ipvlan', config.master, host);
+    const master = masterOf('ipvlan', config.master || previousLink(config), host);
     return { link: { kind: 'ipvlan', dev: master.name, mode: config.mode }, master };
   },
   prepare: (_config, ifname) => planNotify(ifname),
@@ -39,6 +43,16 @@ export const madeIpvlan: MadeLink<IpvlanConfig> = {
 
 export const ipvlan: CniPlugin = createMadeLinkPlugin(madeIpvlan);
 
+function previousLink({ previousLinks }: IpvlanConfig): string | undefined {
+  if (previousLinks === undefined) return undefined;
+  const [name, ...others] = previousLinks;
+  if (name !== undefined && others.length === 0) return name;
+  throw cniError(
+    cniErrorCode.invalidNetworkConfig,
+    'ipvlan: master is missing, and prevResult has not one interface alone to be it',
+  );
+}
+
 function parseIpvlanConfig(config: PluginConfig, args?: Readonly<Record<string, string>>): IpvlanConfig {
   const text = field.string(config, 'mode') || 'l2';
   const mode = modes.find((known) => known === text);
@@ -50,9 +64,11 @@ function parseIpvlanConfig(config: PluginConfig, args?: Readonly<Record<string, 
   }
   // It has its master's hardware address and no other.
   const { mac: _ignored, ...common } = parseLinkConfig(config, args);
+  const previous = field.object(config, 'prevResult');
   return {
     ...common,
     mac: undefined,
+    previousLinks: previous && parseResult(previous).interfaces.map(({ name }) => name),
     isInContainer: field.boolean(config, 'linkInContainer') ?? false,
     master: field.string(config, 'master'),
     mode,

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { PluginConfig } from '#api/cni/network-config.ts';
 import { parseResult } from '#api/cni/result.ts';
 import { renderTable } from '#native/nft/render.ts';
-import { madePortMappings, parsePortMappings, parseSourceChange, planPortmap, portmapTable } from './plan.ts';
+import { madePortMappings, parsePortMappings, parsePortRule, planPortmap, portmapTable } from './plan.ts';
 
 const mapping = { hostPort: 8080, containerPort: 80, protocol: 'tcp' };
 const made = { hostPort: 8080, containerPort: 80, protocol: 'tcp', hostIp: undefined, family: undefined };
@@ -87,7 +87,7 @@ describe('host ports', () => {
       ...more,
     };
     const result = parseResult({ cniVersion: '1.1.0', ips: [{ address: '10.0.0.5/32' }] });
-    const plans = planPortmap(parsePortMappings(config), result, parseSourceChange(config));
+    const plans = planPortmap(parsePortMappings(config), result, parsePortRule(config));
     const elements = plans.flatMap(({ areOwn, sets }) => (areOwn ? sets : [])).flatMap((set) => set.elements);
     expect(elements.map(({ key }) => key.join(' '))).toEqual(want);
   });

@@ -8,6 +8,7 @@ import { formatIp, isIpv4Mapped, parseCidr, parseIp, type Ip, type IpFamily } fr
 import type { NetOp } from '#native/netlink/netlink.ts';
 import { loopbackGuard, loopbackMasquerade, loopbackStays } from '#native/nft/loopback-guard.ts';
 import type { NftElement, NftExpr, NftLoad, NftRule, NftSet, NftTable, NftType } from '#native/nft/nft.ts';
+import { conditionsDigest, noConditions, parseConditions, type PortConditions } from './conditions.ts';
 
 /** A port of the host that leads to a port of a container (capability portMappings). */
 export interface PortMapping {
@@ -28,12 +29,14 @@ export interface PortmapElements {
   readonly areOwn: boolean;
 }
 
-/** Which packets by a port of the host get the host's address for their source. */
-export interface SourceChange {
+/** Which packets are led on by a port of the host, and which of them get the host's address for their source. */
+export interface PortRule {
   /** Those of the host's loopback and of the container itself, which else get no answer. */
   readonly snat: boolean;
   /** All of them. */
   readonly masqAll: boolean;
+  /** Which of them are led on at all. */
+  readonly conditions: PortConditions;
 }
 
 const protocolNumber = { tcp: 6, udp: 17, sctp: 132 } as const;
@@ -111,20 +114,30 @@ function isLinkName(name: string): boolean {
   return /^[^/:\s\0]{1,15}$/.test(name) && !['.', '..', 'all', 'default', 'lo'].includes(name);
 }
 
-/** The table of a family with nothing mapped. */
-export function portmapTable(family: IpFamily): NftTable {
+/** The table of a family with nothing mapped. What is led on under conditions has tables of its own, one for all that have the same. */
+export function portmapTable(family: IpFamily, conditions: readonly NftExpr[] = []): NftTable {
   const { source, target, isElsewhere, family: name } = familyFacts[family];
   const { ports, addressPorts, hairpin } = setsOf(family);
   const rules: readonly NftRule[] = [
-    { exprs: [{ expr: 'dnat map', key: [target, protocol, targetPort], map: addressPorts.name }] },
     {
-      exprs: [isLocal(), ...isElsewhere, { expr: 'dnat map', key: [protocol, targetPort], map: ports.name }],
+      exprs: [
+        ...conditions,
+        { expr: 'dnat map', key: [target, protocol, targetPort], map: addressPorts.name },
+      ],
+    },
+    {
+      exprs: [
+        ...conditions,
+        isLocal(),
+        ...isElsewhere,
+        { expr: 'dnat map', key: [protocol, targetPort], map: ports.name },
+      ],
     },
   ];
   const toItself: NftExpr = { expr: 'lookup', key: [source, target], set: hairpin.name };
   return {
     family: name,
-    name: 'cni-portmap',
+    name: ['cni-portmap', conditionsDigest(conditions)].filter((part) => part !== '').join('-'),
     sets: [ports, addressPorts, hairpin],
     chains: [
       { name: 'prerouting', hook: { type: 'nat', hook: 'prerouting', priority: -101 }, rules },
@@ -169,21 +182,18 @@ function masqueradedSet(family: IpFamily): NftSet {
   return { name: 'masqueraded', keyTypes: [address, 'inet_proto', 'inet_service'] };
 }
 
-/** Options of upstream's portmap that keep packets back, in the words of another program's rules. */
-const unsupported = ['conditionsV4', 'conditionsV6'] as const;
-
 /**
  * `snat` (default: true), and `masqAll`, which without it means nothing. `markMasqBit` and `externalSetMarkChain` say how rules of
  * iptables tell each other of those; ours need not.
  * @throws {E_INVALID, E_UNSUPPORTED}
  */
-export function parseSourceChange(config: PluginConfig): SourceChange {
-  const refused = unsupported.find((name) => field.strings(config, name).length > 0);
-  if (refused !== undefined)
-    throw cniError(cniErrorCode.unsupportedField, `portmap: ${refused} is not supported`);
+export function parsePortRule(config: PluginConfig): PortRule {
   const backend = field.string(config, 'backend') || 'nftables';
   if (backend !== 'nftables')
-    throw cniError(cniErrorCode.unsupportedField, `portmap: backend ${backend} is not supported`);
+    throw cniError(
+      cniErrorCode.unsupportedField,
+      `portmap: backend ${backend} is not supported: ports are led on by nftables, leave it out`,
+    );
   const bit = field.number(config, 'markMasqBit');
   if (bit !== undefined && field.string(config, 'externalSetMarkChain') !== undefined)
     throw cniError(
@@ -193,13 +203,19 @@ export function parseSourceChange(config: PluginConfig): SourceChange {
   if (bit !== undefined && (!Number.isInteger(bit) || bit < 0 || bit > 31))
     throw cniError(cniErrorCode.invalidNetworkConfig, `portmap: markMasqBit ${bit} is not from 0 to 31`);
   const snat = field.boolean(config, 'snat') ?? true;
-  return { snat, masqAll: snat && (field.boolean(config, 'masqAll') ?? false) };
+  const masqAll = snat && (field.boolean(config, 'masqAll') ?? false);
+  return { snat, masqAll, conditions: parseConditions(config) };
 }
 
 /** What ADD may have made: DEL asks, and what cannot be read was refused then. */
-export function madeSourceChange(config: PluginConfig): SourceChange {
+export function madePortRule(config: PluginConfig): PortRule | undefined {
   const snat = config['snat'] !== false;
-  return { snat, masqAll: snat && config['masqAll'] === true };
+  try {
+    return { snat, masqAll: snat && config['masqAll'] === true, conditions: parseConditions(config) };
+  } catch (error) {
+    if (isPodwrightError(error)) return undefined;
+    throw error;
+  }
 }
 
 /** The result with the addresses of one interface of the container: a chain may have given others to others. */
@@ -265,7 +281,7 @@ function parseMapping(item: JsonObject): readonly PortMapping[] {
 export function planPortmap(
   mappings: readonly PortMapping[],
   result: CniResult,
-  { snat, masqAll }: SourceChange = { snat: true, masqAll: false },
+  source: PortRule = { snat: true, masqAll: false, conditions: noConditions },
 ): readonly PortmapElements[] {
   const addresses = addressesOf(result);
   if (addresses.length === 0 && mappings.length > 0)
@@ -273,11 +289,15 @@ export function planPortmap(
   return addresses.flatMap((address) => {
     const own = mappings.filter(({ family }) => family === undefined || family === address.family);
     if (own.length === 0) return [];
-    return [...(masqAll ? [masqueradedOf(own, address)] : []), elementsOf(own, address, snat)];
+    return [...(source.masqAll ? [masqueradedOf(own, address)] : []), elementsOf(own, address, source)];
   });
 }
 
-function elementsOf(mappings: readonly PortMapping[], address: Ip, snat: boolean): PortmapElements {
+function elementsOf(
+  mappings: readonly PortMapping[],
+  address: Ip,
+  { snat, conditions }: PortRule,
+): PortmapElements {
   const { ports, addressPorts, hairpin } = setsOf(address.family);
   const containerIp = formatIp(address);
   const everywhere: NftElement[] = [];
@@ -296,7 +316,7 @@ function elementsOf(mappings: readonly PortMapping[], address: Ip, snat: boolean
     { set: hairpin, elements: [{ key: [containerIp, snat ? containerIp : noAddress[address.family]] }] },
   ];
   return {
-    table: portmapTable(address.family),
+    table: portmapTable(address.family, conditions[address.family]),
     sets: sets.filter(({ elements }) => elements.length > 0),
     areOwn: false,
   };

@@ -9,11 +9,11 @@ import { commitInTable, removeFromTable } from '#cni-plugins/skel/shared-table.t
 import {
   loopbackTable,
   madePortMappings,
-  madeSourceChange,
+  madePortRule,
   ofInterface,
   ownedSetName,
   parsePortMappings,
-  parseSourceChange,
+  parsePortRule,
   planLoopback,
   planPortmap,
   type PortmapElements,
@@ -25,7 +25,7 @@ export const portmap: CniPlugin = {
   name: 'portmap',
   async add(call, host) {
     const previous = ofInterface(previousOf(call), call.ifname);
-    const source = parseSourceChange(call.config);
+    const source = parsePortRule(call.config);
     const mappings = parsePortMappings(call.config);
     const plans = planPortmap(mappings, previous, source);
     if (source.snat && plans.some(({ table }) => table.family === 'ip')) await openLoopback(previous, host);
@@ -45,13 +45,14 @@ export const portmap: CniPlugin = {
     // Nor anything where ADD refused: the container has no address.
     if (previous.ips.length === 0) return;
     const mappings = madePortMappings(call.config);
-    const source = madeSourceChange(call.config);
+    const source = madePortRule(call.config);
+    if (source === undefined) return;
     for (const plan of planPortmap(mappings, previous, source)) await removeMappings(plan, host);
     await forgetFlows(planFlowsAtDel(mappings, previous), host);
   },
   async check(call, host) {
     const previous = ofInterface(previousOf(call), call.ifname);
-    const source = parseSourceChange(call.config);
+    const source = parsePortRule(call.config);
     for (const plan of planPortmap(parsePortMappings(call.config), previous, source)) {
       if (await hasMappings(plan, host)) continue;
       const name = `${plan.table.family} ${plan.table.name}`;

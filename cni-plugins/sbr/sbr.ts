@@ -8,10 +8,10 @@ import { familyOf } from '#cni-plugins/skel/link-plan.ts';
 import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
 
 export interface SbrConfig {
-  /** The first table; without, the first that nobody uses. */
+  /** Whose routes are somebody else's to make, as those of a vrf; without, a table of its own for each address. */
   readonly table: number | undefined;
-  /** In place of the one that an address of its family has, or has not. */
-  readonly gateway: Ip | undefined;
+  /** One of a family at most: in place of the one that an address of it has, or has not. */
+  readonly gateways: readonly Ip[];
   /** What is on the link stays in the main table, too, with the address as its source: who has bound none reaches it. */
   readonly addsSourceHints: boolean;
 }
@@ -24,21 +24,31 @@ export const sbr: CniPlugin = createChainedPlugin<SbrConfig>({
   name: 'sbr',
   parse: parseSbr,
   plan: (input) => ({ changes: planSbr(input) }),
-  planDel: ({ request, previous, policy }) => {
+  planDel: ({ config, request, previous, policy }) => {
     const own = new Set(sourcesOf(previous, request.ifname).map(({ source }) => source));
-    const rules = policy.rules.filter(({ source }) => own.has(source));
+    const rules = policy.rules.filter(
+      ({ source, table }) => own.has(source) && (config.table === undefined || config.table === table),
+    );
     const ops = rules.map((rule): NetOp => ({ op: 'removeRule', ...rule }));
     return ops.length === 0 ? [] : [{ netns: { kind: 'path', path: request.netns }, ops }];
   },
   compare: compareSbr,
 });
 
-function compareSbr({ request, previous, container, policy }: ChainedInput<SbrConfig>): readonly string[] {
+function compareSbr({
+  config,
+  request,
+  previous,
+  container,
+  policy,
+}: ChainedInput<SbrConfig>): readonly string[] {
   const link = container.links.find(({ name }) => name === request.ifname);
   if (link === undefined) return [`${request.ifname} is missing`];
   return sourcesOf(previous, request.ifname).flatMap(({ source }) => {
-    const rule = policy.rules.find((each) => each.source === source);
+    const rules = policy.rules.filter((each) => each.source === source);
+    const rule = config.table === undefined ? rules[0] : rules.find(({ table }) => table === config.table);
     if (rule === undefined) return [`no rule for ${source}`];
+    if (config.table !== undefined) return [];
     const isRouted = policy.routes.some(
       ({ table, linkIndex }) => table === rule.table && linkIndex === link.index,
     );
@@ -60,22 +70,31 @@ export function planSbr({
   const dev = request.ifname;
   const link = container.links.find(({ name }) => name === dev);
   if (link === undefined) throw cniError(cniErrorCode.unknownContainer, `sbr: ${dev} is missing`);
-  if (sourcesOf(previous, dev).length === 0)
-    throw cniError(cniErrorCode.invalidNetworkConfig, `sbr: prevResult has no address of ${dev}`);
+  if (sourcesOf(previous, dev).length === 0) throw invalid(`prevResult has no address of ${dev}`);
+  const netns = { kind: 'path', path: request.netns } as const;
+  const { table: given } = config;
+  if (given !== undefined) {
+    const rules = sourcesOf(previous, dev).map(({ source }): NetOp => ({
+      op: 'ensureRule',
+      source,
+      table: given,
+    }));
+    return [{ netns, ops: rules }];
+  }
   const used = new Set([...policy.rules, ...policy.routes].map(({ table }) => table));
   const routes = container.routes.filter(({ linkIndex }) => linkIndex === link.index);
   const moved: NetOp[] = [];
   const ops: NetOp[] = [];
-  let table = (config.table ?? firstTable) - 1;
+  let table = firstTable - 1;
   const hinted = new Set<string>();
   for (const { source, ...ip } of sourcesOf(previous, dev)) {
-    const isOther = config.gateway?.family === familyOf(source);
-    const gateway = isOther && config.gateway !== undefined ? formatIp(config.gateway) : ip.gateway;
+    const other = config.gateways.find(({ family }) => family === familyOf(source));
+    const gateway = other === undefined ? ip.gateway : formatIp(other);
     do table += 1;
-    while (config.table === undefined && used.has(table));
+    while (used.has(table));
     const own = routes.filter((route) => familyOfRoute(route) === familyOf(source) && !isLinkLocal(route));
     for (const { destination, gateway: via } of own) {
-      if (destination === 'default' && isOther) {
+      if (destination === 'default' && other !== undefined) {
         moved.push({ op: 'removeRoute', destination, dev, ...(via === undefined ? {} : { gateway: via }) });
         continue;
       }
@@ -94,7 +113,10 @@ export function planSbr({
       }
       moved.push({ op: 'removeRoute', destination, dev, ...(via === undefined ? {} : { gateway: via }) });
     }
-    if (gateway !== undefined && (isOther || !own.some(({ destination }) => destination === 'default')))
+    if (
+      gateway !== undefined &&
+      (other !== undefined || !own.some(({ destination }) => destination === 'default'))
+    )
       ops.push({ op: 'ensureRoute', destination: 'default', gateway, dev, table });
     ops.push({ op: 'ensureRule', source, table });
   }
@@ -103,9 +125,7 @@ export function planSbr({
   const gone = kept.filter(
     (op, i) => kept.findIndex((other) => JSON.stringify(other) === JSON.stringify(op)) === i,
   );
-  return [
-    { netns: { kind: 'path', path: request.netns }, ops: [...sorted(ops), ...sorted(gone).toReversed()] },
-  ];
+  return [{ netns, ops: [...sorted(ops), ...sorted(gone).toReversed()] }];
 }
 
 const addressOf = (source: string): string => source.replace(/\/.*/, '');
@@ -145,18 +165,29 @@ function sourcesOf(
 
 function parseSbr(config: PluginConfig): SbrConfig {
   const table = field.number(config, 'table');
-  const text = field.string(config, 'gateway') ?? '';
-  const gateway = text === '' ? undefined : parseIp(text);
-  if (text !== '' && gateway === undefined)
-    throw cniError(
-      cniErrorCode.invalidNetworkConfig,
-      `sbr: gateway ${JSON.stringify(text)} is not an address`,
-    );
   const addsSourceHints = field.boolean(config, 'addSourceHints') ?? false;
   if (
     table === undefined ||
     (Number.isInteger(table) && table > 0 && table < 2 ** 32 && (table < 253 || table > 255))
   )
-    return { table, gateway, addsSourceHints };
-  throw cniError(cniErrorCode.invalidNetworkConfig, `sbr: table ${table} is the kernel's own, or none`);
+    return { table, gateways: parseGateways(config), addsSourceHints };
+  throw invalid(`table ${table} is the kernel's own, or none`);
+}
+
+/** `gateways`; `gateway`, as upstream's proposal had it, is the only one. */
+function parseGateways(config: PluginConfig): readonly Ip[] {
+  const single = field.string(config, 'gateway') ?? '';
+  const texts = [...(single === '' ? [] : [single]), ...field.strings(config, 'gateways')];
+  const gateways = texts.map((text) => {
+    const ip = parseIp(text);
+    if (ip === undefined) throw invalid(`gateway ${JSON.stringify(text)} is not an address`);
+    return ip;
+  });
+  if (new Set(gateways.map(({ family }) => family)).size < gateways.length)
+    throw invalid('gateways has more than one of a family');
+  return gateways;
+}
+
+function invalid(message: string): Error {
+  return cniError(cniErrorCode.invalidNetworkConfig, `sbr: ${message}`);
 }

@@ -16,6 +16,7 @@ import {
   type NetnsRef,
   type NetOp,
   type NetworkState,
+  type RoutingPolicy,
 } from '#native/netlink/netlink.ts';
 import { ipamOf } from './ipam.ts';
 import { compareContainer, compareKind } from './link-check.ts';
@@ -38,7 +39,11 @@ export interface PlanInput<C> {
   readonly ipam: CniResult;
   /** Of the host's namespace; empty for a plugin that does not look. */
   readonly host: NetworkState;
+  /** Of the same; empty without `looksAtPolicy`. */
+  readonly policy: RoutingPolicy;
 }
+
+export type RestoreInput<C> = Pick<PlanInput<C>, 'config' | 'host' | 'policy'>;
 
 export interface LinkPlugin<C extends LinkConfig> {
   readonly name: string;
@@ -50,8 +55,12 @@ export interface LinkPlugin<C extends LinkConfig> {
    * and `plan` is made twice, the first time without an address.
    */
   readonly reachesServers?: boolean;
+  /** Without an IPAM plugin of its own it has the addresses that a plugin before it gave. */
+  readonly takesPrevious?: boolean;
   /** What ADD needs to know: a dump of the host's links costs more than the rest where there are thousands. */
   readonly looks?: boolean | ((config: C) => boolean);
+  /** Whether it also needs to know how the host routes besides by its main table. */
+  readonly looksAtPolicy?: boolean;
   /** Where it looks, if not at the host. */
   looksAt?(config: C, request: LinkRequest): NetnsRef;
   plan(input: PlanInput<C>): LinkPlan;
@@ -63,6 +72,8 @@ export interface LinkPlugin<C extends LinkConfig> {
   ): { readonly host: readonly NetOp[]; readonly container: readonly NetOp[] };
   /** The link is the host's own and goes back to it: it would not end with its namespace. */
   readonly returnsLink?: boolean;
+  /** On the host, once the link of an ADD that failed is back there. */
+  planRestore?(input: RestoreInput<C>): readonly NetOp[];
   masquerades?(config: C, request: LinkRequest, ips: readonly CniIp[]): readonly Masquerade[];
   /** Differences of the host's side. */
   compareHost?(config: C, request: LinkRequest, host: NetworkState): readonly string[];
@@ -82,6 +93,7 @@ export interface LinkPlugin<C extends LinkConfig> {
 const asksByLink: ReadonlySet<string | undefined> = new Set(['dhcp']);
 
 const empty: NetworkState = { links: [], addresses: [], routes: [] };
+const noPolicy: RoutingPolicy = { rules: [], routes: [] };
 
 export function createLinkPlugin<C extends LinkConfig>(link: LinkPlugin<C>): CniPlugin {
   return {
@@ -152,10 +164,13 @@ async function addLink<C extends LinkConfig>(
   await using undo = new AsyncDisposableStack();
 
   undo.defer(() => ipam.tell('DEL', call, host, undoSignal()));
-  const ask = (): Promise<CniResult> => ipam.add(call, host, signal);
+  const chained = link.takesPrevious === true && config.ipam === undefined ? call.prevResult : undefined;
+  const ask = async (): Promise<CniResult> => chained ?? ipam.add(call, host, signal);
   const looks = typeof link.looks === 'function' ? link.looks(config) : link.looks === true;
-  const state = looks ? await host.netlink.state(link.looksAt?.(config, call) ?? ownNetns) : empty;
-  const adding = { config, call, host, state, undo };
+  const where = link.looksAt?.(config, call) ?? ownNetns;
+  const state = looks ? await host.netlink.state(where) : empty;
+  const policy = link.looksAtPolicy === true ? await host.netlink.policy(where) : noPolicy;
+  const adding = { config, call, host, state, policy, undo };
   const { given, planned } = asksByLink.has(config.ipam)
     ? await addressLink(link, adding, ask)
     : await makeLink(link, adding, await ask());
@@ -179,6 +194,7 @@ interface Adding<C> {
   readonly host: PluginHost;
   /** Of the host before. */
   readonly state: NetworkState;
+  readonly policy: RoutingPolicy;
   readonly undo: AsyncDisposableStack;
 }
 
@@ -191,12 +207,16 @@ interface Added {
 /** The link with its addresses. */
 async function makeLink<C extends LinkConfig>(
   link: LinkPlugin<C>,
-  { config, call, host, state, undo }: Adding<C>,
+  { config, call, host, state, policy, undo }: Adding<C>,
   given: CniResult,
 ): Promise<Added> {
-  const plan = link.plan({ config, request: call, ipam: given, host: state });
+  const plan = link.plan({ config, request: call, ipam: given, host: state, policy });
   let isOurs = true;
-  undo.defer(async () => (isOurs ? removeLinks(link, config, call, host) : undefined));
+  undo.defer(async () => {
+    if (isOurs) await removeLinks(link, config, call, host);
+    const restored = link.planRestore?.({ config, host: state, policy }) ?? [];
+    if (restored.length > 0) await host.netlink.apply(ownNetns, restored);
+  });
   await host.netlink.applyAll(plan.changes).catch((error: unknown) => {
     // The name is another's, in whose place nothing was made.
     isOurs = !isPodwrightError(error, 'E_EXISTS') && !isPodwrightError(error, 'E_BUSY');
@@ -219,7 +239,7 @@ async function addressLink<C extends LinkConfig>(
   adding: Adding<C>,
   ask: () => Promise<CniResult>,
 ): Promise<Added> {
-  const { config, call, host, state } = adding;
+  const { config, call, host, state, policy } = adding;
   if (link.reachesServers !== true)
     throw cniError(
       cniErrorCode.invalidNetworkConfig,
@@ -227,7 +247,7 @@ async function addressLink<C extends LinkConfig>(
     );
   const { planned: bare } = await makeLink(link, adding, emptyResult);
   const given = await ask();
-  const plan = link.plan({ config, request: call, ipam: given, host: state });
+  const plan = link.plan({ config, request: call, ipam: given, host: state, policy });
   await host.netlink.applyAll(
     plan.changes.map(({ netns, ops }) => ({ netns, ops: ops.filter(({ op }) => addressing.has(op)) })),
   );

@@ -31,6 +31,7 @@ export interface MadeLink<C extends MadeLinkConfig> {
   };
   /** As of LinkPlugin. */
   readonly kind?: string;
+  readonly takesPrevious?: boolean;
   /** What CHECK finds otherwise than `config` has it; `near` is where the link is that it is part of. */
   readonly compare?: (config: C, link: LinkInfo, near: NetworkState) => readonly string[];
   /** In the container, before the link comes up. */
@@ -46,6 +47,7 @@ export function createMadeLinkPlugin<C extends MadeLinkConfig>(made: MadeLink<C>
       isInContainer === true ? { kind: 'path', path } : ownNetns,
     reachesServers: made.looks,
     ...(made.kind === undefined ? {} : { kind: made.kind }),
+    ...(made.takesPrevious === undefined ? {} : { takesPrevious: made.takesPrevious }),
     ...(made.compare === undefined ? {} : { compareLink: made.compare }),
     plan: (input) => planMadeLink(made, input),
     planDel: (_config, { ifname }) => ({ host: [], container: [{ op: 'removeLink', name: ifname }] }),

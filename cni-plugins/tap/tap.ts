@@ -24,7 +24,7 @@ export const tap: CniPlugin = createLinkPlugin<TapConfig>({
 });
 
 /** Pure. */
-export function planTap({ config, request, ipam }: Omit<PlanInput<TapConfig>, 'host'>): LinkPlan {
+export function planTap({ config, request, ipam }: Omit<PlanInput<TapConfig>, 'host' | 'policy'>): LinkPlan {
   const { owner, group, multiQueue, mtu, mac, bridge: master } = config;
   const { ifname: name, netns: path } = request;
   const settings = {

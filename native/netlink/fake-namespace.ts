@@ -3,7 +3,7 @@ import { bitsOf, cidrContains, formatCidr, formatIp, networkOf } from '#base/ip.
 import { unreachable } from '#base/unreachable.ts';
 import { kernelError } from '#native/sys/errno.ts';
 import { cidrOf, ipOf } from './address.ts';
-import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from './netlink-constants.ts';
+import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RT_TABLE_MAIN } from './netlink-constants.ts';
 import type {
   AddressInfo,
   LinkInfo,
@@ -189,7 +189,7 @@ export class FakeNamespace {
     const { index, isUp } = this.get(name);
     const address = canonicalAddress(text);
     if (this.#addresses.some((entry) => entry.linkIndex === index && entry.address === address)) return;
-    this.#addresses = [...this.#addresses, { linkIndex: index, address }];
+    this.#addresses = [...this.#addresses, { linkIndex: index, address, ...scopeOf(address) }];
     this.tell({ kind: 'address', linkIndex: index, removed: false });
     if (isUp) this.#connect(index);
   }
@@ -224,9 +224,13 @@ export class FakeNamespace {
       linkIndex,
       protocol: op.protocol ?? routeProtocolPodwright,
       scope: scopes[op.scope ?? (direct ? 'link' : 'global')],
+      ...(op.priority === undefined ? {} : { priority: op.priority }),
+      ...(op.source === undefined ? {} : { source: op.source }),
+      ...(op.mtu === undefined ? {} : { mtu: op.mtu }),
+      ...(op.isOnLink === true ? { isOnLink: true } : {}),
       ...(isUnreachable ? { isUnreachable } : {}),
     };
-    if (op.table !== undefined) {
+    if (op.table !== undefined && op.table !== RT_TABLE_MAIN) {
       const { table } = op;
       const others = this.#tableRoutes.filter(
         (other) => other.table !== table || other.destination !== destination,
@@ -235,7 +239,10 @@ export class FakeNamespace {
       return;
     }
     const isSameFamily = (other: RouteInfo): boolean => isIpv6Route(other) === isIpv6Route(route);
-    const replaced = this.#routes.find((other) => other.destination === destination && isSameFamily(other));
+    const replaced = this.#routes.find(
+      (other) =>
+        other.destination === destination && other.priority === route.priority && isSameFamily(other),
+    );
     this.#routes =
       replaced === undefined
         ? [...this.#routes, route]
@@ -356,6 +363,12 @@ function canonicalNetwork(text: string): string {
 function canonicalDestination(text: string): string {
   if (text === 'default' || cidrOf(text).prefix === 0) return 'default';
   return canonicalNetwork(text);
+}
+
+/** As the kernel scopes an address that somebody gives a link without saying more. */
+function scopeOf(address: string): Pick<AddressInfo, 'scope'> {
+  if (/^(127\.|::1\/)/.test(address)) return { scope: RT_SCOPE_HOST };
+  return address.startsWith('fe80') ? { scope: RT_SCOPE_LINK } : {};
 }
 
 const isIpv6Route = (route: RouteInfo): boolean => (route.gateway ?? route.destination).includes(':');

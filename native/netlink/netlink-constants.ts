@@ -133,6 +133,7 @@ export const IFA_FLAGS = 8;
 export const IFA_F_NODAD = 0x2;
 export const IFA_F_DADFAILED = 0x8;
 export const IFA_F_TENTATIVE = 0x40;
+export const IFA_F_PERMANENT = 0x80;
 
 // linux/if.h
 export const IFF_UP = 0x1;

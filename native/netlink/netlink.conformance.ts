@@ -378,6 +378,34 @@ export function proveNetlink(name: string, open: () => Promise<NetlinkGiven>): v
       expect(await given.netlink.neighbours(given.netns, 'gone')).toEqual({ neighbours: [], forwarding: [] });
     });
 
+    it('routes tell what who made them has chosen, those of two priorities are two; addresses tell their scope', async () => {
+      await using given = await openNetns();
+
+      await given.apply(
+        addBridge,
+        { op: 'ensureAddress', name: 'br0', address: '10.77.0.1/16' },
+        { op: 'ensureAddress', name: 'br0', address: 'fe80::77/64' },
+        { op: 'setLink', name: 'br0', up: true },
+        { op: 'ensureRoute', destination: 'default', gateway: '10.77.0.254', priority: 100 },
+        { op: 'ensureRoute', destination: 'default', gateway: '10.77.0.253' },
+        { op: 'ensureRoute', destination: '10.79.0.0/24', dev: 'br0', source: '10.77.0.1', mtu: 1400 },
+        { op: 'ensureRoute', destination: '10.80.0.0/24', gateway: '10.9.0.1', dev: 'br0', isOnLink: true },
+      );
+      const { addresses, routes } = await given.netlink.state(given.netns);
+      const chosen = routes.flatMap(({ destination, protocol, priority, source, mtu, isOnLink }) =>
+        protocol === 2 ? [] : [[destination, priority, source, mtu, isOnLink]],
+      );
+      expect(chosen.map((each) => each.join(' ').trim()).toSorted()).toEqual([
+        '10.79.0.0/24  10.77.0.1 1400',
+        '10.80.0.0/24    true',
+        'default',
+        'default 100',
+      ]);
+      const scopeOf = (text: string): number | undefined =>
+        addresses.find(({ address }) => address === text)?.scope;
+      expect([scopeOf('10.77.0.1/16'), scopeOf('fe80::77/64')]).toEqual([undefined, 253]);
+    });
+
     it('watch() tells of links, addresses and routes until disposed', async () => {
       await using given = await openNetns();
 

@@ -259,6 +259,9 @@ export interface AddressInfo {
   readonly address: string; // 10.0.0.2/24
   /** Not used yet: it is asked whether somebody has it; or somebody has. */
   readonly state?: 'tentative' | 'duplicate';
+  readonly scope?: number; // RT_SCOPE_*; absent: global
+  /** Of IPv6, and for a time: a router's announcement or a server's (without IFA_F_PERMANENT). */
+  readonly isTemporary?: true;
 }
 
 export interface RouteInfo {
@@ -267,6 +270,11 @@ export interface RouteInfo {
   readonly linkIndex: number | undefined;
   readonly protocol: number;
   readonly scope: number;
+  /** Of those that the kernel did not make, where they are not its own choice. */
+  readonly priority?: number;
+  readonly source?: string;
+  readonly mtu?: number;
+  readonly isOnLink?: true; // RTNH_F_ONLINK
   /** It says that there is no way (RTN_UNREACHABLE); of IPv6 its link is lo. */
   readonly isUnreachable?: true;
 }

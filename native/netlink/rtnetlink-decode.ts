@@ -112,10 +112,15 @@ export function decodeAddress(message: NetlinkMessage): AddressInfo | undefined 
   // On a point-to-point link IFA_ADDRESS is the peer's; IPv6 has IFA_LOCAL only there.
   const bytes = attributes.get(nl.IFA_LOCAL) ?? attributes.get(nl.IFA_ADDRESS);
   if (bytes === undefined) return undefined;
+  const flags = u32Of(attributes.get(nl.IFA_FLAGS)) ?? nl.IFA_F_PERMANENT;
+  const scope = payload[ifaddrmsgLayout.ifa_scope] ?? 0;
+  const isTemporary = bytes.length === 16 && (flags & nl.IFA_F_PERMANENT) === 0;
   return {
     linkIndex: payload.readUInt32LE(ifaddrmsgLayout.ifa_index),
     address: `${formatAddress(bytes)}/${payload[ifaddrmsgLayout.ifa_prefixlen]}`,
-    ...stateOf(u32Of(attributes.get(nl.IFA_FLAGS)) ?? 0),
+    ...stateOf(flags),
+    ...(scope === 0 ? {} : { scope }),
+    ...(isTemporary ? { isTemporary } : {}),
   };
 }
 
@@ -151,8 +156,33 @@ export function decodeTableRoute(message: NetlinkMessage): PolicyRoute | undefin
     linkIndex: u32Of(attributes.get(nl.RTA_OIF)),
     protocol: payload[rtmsgLayout.rtm_protocol] ?? 0,
     scope: payload[rtmsgLayout.rtm_scope] ?? 0,
+    ...(payload[rtmsgLayout.rtm_protocol] === protocolKernel ? {} : choicesOf(payload, attributes)),
     ...(payload[rtmsgLayout.rtm_type] === nl.RTN_UNREACHABLE ? { isUnreachable: true as const } : {}),
     table,
+  };
+}
+
+/** RTPROT_KERNEL: the route of an address. */
+const protocolKernel = 2;
+/** IP6_RT_PRIO_USER of linux/ipv6_route.h: what a route of IPv6 has that says none. */
+const priorityOfIpv6 = 1024;
+
+/** What whoever made a route has chosen of it. */
+function choicesOf(
+  payload: Buffer,
+  attributes: ReadonlyMap<number, Buffer>,
+): Pick<RouteInfo, 'priority' | 'source' | 'mtu' | 'isOnLink'> {
+  const priority = u32Of(attributes.get(nl.RTA_PRIORITY));
+  const isOwn = payload[rtmsgLayout.rtm_family] === AF_INET6 && priority === priorityOfIpv6;
+  const source = attributes.get(nl.RTA_PREFSRC);
+  const metrics = attributes.get(nl.RTA_METRICS);
+  const mtu = metrics === undefined ? undefined : u32Of(parseAttributes(metrics, 0).get(nl.RTAX_MTU));
+  const isOnLink = (payload.readUInt32LE(rtmsgLayout.rtm_flags) & nl.RTNH_F_ONLINK) !== 0;
+  return {
+    ...(priority === undefined || isOwn ? {} : { priority }),
+    ...(source === undefined ? {} : { source: formatAddress(source) }),
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(isOnLink ? { isOnLink } : {}),
   };
 }
 
