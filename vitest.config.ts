@@ -28,7 +28,7 @@ const shared = [
   'agent/runtime/{handlers/handlers,logs/read-logs}.test.ts',
   'bin/{admin-kubeconfig,control,end-node,image,plan,terminal/unknown-command}.test.ts',
   'cni-plugins/{failures,plans,refusals}.test.ts',
-  'control-plane/store/{damage,free-pages,log-tail,etcd/etcd-parts}.test.ts',
+  'control-plane/store/{damage,free-pages,log/log-tail,etcd/etcd-parts}.test.ts',
   'native/bpf/{device-rules,redirect/redirect-program}.test.ts',
   'native/launch/{argument-limits,compile,exec-failure,launcher.fake,log-line,protocol,seccomp,seccomp-profile/*}.test.ts',
   'native/netlink/{address,bridge-encode,codec,constants,render}.test.ts',

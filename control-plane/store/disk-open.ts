@@ -29,7 +29,7 @@ import {
 } from './disk-tables.ts';
 import { incrementalVacuum, rebuild } from './free-pages.ts';
 import { damaged, logStart, lossBefore } from './integrity.ts';
-import { findLostCommits } from './log-tail.ts';
+import { findLostCommits } from '#control-plane/store/log/log-tail.ts';
 import { createMark, readMark, type StoreMark } from './mark-file.ts';
 
 export const pageBytes = 4096;
@@ -201,7 +201,10 @@ function setUp(database: DatabaseSync): void {
     PRAGMA wal_autocheckpoint=${checkpointPages}; PRAGMA cell_size_check=ON;`);
 }
 
-/** The connection that writes. The log has its length, on the disk, before the mark says that it is needed. */
+/**
+ * The connection that writes; each of its commits is to be made durable by a `LogSync` before the next begins. The log has its length,
+ * on the disk, before the mark says that it is needed.
+ */
 export function openForWriting({
   directory,
   sizeBytesMax,
@@ -217,6 +220,7 @@ export function openForWriting({
   if (sizeBytesMax > 0) {
     database.exec(`PRAGMA max_page_count=${Math.max(16, Math.floor(sizeBytesMax / pageBytes))}`);
   }
+  database.exec('PRAGMA synchronous=NORMAL');
   return database;
 }
 

@@ -3,9 +3,9 @@
  *
  * ```
  *        ◀── chunk …, opened | refused ─────────  worker     at start: every row in order, then the marks
- * engine ── write {rows, leases, rowsGone, …} ──▶ worker     one SQLite transaction, one fsync; one write at a time
+ * engine ── write {rows, leases, rowsGone, …} ──▶ worker     one SQLite transaction, one fdatasync; one write at a time
  *        ◀── written ─────────────────────────────           durable: the engine shows it to readers
- *        ◀── failed {code} ───────────────────────           nothing of it is on disk
+ *        ◀── failed {code} ───────────────────────           nothing of it is on disk; where its sync failed nobody knows, and no other is taken
  * engine ── inspect {isDeep} ───────────────────▶ worker     are the files ours still; deep: every row is read back
  *        ◀── damaged ─────────────────────────────           at any time after opened: nothing can be promised any more
  * engine ── close ──────────────────────────────▶ worker

@@ -22,6 +22,7 @@ import {
   takeFromTotal,
   type LogEnd,
 } from './integrity.ts';
+import { LogSync } from '#control-plane/store/log/log-sync.ts';
 import { MarkFile } from './mark-file.ts';
 import { RowChunks, type Reply } from './row-chunks.ts';
 
@@ -36,6 +37,7 @@ interface Disk {
   readonly putLease: StatementSync;
   readonly deleteLease: StatementSync;
   readonly putMark: StatementSync;
+  readonly log: LogSync;
   readonly markFile: MarkFile;
   readonly freePages: FreePages;
   /** By path, as they were opened. */
@@ -94,6 +96,7 @@ function openDisk(options: DiskOptions, reply: Reply): Disk {
   chunks.flush();
   const { end, marks, id, leases } = contents;
   const database = openForWriting(options);
+  const log = new LogSync(logFile(options.directory));
   const disk: Disk = {
     options,
     database,
@@ -105,8 +108,9 @@ function openDisk(options: DiskOptions, reply: Reply): Disk {
     putLease: database.prepare('INSERT INTO lease VALUES (?, ?, ?, ?)'),
     deleteLease: database.prepare('DELETE FROM lease WHERE id = ? RETURNING sum'),
     putMark: database.prepare('INSERT OR REPLACE INTO mark VALUES (?, ?, ?)'),
+    log,
     markFile: new MarkFile(options.markFile, (error) => declareDamaged(disk, describeError(error), reply)),
-    freePages: new FreePages(database, (error) => noteVacuumFailure(disk, error, reply)),
+    freePages: new FreePages({ database, log }, (error) => noteVacuumFailure(disk, error, reply)),
     inodes: new Map(
       [databaseFile(options.directory), logFile(options.directory)].map((path) => [path, inodeOf(path)]),
     ),
@@ -161,6 +165,7 @@ function write(disk: Disk, request: DiskWrite): void {
   if (disk.isDamaged) throw damaged('it was found damaged');
   const values = unpackValues(request.rows, request.values);
   const tally: Tally = { end: disk.end, removedTotal: disk.removedTotal, leaseTotal: disk.leaseTotal };
+  disk.log.check();
   disk.begin.run();
   try {
     request.rows.forEach((row, index) => insertRow(disk, tally, row, values[index]));
@@ -182,8 +187,9 @@ function write(disk: Disk, request: DiskWrite): void {
       tally.end = { ...tally.end, revision };
     }
     disk.commit.run();
+    disk.log.sync();
   } catch (error) {
-    // SQLite has already rolled back by itself after some errors (a full disk among them).
+    // SQLite has already rolled back by itself after some errors (a full disk among them), and there is nothing of one of `sync`.
     if (disk.database.isTransaction) disk.database.exec('ROLLBACK');
     throw error;
   }
@@ -293,6 +299,7 @@ function closeDisk(disk: Disk): void {
     disk.markFile.sync();
   }
   disk.database.close();
+  disk.log[Symbol.dispose]();
   disk.markFile[Symbol.dispose]();
   disk.lock.exec('ROLLBACK');
   disk.lock.close();

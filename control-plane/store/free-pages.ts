@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
+import type { LogSync } from '#control-plane/store/log/log-sync.ts';
 
 /**
  * Pages that compaction left empty go back to the file system: what a step moves, and how many may stay for what is written next (the
@@ -30,12 +31,17 @@ export function rebuild(database: DatabaseSync): void {
 /** Gives free pages back, some in each turn of the event loop, so that a write waits for one step at most. */
 export class FreePages {
   readonly #database: DatabaseSync;
+  readonly #log: Pick<LogSync, 'check' | 'sync'>;
   readonly #onError: (error: unknown) => void;
   #isGiving = false;
   #isClosed = false;
 
-  constructor(database: DatabaseSync, onError: (error: unknown) => void) {
+  constructor(
+    { database, log }: { readonly database: DatabaseSync; readonly log: Pick<LogSync, 'check' | 'sync'> },
+    onError: (error: unknown) => void,
+  ) {
     this.#database = database;
+    this.#log = log;
     this.#onError = onError;
   }
 
@@ -53,7 +59,9 @@ export class FreePages {
   #step(): void {
     if (this.#isClosed) return;
     try {
+      this.#log.check();
       this.#database.exec(`PRAGMA incremental_vacuum(${stepPages})`);
+      this.#log.sync();
       if (this.#excess() > 0) {
         setImmediate(() => this.#step());
         return;
