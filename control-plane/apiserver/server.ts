@@ -8,9 +8,10 @@ import { createTurns } from '#base/turns.ts';
 import type { Transport } from '#client/transport.ts';
 import { openEmbeddedStore, type EmbeddedStoreOptions } from '#control-plane/store/embedded.ts';
 import { openEtcdStore, type EtcdStoreOptions } from '#control-plane/store/etcd/etcd-store.ts';
+import { PlainStore } from '#control-plane/store/sealed/plain-store.ts';
 import { SealedStore } from '#control-plane/store/sealed/sealed-store.ts';
 import type { Store } from '#control-plane/store/store.ts';
-import { Encryption, type EncryptionOptions } from './encryption/encryption.ts';
+import { Encryption, unsealed, type EncryptionOptions } from './encryption/encryption.ts';
 import { EncryptionMetrics } from './encryption/encryption-metrics.ts';
 import { Audit, type AuditOptions } from './chain/audit/audit.ts';
 import type { ReadMetric } from './serve/read-metric.ts';
@@ -287,7 +288,9 @@ async function openStores(
   await encryption?.start();
   const engine = undo.use(await openStore(options));
   const others = options.otherMetrics ?? [];
-  if (encryption === undefined) return { engine, store: engine, encryption, sources: [], others };
+  if (encryption === undefined) {
+    return { engine, store: new PlainStore(engine, unsealed), encryption, sources: [], others };
+  }
   const told = { sources: [metrics.source], others };
   return { engine, store: new SealedStore(engine, encryption), encryption, ...told };
 }

@@ -100,9 +100,9 @@ export interface Store extends AsyncDisposable {
   readonly failure: PodwrightError | undefined;
   get(key: string, revision?: number): Promise<StoredValue | undefined>;
   /** The same without waiting; absent where it has to be looked up elsewhere. @throws what `get` rejects with */
-  readonly peek?: (key: string) => StoredValue | undefined;
+  readonly peek?: ((key: string) => StoredValue | undefined) | undefined;
   /** Whether a range of the prefix would find nothing, where that is known without waiting. */
-  readonly isKnownEmpty?: (prefix: string) => boolean;
+  readonly isKnownEmpty?: ((prefix: string) => boolean) | undefined;
   /** Keys with `prefix`, in byte order, from `from` (inclusive) on. @throws E_INVALID for a future revision. */
   range(
     prefix: string,

@@ -128,6 +128,55 @@ describe('secrets at rest', () => {
     expect((await test.call('GET', `${secrets}/t`)).status).toBe(200);
   });
 
+  it.each([
+    ['no configuration', undefined],
+    ['one of other kinds', [{ resources: ['foos.example.com'], providers: [withKeys('aescbc', 'a')] }]],
+  ])('that %s tells of are no objects, by whatever way they are asked for', async (_name, resources) => {
+    {
+      await using test = await place.start(only(withKeys('aescbc', 'a')));
+
+      await test.make(secrets, secretNamed('s'));
+    }
+    await using test = await place.start(resources);
+
+    const why = 'identity transformer tried to read encrypted data';
+    const refused = { code: 500, message: `Internal error occurred: ${why}` };
+    const table = { accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' };
+    const merge = { 'content-type': 'application/merge-patch+json' };
+    expect((await test.call('GET', `${secrets}/s`)).json).toMatchObject(refused);
+    expect((await test.call('GET', `${secrets}/s`, { headers: table })).json).toMatchObject(refused);
+    expect((await test.call('DELETE', `${secrets}/s`)).json).toMatchObject(refused);
+    expect((await test.call('PUT', `${secrets}/s`, { body: secretNamed('s') })).json).toMatchObject(refused);
+    const patch = await test.call('PATCH', `${secrets}/s`, { body: { data: { k: word } }, headers: merge });
+    expect(patch.json).toMatchObject(refused);
+    for (const query of [
+      '',
+      '?labelSelector=a=b',
+      '?fieldSelector=type=Opaque',
+      '?watch=1&timeoutSeconds=9',
+    ]) {
+      const { status, text } = await test.call('GET', `${secrets}${query}`);
+      expect([query, status, text]).toEqual([
+        ...[
+          query,
+          expect.any(Number),
+          expect.stringContaining(`unable to transform key \\"${keyOf('s')}\\": ${why}`),
+        ],
+      ]);
+    }
+    await test.make(secrets, secretNamed('t'));
+    expect((await test.call('GET', `${secrets}/t`)).status).toBe(200);
+    const stop = new AbortController();
+    const seen = test.watch(
+      `${secrets}?watch=1&labelSelector=a=b&resourceVersion=${test.server.store.revision}`,
+      stop.signal,
+    );
+    const next = seen.next();
+    await place.put(keyOf('u'), 'k8s:enc:aescbc:v1:a:xx');
+    expect((await next).value).toMatchObject({ type: 'ERROR', object: { code: 500 } });
+    stop.abort();
+  });
+
   it('that are rubbish in the store are one clear error each', async () => {
     await using test = await place.start(
       only(withKeys('aesgcm', 'a'), withKeys('aescbc', 'a'), withKeys('secretbox', 'a'), identity),

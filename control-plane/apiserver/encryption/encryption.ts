@@ -10,6 +10,7 @@ import { parseEncryptionConfiguration, type EncryptionConfiguration } from './co
 import type { EncryptionMetrics } from './encryption-metrics.ts';
 import { createKmsClient } from './kms/kms-client.ts';
 import { KmsProvider } from './kms/kms-provider.ts';
+import { identity } from './transformer.ts';
 import { Transformers } from './transformers.ts';
 
 export interface EncryptionOptions {
@@ -29,6 +30,22 @@ interface EncryptionParts {
 const lookMs = 60_000;
 /** How long plugins of a former configuration stay, for what is under way. */
 const lingerMs = 10_000;
+
+/** How values are read of which no configuration says anything. */
+export const unsealed: Pick<Sealing, 'open' | 'inList'> = {
+  open: (key, stored) => {
+    try {
+      return identity.open(stored, key);
+    } catch (error) {
+      throw internalError(describeError(error));
+    }
+  },
+  inList: (key, error) => {
+    if (!isPodwrightError(error, 'E_API')) return error;
+    const why = statusOf(error).status.details?.causes?.[0]?.message ?? error.message;
+    return internalError(`unable to transform key ${JSON.stringify(key)}: ${why}`);
+  },
+};
 
 /** A configuration, and what was made of it. */
 interface Loaded extends Disposable {
@@ -103,7 +120,7 @@ export class Encryption implements Sealing, Disposable {
 
   open(key: string, stored: Uint8Array): StoredBytes {
     const transformer = this.#current().ofKey(key);
-    if (transformer === undefined) return { value: stored, isStale: false };
+    if (transformer === undefined) return unsealed.open(key, stored);
     try {
       const opened = transformer.open(stored, key);
       checkObject(opened.value);
@@ -115,9 +132,7 @@ export class Encryption implements Sealing, Disposable {
   }
 
   inList(key: string, error: unknown): unknown {
-    if (!isPodwrightError(error, 'E_API')) return error;
-    const why = statusOf(error).status.details?.causes?.[0]?.message ?? error.message;
-    return internalError(`unable to transform key ${JSON.stringify(key)}: ${why}`);
+    return unsealed.inList(key, error);
   }
 
   /** Looks at the file now. A configuration that is wrong, or whose plugins do not serve, is not taken. */

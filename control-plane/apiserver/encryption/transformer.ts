@@ -1,3 +1,4 @@
+import { isSealed } from '#control-plane/store/sealed/plain-store.ts';
 import { KeyNeeded } from '#control-plane/store/sealed/sealing.ts';
 import type { StoredBytes } from '#control-plane/store/sealed/stored-bytes.ts';
 import type { Cipher } from './ciphers/cipher.ts';
@@ -27,16 +28,11 @@ export function fromCipher(cipher: Cipher): Transformer {
   };
 }
 
-/** What every sealed value begins with, whoever sealed it. */
-const sealedStart = Buffer.from('k8s:enc:');
-
 /** Values as they are; what is sealed is for another. */
 export const identity: Transformer = {
   seal: (plain) => plain,
   open: (stored) => {
-    if (sealedStart.equals(stored.subarray(0, sealedStart.length))) {
-      throw new Error('identity transformer tried to read encrypted data');
-    }
+    if (isSealed(stored)) throw new Error('identity transformer tried to read encrypted data');
     return { value: stored, isStale: false };
   },
 };

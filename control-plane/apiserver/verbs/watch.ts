@@ -76,12 +76,25 @@ async function runWatch(watch: Watch, asked: number, begun: () => void): Promise
   const isFromNow = asked === 0 && options.sendInitialEvents === false;
   let after = isFromNow ? context.registry.store.revision : asked;
   if (options.sendInitialEvents ?? asked === 0) {
-    after = await sendPresent(watch);
+    const present = await presentOrError(watch);
+    if (present === undefined) return;
+    after = present;
     if (options.allowBookmarks && options.sendInitialEvents === true)
       watch.sink.write(watch.encoder.bookmark(after, true));
   }
   begun();
   if (!watch.signal.aborted) await sendChanges(watch, after);
+}
+
+/** The revision of what is there, which was sent; undefined: it cannot be read, which was. */
+async function presentOrError(watch: Watch): Promise<number | undefined> {
+  try {
+    return await sendPresent(watch);
+  } catch (error) {
+    if (!isPodwrightError(error, 'E_API')) throw error;
+    watch.sink.write(watch.encoder.error(statusOf(error).status));
+    return undefined;
+  }
 }
 
 /** ADDED for each object that is there; gives the revision at which that was so. */
@@ -101,26 +114,25 @@ async function sendPresent(watch: Watch): Promise<number> {
 async function sendChanges(watch: Watch, after: number): Promise<void> {
   const { context, kind, options, encoder, sink, signal } = watch;
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-  const fail = (compactRevision: number): void => {
-    const { status } = statusOf(expired(`too old resource version: ${after} (${compactRevision})`));
-    sink.write(encoder.error(status));
+  const endWith = (error: unknown): void => {
+    sink.write(encoder.error(statusOf(error).status));
     end();
   };
+  const fail = (compactRevision: number): void =>
+    endWith(expired(`too old resource version: ${after} (${compactRevision})`));
   let told = after;
   const onEvents = (events: readonly StoreEvent[]): void => {
     sendEvents(watch, events);
     told = events.at(-1)?.current.modRevision ?? told;
     if (sink.pendingBytes > pendingBytesMax) end();
   };
-  const onConverted = convertedFirst(watch, onEvents, (error) => {
-    sink.write(encoder.error(statusOf(error).status));
-    end();
-  });
+  const onConverted = convertedFirst(watch, onEvents, endWith);
   const { store } = context.registry;
   let live: ReturnType<typeof store.watch>;
   try {
     live = store.watch(watch.prefix, after, onConverted ?? onEvents, {
-      onEnd: () => fail(store.compactRevision),
+      // What cannot be read, or what went from the history.
+      onEnd: (error) => (isPodwrightError(error, 'E_API') ? endWith(error) : fail(store.compactRevision)),
       interest: watch.selection?.interest,
     });
   } catch (error) {

@@ -11,13 +11,14 @@ import {
   type Answer,
   type TestServer,
 } from '#control-plane/apiserver/test-server.fixture.ts';
+import type { IsOn } from '#control-plane/controllers/controller-names.ts';
 import { createOwnClients } from '#control-plane/controllers/own-clients.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 
 export const nodeA: User = { name: 'system:node:a', groups: ['system:nodes'] };
 export const bob: User = { name: 'bob', groups: ['devs'] };
 
-/** A real server with all controllers, and ways to be somebody there. */
+/** A real server with controllers, and ways to be somebody there. */
 export interface TestCluster extends AsyncDisposable {
   readonly test: TestServer;
   client(user?: User): ApiClient;
@@ -25,7 +26,11 @@ export interface TestCluster extends AsyncDisposable {
   as(user: User, method: string, path: string, body?: unknown): Promise<Pick<Answer, 'status' | 'json'>>;
 }
 
-export async function startTestCluster(options: Partial<ApiServerOptions> = {}): Promise<TestCluster> {
+/** With all controllers, or those that are on. */
+export async function startTestCluster(
+  options: Partial<ApiServerOptions> = {},
+  isOn?: IsOn,
+): Promise<TestCluster> {
   const test = await startTestServer(options);
   const client = (user?: User): ApiClient =>
     createApiClient({ transport: test.server.transport(user), userAgent: 'test' });
@@ -38,6 +43,8 @@ export async function startTestCluster(options: Partial<ApiServerOptions> = {}):
     ...shared,
     rootCaPem: test.server.caCertPem,
     signRequest: test.server.signRequest,
+    signToken: test.server.signSecretToken,
+    isOn,
   });
   return {
     test,

@@ -7,6 +7,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
 import { describeStore, put, textOf } from '#control-plane/store/store.conformance.ts';
 import { createFakeStore } from '#control-plane/store/store.fake.ts';
+import { PlainStore } from './plain-store.ts';
 import { SealedStore } from './sealed-store.ts';
 import { KeyNeeded, type Sealing } from './sealing.ts';
 
@@ -53,6 +54,11 @@ describeStore('the sealed store over the fake', async () => new SealedStore(crea
 describeStore(
   'the sealed store whose keys come late',
   async () => new SealedStore(createFakeStore(), turning({ late: true })),
+);
+describeStore(
+  'the plain store over the fake',
+  async () =>
+    new PlainStore(createFakeStore(), { open: () => expect.fail(), inList: (_key, error) => error }),
 );
 describeStore('the sealed store over the embedded engine', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'podwright-sealed-'));

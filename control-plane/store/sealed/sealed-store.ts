@@ -15,6 +15,8 @@ import type {
   UpdateResult,
   WatchInterest,
 } from '#control-plane/store/store.ts';
+import { isSealed, PlainStore } from './plain-store.ts';
+import { asFailure, SealedTopics } from './sealed-topics.ts';
 import { KeyNeeded, type Sealing } from './sealing.ts';
 import type { StoredBytes } from './stored-bytes.ts';
 
@@ -29,6 +31,8 @@ const waitingEventsMax = 10_000;
  */
 export class SealedStore implements Store {
   readonly #store: Store;
+  /** Of keys that nothing is sealed under. */
+  readonly #plain: Store;
   readonly #sealing: Sealing;
   readonly #opened = new WeakMap<Uint8Array, { bytes: StoredBytes; generation: number }>();
   readonly #events = new WeakMap<StoreEvent, StoreEvent>();
@@ -37,6 +41,7 @@ export class SealedStore implements Store {
 
   constructor(store: Store, sealing: Sealing) {
     this.#store = store;
+    this.#plain = new PlainStore(store, sealing);
     this.#sealing = sealing;
   }
 
@@ -57,8 +62,8 @@ export class SealedStore implements Store {
   }
 
   async range(prefix: string, options: Parameters<Store['range']>[1] = {}): Promise<RangeResult> {
+    if (!this.#sealing.mayHold(prefix)) return this.#plain.range(prefix, options);
     const result = await this.#store.range(prefix, options);
-    if (!this.#sealing.mayHold(prefix)) return result;
     const slice = new TimeSlice();
     const values: StoredValue[] = [];
     for (const sealed of result.values) {
@@ -106,7 +111,7 @@ export class SealedStore implements Store {
     options: StoreWatchOptions = {},
   ): StoreWatch {
     if (!this.#sealing.mayHold(prefix)) {
-      return this.#store.watch(prefix, afterRevision, onEvents, options);
+      return this.#plain.watch(prefix, afterRevision, onEvents, options);
     }
     const { interest, onEnd } = options;
     const topics = interest && this.#topicsFor(interest);
@@ -169,7 +174,8 @@ export class SealedStore implements Store {
   #open(sealed: StoredValue): StoredValue;
   #open(sealed: StoredValue | undefined): StoredValue | undefined;
   #open(sealed: StoredValue | undefined): StoredValue | undefined {
-    if (sealed === undefined || !this.#sealing.mayHold(sealed.key)) return sealed;
+    if (sealed === undefined) return undefined;
+    if (!isSealed(sealed.value) && !this.#sealing.mayHold(sealed.key)) return sealed;
     const { value, isStale } = this.#bytesOf(sealed);
     return value === sealed.value && !isStale ? sealed : { ...sealed, value, isStale };
   }
@@ -227,32 +233,6 @@ export class SealedStore implements Store {
       this.#interests.set(topicsOf, topics);
     }
     return topics;
-  }
-}
-
-/** What an event is about that cannot be read yet: for all that anybody knows, all that somebody watches. */
-class SealedTopics {
-  readonly topicsOf: WatchInterest['topicsOf'];
-  readonly #watched = new Map<string, number>();
-
-  constructor(topicsOf: WatchInterest['topicsOf']) {
-    this.topicsOf = (event) => {
-      try {
-        return topicsOf(event);
-      } catch {
-        return [...this.#watched.keys()]; // Each of them is told why, or waits.
-      }
-    };
-  }
-
-  add(topic: string): void {
-    this.#watched.set(topic, (this.#watched.get(topic) ?? 0) + 1);
-  }
-
-  delete(topic: string): void {
-    const left = (this.#watched.get(topic) ?? 0) - 1;
-    if (left > 0) this.#watched.set(topic, left);
-    else this.#watched.delete(topic);
   }
 }
 
@@ -346,10 +326,4 @@ class Delivery {
     if (opened.length > 0) this.#parts.onEvents(opened);
     return undefined;
   }
-}
-
-function asFailure(error: unknown): PodwrightError {
-  return error instanceof PodwrightError
-    ? error
-    : new PodwrightError('E_INTERNAL', 'watch store: a value cannot be read', { cause: error });
 }

@@ -2,9 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startAudited, type AuditedServer } from '#control-plane/apiserver/chain/audit/audit.fixture.ts';
-import type { User } from '#control-plane/apiserver/serve/request.ts';
-import { wholeBody } from '#control-plane/apiserver/test-server.fixture.ts';
-import { askUnknown, prepareUntil, readSteps, type AccessStep } from './replay.fixture.ts';
+import { askAs, prepareUntil, readSteps } from './replay.fixture.ts';
 
 const file = 'audit-observed-1.36.2.txt';
 const { steps, done } = readSteps(file);
@@ -26,17 +24,6 @@ rules:
 - level: None
 `;
 
-const known = (name: string, group: string, hash: string): User => ({
-  ...{ name, groups: [group, 'system:authenticated'] },
-  extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${hash}`] },
-});
-const bob = known('bob', 'devs', '38cf6372744d74d030d655fb3bc4a48f83f1189975e0dd35709328fc1e175483');
-const admin = known(
-  'kubernetes-admin',
-  'system:masters',
-  '215f708da628ebf706c2e2c45e7a17b34f58a17542460a8b2f3a741bfeb1e11e',
-);
-
 let audited: AuditedServer;
 beforeAll(async () => {
   audited = await startAudited(rules);
@@ -46,25 +33,11 @@ afterAll(() => audited[Symbol.asyncDispose]());
 
 it.each(steps)('$line $label', async (step) => {
   const before = audited.texts().length;
-  expect(await ask(step)).toBe(step.status);
+  expect((await askAs(audited.test, step)).status).toBe(step.status);
   const want = written.slice(step.line + 1);
   const count = want.findIndex((line) => !line.startsWith('{'));
   expect(audited.texts().slice(before).map(masked)).toEqual(want.slice(0, count).map(masked));
 });
-
-/** @returns the code */
-async function ask(step: AccessStep): Promise<number> {
-  const headers = { 'user-agent': 'obs/1.0', ...step.headers };
-  if (step.client === 'None') return (await askUnknown(audited.test, { ...step, headers })).status;
-  const response = await audited.test.server.transport(step.client === 'bob' ? bob : admin).request({
-    ...{ method: step.method, path: step.path },
-    headers: { 'content-type': 'application/json', ...headers },
-    ...(step.body === undefined ? {} : { body: Buffer.from(step.body) }),
-    stream: step.path.includes('watch=1'),
-  });
-  await wholeBody(response.body);
-  return response.status;
-}
 
 /** Without what differs each time, and with what is hidden here (decision 0034). */
 function masked(line: string): unknown {

@@ -5,13 +5,17 @@ import {
   readAnswer,
   type ObservedStep,
 } from '#control-plane/apiserver/observed/observed-step.fixture.ts';
-import type { Answer, TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
+import { serviceAccountGroups } from '#control-plane/apiserver/chain/authn/groups.ts';
+import type { User } from '#control-plane/apiserver/serve/request.ts';
+import { wholeBody, type Answer, type TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
 
 /*
  * Requests of several users, and what a kube-apiserver 1.36.2 answered them (observed-1.36.2.txt), as steps to ask again. In the file:
  * "--- label"; "> METHOD path [kind of patch] {Header: value, …} (client: NAME) body"; "! Warning: …"; "< code answer". What was asked
  * in a row is a line: "label: METHOD path body -> code message", or with the end of the path alone for a creation. T1 … times, U1 … uids, … cut.
  */
+
+const everyone = 'system:authenticated';
 
 /** A request, who made it, and its answer: of a line the message, or the status. */
 export interface AccessStep extends ObservedStep {
@@ -168,6 +172,50 @@ function readReview(text: string, index: number): AccessStep | undefined {
     headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
     ...{ body: '{}', status: Number(row[2]) },
     answer: row[3]?.startsWith('{') === true ? `{"status":{"userInfo":${row[3]}}}` : said(row[3] ?? ''),
+  };
+}
+
+/** Those whom the observer was, by what the files call them; who is not named is the administrator. */
+export const clients: Readonly<Record<string, User>> = {
+  admin: certified(
+    'kubernetes-admin',
+    'system:masters',
+    '215f708da628ebf706c2e2c45e7a17b34f58a17542460a8b2f3a741bfeb1e11e',
+  ),
+  bob: certified('bob', 'devs', '38cf6372744d74d030d655fb3bc4a48f83f1189975e0dd35709328fc1e175483'),
+  nodea: { name: 'system:node:a', groups: ['system:nodes', everyone] },
+  nodeb: { name: 'system:node:b', groups: ['system:nodes', everyone] },
+  viewer: {
+    name: 'system:serviceaccount:acc:viewer',
+    groups: [...serviceAccountGroups('acc'), everyone],
+  },
+  nodex: { name: 'notanode', groups: ['system:nodes', everyone] },
+};
+
+/** By a certificate with that SHA-256, in hexadecimal digits. */
+function certified(name: string, group: string, hash: string): User {
+  const extra = { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${hash}`] };
+  return { name, groups: [group, everyone], extra };
+}
+
+/** Asks as the one of `clients` whom the step names, or over the wire with no certificate. */
+export async function askAs(test: TestServer, step: AccessStep): Promise<Answer> {
+  const { client = 'admin', method, path, body } = step;
+  const headers = {
+    'user-agent': 'obs/1.0',
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...step.headers,
+  };
+  if (client === 'None') return askUnknown(test, { method, path, headers, body });
+  const response = await test.server.transport(clients[client]).request({
+    ...{ method, path, headers, stream: path.includes('watch=1') },
+    ...(body === undefined ? {} : { body: Buffer.from(body) }),
+  });
+  const text = Buffer.from(await wholeBody(response.body)).toString();
+  const isJson = response.headers['content-type']?.startsWith('application/json') === true;
+  return {
+    ...{ status: response.status, headers: response.headers, text },
+    json: isJson && !path.includes('watch=1') ? JSON.parse(text) : undefined,
   };
 }
 

@@ -1,17 +1,14 @@
 /** What a 1.36.2 answered several users, asked again. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { aggregateRoles } from '#control-plane/apiserver/chain/authz/aggregate-roles.fixture.ts';
-import { serviceAccountGroups } from '#control-plane/apiserver/chain/authn/groups.ts';
 import { replayed, type Otherwise } from '#control-plane/apiserver/observed/observed-step.fixture.ts';
-import type { User } from '#control-plane/apiserver/serve/request.ts';
 import {
   podNamed,
   startTestServer,
-  wholeBody,
   type Answer,
   type TestServer,
 } from '#control-plane/apiserver/test-server.fixture.ts';
-import { askUnknown, readSections, type AccessStep } from './replay.fixture.ts';
+import { askAs, readSections, type AccessStep } from './replay.fixture.ts';
 
 let test: TestServer;
 /** Uids as the observer calls them. */
@@ -21,19 +18,6 @@ beforeAll(async () => {
   await fill(test);
 });
 afterAll(() => test[Symbol.asyncDispose]());
-
-const everyone = 'system:authenticated';
-const administrator: User = { name: 'kubernetes-admin', groups: ['system:masters', everyone] };
-const clients: Readonly<Record<string, User>> = {
-  bob: { name: 'bob', groups: ['devs', everyone] },
-  nodea: { name: 'system:node:a', groups: ['system:nodes', everyone] },
-  nodeb: { name: 'system:node:b', groups: ['system:nodes', everyone] },
-  viewer: {
-    name: 'system:serviceaccount:acc:viewer',
-    groups: [...serviceAccountGroups('acc'), everyone],
-  },
-  nodex: { name: 'notanode', groups: ['system:nodes', everyone] },
-};
 
 const otherwise: Otherwise = new Map([
   [84, 'the vendor has one rule more, and the order is that of a map of Go'],
@@ -50,23 +34,8 @@ describe.each(readSections())('$title', ({ steps }) => {
 });
 
 async function ask(step: AccessStep): Promise<Answer> {
-  const { method, path } = step;
   const body = step.body?.replaceAll(/"U\d+"/g, (name) => `"${uids.get(name.slice(1, -1)) ?? name}"`);
-  const headers = {
-    'user-agent': 'obs/1.0',
-    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    ...step.headers,
-  };
-  if (step.client === 'None') return askUnknown(test, { method, path, headers, body });
-  const response = await test.server.transport(clients[step.client ?? ''] ?? administrator).request({
-    ...{ method, path, headers },
-    ...(body === undefined ? {} : { body: Buffer.from(body) }),
-  });
-  const text = Buffer.from(await wholeBody(response.body)).toString();
-  return {
-    ...{ status: response.status, headers: response.headers, text },
-    json: text.startsWith('{') ? JSON.parse(text) : undefined,
-  };
+  return askAs(test, { ...step, body });
 }
 
 /** The cluster that was observed. */
