@@ -18,7 +18,7 @@ const shared = [
     'bin/{admission,authorization,cloud,credentials,doctor,fake-nodes,join,options,package,plan,program,proxy,trace,up}',
     'cni-plugins/{bridge,dhcp,host-local,portmap,skel,tuning}',
     'native/{neighbour,tun,wireguard}',
-    'test/{bench,certificates,ci,clients,docs,fields,fresh,fuzz,vm}',
+    'test/{bench,bundles,certificates,ci,clients,docs,fields,fresh,fuzz,vm}',
     // Who plays with the timers of a process, or sees its size, its end or what ran in it, has one of his own.
   ].map(
     (folder) =>
