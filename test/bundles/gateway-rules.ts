@@ -200,7 +200,8 @@ const gateways: readonly RuleCase[] = [
   },
   {
     message: 'certificateRefs or options must be specified when mode is Terminate',
-    refused: { mode: 'Terminate' },
+    // Without both the rule has no answer, and its error is told with its message.
+    refused: { mode: 'Terminate', certificateRefs: [], options: {} },
     allowed: { mode: 'Terminate', options: { 'example.com/a': 'b' } },
   },
   {
