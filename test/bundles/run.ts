@@ -16,7 +16,7 @@ import { freePort } from '#test/cluster/cluster.ts';
 import { askRules } from './ask-rules.ts';
 import { askValues } from './ask-values.ts';
 import { startBareServer, type BareServer } from './bare-server.ts';
-import { bringBundle } from './bring-bundle.ts';
+import { applyBundle, applyBundleAgain, applyByClient, createBundle, deleteBundle } from './bring-bundle.ts';
 import { readBundles, unpackBundles, type Bundle } from './read-bundles.ts';
 import { namespace, titleOf } from './sample-object.ts';
 import { useKind } from './use-kind.ts';
@@ -39,11 +39,14 @@ async function tryBundle(
   {
     await using server = await start('create');
 
-    await bringBundle(server, bundle, ['create'], tally);
+    await createBundle(server, bundle, tally);
+    await deleteBundle(server, bundle, tally);
+    await applyByClient(server, bundle, tally);
   }
   await using server = await start('apply');
 
-  await bringBundle(server, bundle, ['apply', '--server-side'], tally);
+  await applyBundle(server, bundle, tally);
+  await applyBundleAgain(server, bundle, tally);
   await server.kubectl(['create', 'namespace', namespace]);
   const only = values.kinds?.split(',');
   const rules = { all: 0, held: 0, unasked: 0 };
