@@ -11,11 +11,13 @@ import type { DeviceAnswer } from './device.ts';
 export interface ContainerDevices extends Pick<ContainerConfig, 'env' | 'mounts' | 'devices'> {
   readonly additionalGids: readonly number[];
   readonly hooks: ContainerHooks;
+  /** Of plugins, for the runtime. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
 export const noDevices: ContainerDevices = {
   ...{ env: [], mounts: [], devices: [], additionalGids: [] },
-  hooks: {},
+  ...{ hooks: {}, annotations: {} },
 };
 
 type Mount = ContainerConfig['mounts'][number];
@@ -58,7 +60,13 @@ export async function readContainerDevices(
     devices: [...devices.values()],
     additionalGids: [...new Set(edits.flatMap(({ additionalGids }) => additionalGids))],
     hooks: hooksOf(edits),
+    annotations: Object.fromEntries(answers.flatMap(ownAnnotations)),
   };
+}
+
+/** Those that name CDI devices have been followed: a runtime that follows them, too, would give all of it twice. */
+function ownAnnotations({ annotations }: DeviceAnswer): readonly [string, string][] {
+  return Object.entries(annotations).filter(([key]) => !key.startsWith(cdiAnnotation));
 }
 
 /** By stage, in the order of the devices. */
@@ -91,6 +99,7 @@ async function pluginDevices({
   return listed.map((device) => ({
     ...device,
     path: device.path.replace(/^\/dev/, containerPath.replace(/\/+$/, '')),
+    hostPath: device.path.replace(/^\/dev/, hostPath.replace(/\/+$/, '')),
     access: permissions,
   }));
 }
@@ -99,7 +108,7 @@ async function hostDevice(hostPath: string, path: string): Promise<LaunchDevice>
   const status = await statOf(hostPath);
   const device =
     status.isBlockDevice() || status.isCharacterDevice() ? await deviceAt(hostPath, path) : undefined;
-  if (device !== undefined) return device;
+  if (device !== undefined) return { ...device, hostPath };
   throw new PodwrightError('E_NOT_FOUND', `device ${hostPath}: it is not a device node`);
 }
 
@@ -118,8 +127,11 @@ async function cdiDevice(node: CdiDeviceNode): Promise<LaunchDevice> {
   const isOther = type !== undefined && (type === 'b') !== (found.type === 'b');
   if (isOther)
     throw new PodwrightError('E_INVALID', `device ${hostPath}: its type is ${found.type}, not ${type}`);
+  const { hostPath: at, ...numbered } = found;
+  const isThere = (major ?? found.major) === found.major && (minor ?? found.minor) === found.minor;
   return {
-    ...found,
+    ...numbered,
+    ...(isThere ? { hostPath: at } : {}),
     ...(major === undefined ? {} : { major }),
     ...(minor === undefined ? {} : { minor }),
     ...(fileMode === undefined ? {} : { mode: fileMode & 0o777 }),

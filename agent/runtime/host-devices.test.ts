@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { listHostDevices } from './host-devices.ts';
+import { deviceAt, listHostDevices } from './host-devices.ts';
 
 it.skipIf(process.getuid?.() !== 0)(
   'lists nodes with number, mode and owner, but no links, terminals and defaults (needs root)',
@@ -27,5 +27,9 @@ it.skipIf(process.getuid?.() !== 0)(
       { path: '/dev/block/sda300', type: 'b', major: 259, minor: 300, mode: 0o640, uid: 3, gid: 6 },
       { path: '/dev/net/tun', type: 'c', major: 10, minor: 200, mode: 0o666, uid: 0, gid: 0 },
     ]);
+    // One that is named by a link is what that leads to.
+    expect(await deviceAt(join(directory, 'link'), '/dev/own')).toMatchObject({ major: 10, minor: 200 });
+    symlinkSync('block/sda300', join(directory, '259:300'));
+    expect(await deviceAt(join(directory, '259:300'), '/dev/own')).toMatchObject({ type: 'b', minor: 300 });
   },
 );

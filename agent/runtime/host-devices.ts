@@ -1,5 +1,5 @@
 import type { Dirent } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '#base/errors.ts';
 import { defaultDevices } from '#native/launch/compile-container.ts';
@@ -52,10 +52,10 @@ async function entriesOf(directory: string): Promise<readonly Dirent[]> {
   }
 }
 
-/** Undefined where it has just gone. */
+/** Of what a link leads to: kubelets say block volumes, and hosts devices by their numbers, as links. Undefined where it has just gone. */
 export async function deviceAt(source: string, path: string): Promise<HostDevice | undefined> {
   try {
-    const status = await lstat(source);
+    const status = await stat(source);
     const type = status.isBlockDevice() ? 'b' : 'c';
     return {
       path,

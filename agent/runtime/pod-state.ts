@@ -114,7 +114,7 @@ async function readPod(directory: string): Promise<PodDocuments | undefined> {
 export async function writeSandbox(podDirectory: string, document: SandboxDocument): Promise<void> {
   mkdirSync(`${podDirectory}/containers`, { recursive: true, mode: 0o700 });
   // Annotations are of any length, nobody here asks for them, and all pods' documents share a room.
-  const config = { ...document.config, annotations: {} };
+  const config = { ...document.config, annotations: {}, words: undefined };
   writeDocument(`${podDirectory}/sandbox.json`, { ...document, config });
 }
 

@@ -51,6 +51,34 @@ export interface SandboxConfig {
   readonly runtimeHandler?: string | undefined;
   /** One of its containers is privileged. */
   readonly hasPrivileged?: boolean;
+  /** What a runtime that is asked by CRI is told besides. Our own has no use for it: its sandboxes have no container of their own. */
+  readonly words?: SandboxWords | undefined;
+}
+
+/** What a kubelet says of a pod as it asks another runtime for its sandbox. */
+export interface SandboxWords {
+  /** Who the sandbox's own container runs as, by the pod's securityContext. */
+  readonly user: Pick<LaunchUser, 'additionalGids'> & Partial<Pick<LaunchUser, 'uid' | 'gid'>>;
+  /** supplementalGroupsPolicy Strict. */
+  readonly leavesImageGroups?: boolean;
+  readonly selinux?: SelinuxLabel | undefined;
+  /** What its containers resolve names by, as resolv.conf(5) has it. */
+  readonly dns: {
+    readonly servers: readonly string[];
+    readonly searches: readonly string[];
+    readonly options: readonly string[];
+  };
+  /** Of what the pod asks for, without its overhead. */
+  readonly resources: CgroupResources;
+  readonly overhead: CgroupResources | undefined;
+}
+
+/** Parts of a label; what is left out is the runtime's choice. */
+export interface SelinuxLabel {
+  readonly user?: string;
+  readonly role?: string;
+  readonly type?: string;
+  readonly level?: string;
 }
 
 /** Already in kernel terms; undefined leaves the kernel's default. */
@@ -114,7 +142,7 @@ export interface ContainerConfig {
   };
   readonly runAsNonRoot: boolean;
   readonly security: ContainerLaunch['security'];
-  readonly devices: ContainerLaunch['devices'];
+  readonly devices: readonly HostDevice[];
   /** What devices want run at points of its life (CDI): by a handler that is an OCI runtime, or the start is refused. */
   readonly hooks?: ContainerHooks | undefined;
   readonly rlimits: ContainerLaunch['rlimits'];
@@ -126,7 +154,16 @@ export interface ContainerConfig {
   readonly stopSignal: string | undefined; // undefined: the image's, else SIGTERM
   /** Where `terminationMessagePath` lies on the host (the caller also mounts it); read when the container has ended. */
   readonly termination?: TerminationMessage | undefined;
+  /** For a runtime that is asked by CRI: what a kubelet says of a container there, and what plugins of devices do. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  /** For a runtime that is asked by CRI; a node with SELinux refuses it otherwise. */
+  readonly selinux?: SelinuxLabel | undefined;
 }
+
+export type HostDevice = ContainerLaunch['devices'][number] & {
+  /** Where the host has it, where that is known. */
+  readonly hostPath?: string;
+};
 
 /** By stage (runtime-spec, config.md, "POSIX-platform Hooks"). */
 export type ContainerHooks = NonNullable<OciConfig['hooks']>;
@@ -319,7 +356,15 @@ export interface OwnImage {
   readonly make: () => Promise<Readable>;
 }
 
+export interface PodOfPull {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
 export interface ImageStore {
+  /** For whose pod an image is pulled is of consequence: pods of two namespaces share no pull. */
+  readonly isByNamespace?: boolean;
   list(): readonly ImageRecord[];
   /** By any reference a pod may use (short names are completed as Docker does) or by id. */
   resolve(reference: string): ImageRecord | undefined;
@@ -328,6 +373,8 @@ export interface ImageStore {
     reference: string,
     options: {
       readonly credentials?: { readonly username: string; readonly password: string } | undefined;
+      /** For which pod, as a runtime that is asked by CRI is told. */
+      readonly pod?: PodOfPull | undefined;
       /** Of images that are another runtime's it hears nothing. */
       readonly onProgress?: ((progress: PullProgress) => void) | undefined;
     },

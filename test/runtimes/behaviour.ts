@@ -44,7 +44,7 @@ export const shell = (script: string, more: Partial<Container> = {}): Container 
   ...more,
 });
 
-/** A pod that runs a script once. */
+/** A pod that runs a script once. What it says on two streams, runtimes log in any order. */
 export const once = (
   script: string,
   more: Partial<Container> = {},

@@ -86,13 +86,13 @@ export const fileRows: readonly Behaviour[] = [
   },
   {
     name: 'mount-read-only',
-    ...mounted('touch /v/x || echo no', { emptyDir: {} }, { readOnly: true }),
+    ...mounted('touch /v/x 2>&1 || echo no', { emptyDir: {} }, { readOnly: true }),
     want: /Read-only[^]*no\n/,
   },
   {
     name: 'mount-read-only-down',
     ...mounted(
-      'touch /v/run/x || echo no',
+      'touch /v/run/x 2>&1 || echo no',
       { hostPath: { path: '/' } },
       { readOnly: true, recursiveReadOnly: 'Enabled' },
     ),
@@ -130,7 +130,7 @@ export const fileRows: readonly Behaviour[] = [
   },
   {
     name: 'files-of-image',
-    ...mounted('ls /v; touch /v/x || echo no', { image: { reference: image } }),
+    ...mounted('ls /v; touch /v/x 2>&1 || echo no', { image: { reference: image } }),
     want: /www\n[^]*no\n/,
     refused: { containerd: /image/ },
   },

@@ -86,9 +86,10 @@ export const lifeRows: readonly Behaviour[] = [
     ...twice('echo first; exit 5', {}, { restartPolicy: 'OnFailure' }),
     see: async (pod) => {
       const status = await statusOf(pod);
-      return status?.state?.running === undefined
+      const before = status?.lastState?.terminated;
+      return status?.state?.running === undefined || before === undefined
         ? undefined
-        : [status.restartCount, status.lastState?.terminated?.exitCode, await pod.logs('--previous')];
+        : [status.restartCount, before.exitCode, await pod.logs('--previous')];
     },
     want: [1, 5, 'first\n'],
   },

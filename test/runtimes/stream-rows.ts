@@ -61,10 +61,10 @@ export const streamRows: readonly Behaviour[] = [
   },
   {
     name: 'port-forward',
-    ...staying('echo served > /www/own; httpd -p 127.0.0.1:8080 -h /www'),
+    ...staying('echo served > /www/own; httpd -p 127.0.0.1:8090 -h /www'),
     see: async (pod) =>
       (await pod.outside(
-        '$KUBECTL port-forward $POD :8080 > $DIR/forward & p=$!; until port=$(grep -om1 "127.0.0.1:[0-9]*" $DIR/forward); do sleep 0.1; done; ' +
+        '$KUBECTL port-forward $POD :8090 > $DIR/forward & p=$!; until port=$(grep -om1 "127.0.0.1:[0-9]*" $DIR/forward); do sleep 0.1; done; ' +
           asked +
           ' $(echo $port | tr : " ") | tail -n 1; kill $p',
       )) || undefined,

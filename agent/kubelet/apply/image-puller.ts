@@ -4,7 +4,7 @@ import type { Pod, Secret } from '#api/generated/objects.ts';
 import type { GivenCredentials, ImageCredentials } from '#agent/kubelet/images/credentials/providers.ts';
 import type { PullAccess, SecretHolder } from '#agent/kubelet/images/pulled/verification.ts';
 import { isObject, objectOf, stringOf } from '#api/wire/json.ts';
-import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
+import type { ImageRecord, ImageStore, PodOfPull } from '#agent/runtime/runtime.ts';
 
 export interface Credentials {
   readonly username: string;
@@ -61,7 +61,8 @@ export function createImagePuller(
       const own = secrets.flatMap((secret) => candidatesOf(image, secret));
       const given = ((await credentials?.of(image, pod, signal)) ?? []).map(candidateOf);
       const all = [...own, ...given];
-      const pulled = await pullWithAny(images, image, all.length > 0 ? all : [nobody], signal);
+      const candidates = all.length > 0 ? all : [nobody];
+      const pulled = await pullWithAny(images, { image, pod: podOfPull(pod), candidates }, signal);
       return { ...pulled, ms: (clock?.monotonic() ?? 0) - began };
     } finally {
       running -= 1;
@@ -74,6 +75,7 @@ export function createImagePuller(
       const key = JSON.stringify([
         image,
         credentials === undefined ? '' : [namespace, spec?.serviceAccountName],
+        images.isByNamespace === true ? namespace : '',
         asker.secrets.map(({ metadata }) => [metadata?.uid, metadata?.resourceVersion]),
       ]);
       const entry = underway.get(key) ?? start(key, image, asker);
@@ -130,16 +132,25 @@ export function secretHolders(image: string, secrets: readonly Secret[]): readon
     .flatMap(({ by }) => (by.kind === 'secret' ? [by.secret] : []));
 }
 
+interface WantedPull {
+  readonly image: string;
+  readonly pod: PodOfPull;
+  readonly candidates: readonly Candidate[];
+}
+
+function podOfPull({ metadata: { uid = '', namespace = '', name = '' } = {} }: Pod): PodOfPull {
+  return { uid, namespace, name };
+}
+
 async function pullWithAny(
   images: ImageStore,
-  image: string,
-  candidates: readonly Candidate[],
+  { image, pod, candidates }: WantedPull,
   signal: AbortSignal,
 ): Promise<Omit<Pulled, 'ms'>> {
   let failure: unknown;
   for (const { credentials, by } of candidates) {
     try {
-      return { record: await images.pull(image, { credentials }, signal), by };
+      return { record: await images.pull(image, { credentials, pod }, signal), by };
     } catch (error) {
       signal.throwIfAborted();
       failure = error;

@@ -70,15 +70,27 @@ export function ruledContainer(
 /** The pod's own. */
 export function ruledPod(resources: CgroupResources, pod: Pod, node: CgroupFacts): CgroupResources {
   const rules = node.cgroupRules ?? defaultCgroupRules;
-  const names = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(
-    ({ name }) => name,
-  );
-  const uid = pod.metadata?.uid ?? '';
-  const isAlone = names.some((name) => node.placementOf?.(uid, name).isAlone === true);
   const limits = Object.fromEntries(
     [...resourceNumbers(podLimits(pod))].map(([name, value]) => [name, String(value)]),
   );
-  return { ...resources, ...quotaOf(resources, rules, isAlone), ...hugePagesOf(limits, node) };
+  return {
+    ...resources,
+    ...quotaOf(resources, rules, hasCpusAlone(pod, node)),
+    ...hugePagesOf(limits, node),
+  };
+}
+
+/** What another runtime is told of a pod's part: no limit of it is on a cgroup (calculateLinuxResources of pkg/kubelet/kuberuntime). */
+export function ruledAmounts(resources: CgroupResources, pod: Pod, node: CgroupFacts): CgroupResources {
+  const rules = node.cgroupRules ?? defaultCgroupRules;
+  const quota = quotaOf(resources, rules, hasCpusAlone(pod, node));
+  return { ...resources, ...quota, ...(rules.isSingleOomKill ? {} : { isOomGroup: true }) };
+}
+
+function hasCpusAlone({ metadata, spec }: Pod, { placementOf }: CgroupFacts): boolean {
+  const uid = metadata?.uid ?? '';
+  const all = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
+  return all.some(({ name }) => placementOf?.(uid, name).isAlone === true);
 }
 
 /** Who has CPUs alone needs no quota, which would only throttle it (KEP-3570, DisableCPUQuotaWithExclusiveCPUs). */

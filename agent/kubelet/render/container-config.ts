@@ -6,10 +6,12 @@ import type { LaunchMount } from '#native/launch/launch.ts';
 import type { ContainerConfig, ContainerMount, ImageRecord, SandboxConfig } from '#agent/runtime/runtime.ts';
 import type { ContainerDevices } from '#agent/device/container-devices.ts';
 import { createArgumentRoom, expandWithin } from './argument-room.ts';
+import type { ResolvConf } from '#agent/node/resolv-conf.ts';
 import type { EnvEntry } from './environment.ts';
 import type { PodPaths } from '#agent/kubelet/pod-paths.ts';
 import { ruledContainer, ruledPod, type CgroupFacts } from './cgroup-rules.ts';
 import { containerCgroup, oomScoreAdj, podCgroup, podCgroupResources } from './resources.ts';
+import { containerAnnotations, containerSelinux, sandboxWords } from './sandbox-words.ts';
 import { renderSecurity, renderUser, type ProfileFacts } from './security.ts';
 
 /** A volumeMount whose source is found: the volume, or the bind of a subPath. */
@@ -50,6 +52,7 @@ export function renderContainer(asked: ContainerConfigInput): ContainerConfig {
   const { pod, container, given } = asked;
   const input = { ...asked, env: envOf(asked) };
   const { user, runAsNonRoot } = renderUser(pod, container, input.image);
+  const selinux = containerSelinux(pod, container);
   const hasTty = container.tty === true;
   return {
     id: input.id,
@@ -84,6 +87,8 @@ export function renderContainer(asked: ContainerConfigInput): ContainerConfig {
       path: input.paths.terminationMessage(container.name, input.id),
       fallbackToLogsOnError: container.terminationMessagePolicy === 'FallbackToLogsOnError',
     },
+    annotations: containerAnnotations(pod, container, given),
+    ...(selinux === undefined ? {} : { selinux }),
   };
 }
 
@@ -199,6 +204,8 @@ export interface SandboxConfigInput {
   readonly hostname: string;
   readonly pidsMax: number | undefined;
   readonly logDirectory?: string;
+  /** What the pod resolves by; undefined: nobody has to be told. */
+  readonly dns?: ResolvConf;
   readonly node: CgroupFacts;
 }
 
@@ -210,6 +217,7 @@ export function renderSandbox({
   hostname,
   pidsMax,
   logDirectory,
+  dns,
   node,
 }: SandboxConfigInput): SandboxConfig {
   const { metadata = {}, spec } = pod;
@@ -246,6 +254,7 @@ export function renderSandbox({
     ...(logDirectory === undefined ? {} : { logDirectory }),
     ...(hasPrivileged(spec) ? { hasPrivileged: true } : {}),
     ...(handler === '' ? {} : { runtimeHandler: handler }),
+    ...(dns === undefined ? {} : { words: sandboxWords(pod, dns, node) }),
   };
 }
 

@@ -4,7 +4,7 @@ import { unreachable } from '#base/unreachable.ts';
 import type { Action, IntentOf, VolumesToMount } from './action.ts';
 import { withAllocation } from '#agent/kubelet/allocation.ts';
 import { renderSandbox } from './container-config.ts';
-import { podHostname } from './host-files.ts';
+import { podHostname, resolvConfOf } from './host-files.ts';
 import { containersOf, type Intent } from '#agent/kubelet/sync/pod-input.ts';
 import { podPaths } from '#agent/kubelet/pod-paths.ts';
 import { downwardOf, hookOf, type RenderInput } from './render-input.ts';
@@ -95,6 +95,7 @@ function renderRunSandbox(
       hostname,
       pidsMax: node.podPidsMax,
       logDirectory,
+      dns: resolvConfOf(given, dns),
       node,
     });
     return { kind: 'runSandbox', config, replaces, resources: podCgroupResources(given, undefined) };

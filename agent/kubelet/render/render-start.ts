@@ -116,8 +116,9 @@ function devicesOf(
   { mounted }: RenderInput,
 ): NonNullable<StartAction['config']['devices']> {
   return (container.volumeDevices ?? []).map(({ name, devicePath }) => {
-    const device = mounted?.byName.get(name)?.device;
-    if (device !== undefined) return { path: devicePath, type: 'b', ...device };
+    const { device, path: hostPath } = mounted?.byName.get(name) ?? {};
+    if (device !== undefined)
+      return { path: devicePath, type: 'b', ...device, ...(hostPath === undefined ? {} : { hostPath }) };
     throw new PodwrightError(
       'E_INVALID',
       `volume "${name}" has volumeMode Filesystem, but is specified in volumeDevices`,

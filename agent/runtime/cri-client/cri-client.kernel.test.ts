@@ -57,7 +57,7 @@ describe.skipIf(containerdLacks !== undefined)(
     };
 
     it('streams: exec with input, attach, a port, and what comes of a port that nobody listens at', async () => {
-      const serve = 'httpd -p 127.0.0.1:8080 -h /etc; while read line; do echo got $line; done';
+      const serve = 'httpd -p 127.0.0.1:8090 -h /etc; while read line; do echo got $line; done';
       const stdio = { logPath: `${under().directory}/s.log`, stdin: true, stdinOnce: false, tty: false };
       const { id } = await begin('streams', { command: ['/bin/sh', '-c', serve], stdio });
       const exec = await runtime.exec('streams', id, { args: ['cat'], stdin: true, tty: false }, signal);
@@ -72,9 +72,9 @@ describe.skipIf(containerdLacks !== undefined)(
         break;
       }
       await attached[Symbol.asyncDispose]();
-      const socket = await runtime.connectPort('streams', 8080);
+      const socket = await runtime.connectPort('streams', 8090);
       socket.end('GET /hostname HTTP/1.0\r\n\r\n');
-      expect(await text(socket)).toMatch(/^HTTP\/1\.. \d/);
+      expect(await text(socket)).toMatch(/^HTTP\/1\.. 200 /);
       const refused = await runtime.connectPort('streams', 81);
       await expect(text(refused)).rejects.toThrow(/refused/);
       await end('streams');

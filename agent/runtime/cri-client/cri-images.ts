@@ -3,7 +3,8 @@ import type { Readable } from 'node:stream';
 import { formatReference, parseReference } from '#api/oci/reference.ts';
 import { findImage } from '#agent/runtime/images/find-image.ts';
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
-import type { Image, Services } from '#proto/cri/api.ts';
+import type { Outgoing } from '#proto/contract.ts';
+import type { Image, PodSandboxConfig, Services } from '#proto/cri/api.ts';
 import type { UnixClient } from '#proto/unix-client.ts';
 import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
 import { saidBy } from './cri-streams.ts';
@@ -37,8 +38,12 @@ export function pullError(reference: string, error: unknown): unknown {
 }
 
 export class CriImageStore implements ImageStore {
+  /** CRI-O has policies of signatures for namespaces. */
+  readonly isByNamespace = true;
   readonly #client: UnixClient;
   readonly #service: Services['runtime.v1.ImageService'];
+  /** What a pod's sandbox was made with; undefined: it has none yet. */
+  sandboxOf: (uid: string) => Outgoing<PodSandboxConfig> | undefined = () => undefined;
   #images: readonly ImageRecord[] = [];
 
   constructor(client: UnixClient, service: Services['runtime.v1.ImageService']) {
@@ -65,14 +70,16 @@ export class CriImageStore implements ImageStore {
 
   async pull(
     reference: string,
-    {
-      credentials,
-    }: { readonly credentials?: { readonly username: string; readonly password: string } | undefined },
+    { credentials, pod }: Parameters<ImageStore['pull']>[1],
     signal: AbortSignal,
   ): Promise<ImageRecord> {
     const name = formatReference(parseReference(reference));
     try {
-      const request = { image: { image: name }, ...(credentials === undefined ? {} : { auth: credentials }) };
+      const request = {
+        image: { image: name },
+        ...(credentials === undefined ? {} : { auth: credentials }),
+        ...(pod === undefined ? {} : { sandbox_config: this.sandboxOf(pod.uid) ?? { metadata: pod } }),
+      };
       const options = { timeoutMs: pullMsMax, signal };
       const { image_ref: ref } = await this.#client.call(this.#service.PullImage, request, options);
       const { image } = await this.#client.call(

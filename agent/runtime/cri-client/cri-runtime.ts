@@ -34,7 +34,8 @@ import { attachStream, collectedSession, execStream, portStream } from './cri-st
 import { podStatsOf } from './cri-usage.ts';
 import { nodeLabel, podUidLabel, type SandboxMark } from './marks.ts';
 import type { KnownContainer, KnownSandbox } from './observe.ts';
-import { containerRequest, imageUserOf, sandboxRequest, type CriFeatures } from './render-request.ts';
+import { containerRequest, imageUserOf, type CriFeatures } from './render-request.ts';
+import { sandboxAgain, sandboxRequest } from './render-sandbox.ts';
 import { resourcesRequest } from './render-resources.ts';
 import { createRemovals, type Removals } from './removals.ts';
 import { isStatus, orNone, saying } from './rpc-error.ts';
@@ -91,6 +92,10 @@ export class CriRuntime implements Runtime {
   constructor(options: CriRuntimeOptions) {
     this.#options = options;
     this.images = options.images;
+    options.images.sandboxOf = (uid) => {
+      const sandbox = this.cache.sandboxes(uid).at(-1);
+      return sandbox === undefined ? undefined : sandboxAgain(sandbox, undefined);
+    };
     this.handlers = options.handlers;
     this.version = `${options.runtimeName}://${options.runtimeVersion}`;
     this.#ids = new IdRanges(options.idSpace);
@@ -138,7 +143,7 @@ export class CriRuntime implements Runtime {
   }
 
   async runSandbox(asked: SandboxConfig, signal: AbortSignal): Promise<SandboxObservation> {
-    const { client, service, system, nodeName } = this.#options;
+    const { client, service, nodeName } = this.#options;
     const { uid } = asked;
     signal.throwIfAborted();
     const { runtimeHandler: handler = '' } = asked;
@@ -151,8 +156,10 @@ export class CriRuntime implements Runtime {
     const config = asked.hasOwnUsers === true ? { ...asked, ids: asked.ids ?? this.#ids.take(uid) } : asked;
     const before = this.cache.sandboxes(uid).map((each) => each.attempt + 1);
     const attempt = Math.max(asked.attempt, (this.#tried.get(uid) ?? -1) + 1, ...before);
-    const { path } = await system.ensureCgroup(config.cgroupParent, config.resources);
-    const place = { nodeName, attempt, cgroupParent: this.#options.cgroupParent(path), features };
+    const { path, files: cgroupFiles } = await this.#cgroupOf(config, config.resources);
+    const { hasGroupsPolicy } = this.#options.features;
+    const cgroupParent = this.#options.cgroupParent(path);
+    const place = { nodeName, attempt, cgroupParent, cgroupFiles, features, hasGroupsPolicy };
     const request = { config: sandboxRequest(config, place), runtime_handler: handler };
     this.#tried.set(uid, attempt);
     try {
@@ -243,15 +250,10 @@ export class CriRuntime implements Runtime {
       cgroupFiles,
       handlerFeatures: this.#featuresOf(sandbox.runtimeHandler),
     };
-    const { cgroupParent } = this.#options;
     const request = {
       pod_sandbox_id: sandbox.id,
       config: containerRequest(config, place),
-      sandbox_config: {
-        metadata: { ...pod, attempt: sandbox.attempt },
-        log_directory: mark.logDirectory,
-        linux: { cgroup_parent: cgroupParent(path) ?? '' },
-      },
+      sandbox_config: sandboxAgain(sandbox, this.#options.cgroupParent(path)),
     };
     const { container_id: id } = await saying(client.call(service.CreateContainer, request, { signal }));
     await this.#refuseUnheard({ uid, sandboxId: sandbox.id, criId: id }, config);
@@ -259,7 +261,10 @@ export class CriRuntime implements Runtime {
   }
 
   /** The pod's, and what is in it; nothing where it is not the node's to make. */
-  async #cgroupOf({ cgroupParent }: SandboxMark, resources: CgroupResources = {}): Promise<PodCgroup> {
+  async #cgroupOf(
+    { cgroupParent }: Pick<SandboxMark, 'cgroupParent'>,
+    resources: CgroupResources = {},
+  ): Promise<PodCgroup> {
     const { path } = await this.#options.system.ensureCgroup(cgroupParent, resources);
     return { path, files: new Set(path === undefined ? [] : await readdir(path)) };
   }

@@ -1,5 +1,7 @@
 /** What is said of this node's sandboxes and containers in the other runtime, which keeps it: nothing is written elsewhere. Pure. */
 import { isObject, objectOf } from '#api/wire/json.ts';
+import type { Outgoing } from '#proto/contract.ts';
+import type { PodSandboxConfig } from '#proto/cri/api.ts';
 import type { IdRange } from '#native/launch/launch.ts';
 import type { MountedImage, SandboxConfig, TerminationMessage } from '#agent/runtime/runtime.ts';
 
@@ -28,7 +30,12 @@ export interface SandboxMark {
   /** Relative to the node's tree. */
   readonly cgroupParent: string;
   readonly logDirectory: string;
+  /** The rest of what the runtime was told; undefined: of an agent that did not mark it. */
+  readonly said?: SaidSandbox | undefined;
 }
+
+/** Of a sandbox's configuration what the runtime does not say by itself. */
+export type SaidSandbox = Outgoing<Omit<PodSandboxConfig, 'metadata' | 'labels' | 'annotations'>>;
 
 export interface ContainerMark {
   /** As the pod names it. */
@@ -51,7 +58,7 @@ type Annotations = Readonly<Record<string, string>>;
 /** Undefined where it is not there, or is not what we write. */
 export function readSandboxMark(annotations: Annotations): SandboxMark | undefined {
   const mark = documentOf(annotations);
-  const { attempt, cgroupParent, logDirectory, ids } = mark;
+  const { attempt, cgroupParent, logDirectory, ids, said } = mark;
   if (typeof attempt !== 'number' || typeof cgroupParent !== 'string' || typeof logDirectory !== 'string')
     return undefined;
   const is = (name: string): boolean => mark[name] === true;
@@ -62,6 +69,7 @@ export function readSandboxMark(annotations: Annotations): SandboxMark | undefin
     hostIpc: is('hostIpc'),
     sharePidNamespace: is('sharePidNamespace'),
     ids: rangeOf(ids),
+    ...(isObject(said) ? { said } : {}), // What is not of its shape, the code of messages refuses.
   };
 }
 

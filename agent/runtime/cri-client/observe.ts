@@ -34,6 +34,8 @@ export interface KnownSandbox {
   readonly name: string;
   /** CRI's. */
   readonly attempt: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
   readonly mark: SandboxMark;
   readonly runtimeHandler: string;
   readonly isReady: boolean;
@@ -76,6 +78,7 @@ export function sandboxOf(
   return {
     id: listed.id,
     ...{ uid, namespace: metadata.namespace, name: metadata.name, attempt: metadata.attempt, mark },
+    ...{ labels: listed.labels, annotations: listed.annotations },
     runtimeHandler: listed.runtime_handler,
     isReady: listed.state === 'SANDBOX_READY',
     createdAtMs: msOf(listed.created_at),

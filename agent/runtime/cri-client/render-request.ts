@@ -1,16 +1,14 @@
-/** Sandboxes and containers in CRI's words, as the kubelet would say them. Pure. What the runtime cannot do is refused by name. */
+/** Containers in CRI's words, as the kubelet would say them. Pure. What the runtime cannot do is refused by name. */
 import { refuseHooks } from '#agent/runtime/handlers/handler.ts';
 import { posix } from 'node:path';
 import { PodwrightError } from '#base/errors.ts';
 import type { Outgoing } from '#proto/contract.ts';
 import type {
   ContainerConfig as CriContainer,
-  IDMapping,
+  Device,
   LinuxContainerSecurityContext,
   Mount,
   MountPropagation,
-  NamespaceOption,
-  PodSandboxConfig,
   SecurityProfile,
   Signal,
 } from '#proto/cri/api.ts';
@@ -20,89 +18,25 @@ import type {
   ContainerConfig,
   ContainerMount,
   HandlerFeatures,
+  HostDevice,
   ImageRecord,
   SandboxConfig,
 } from '#agent/runtime/runtime.ts';
-import type { IdRange } from '#native/launch/launch.ts';
 import {
   containerNameLabel,
   idLabel,
   markAnnotation,
   nodeLabel,
-  podNameLabel,
-  podNamespaceLabel,
-  podUidLabel,
-  sandboxMarkOf,
   type ContainerMark,
   type SandboxMark,
 } from './marks.ts';
 import { resourcesRequest } from './render-resources.ts';
+import { mapping, namespacesOf, podLabels, selinuxOf } from './render-sandbox.ts';
 
 /** What a runtime says that it can, by its Status; those before these fields say nothing, and cannot. */
 export interface CriFeatures {
   readonly hasGroupsPolicy: boolean;
 }
-
-export interface SandboxPlace {
-  readonly nodeName: string;
-  /** CRI's attempt: no two of a pod have the same. */
-  readonly attempt: number;
-  /** From the top of the cgroup tree; undefined: the runtime's default. */
-  readonly cgroupParent: string | undefined;
-  /** Of who makes its containers; undefined: nobody knows. */
-  readonly features: HandlerFeatures | undefined;
-}
-
-/** @throws E_UNSUPPORTED */
-export function sandboxRequest(config: SandboxConfig, place: SandboxPlace): Outgoing<PodSandboxConfig> {
-  const { uid, namespace, name, hostNetwork } = config;
-  if (config.hasOwnUsers === true && place.features?.userNamespaces !== true)
-    throw new PodwrightError(
-      'E_UNSUPPORTED',
-      `run sandbox of pod ${name}: the runtime has no user namespaces`,
-    );
-  const mark = sandboxMarkOf(config);
-  return {
-    metadata: { name, namespace, uid, attempt: place.attempt },
-    hostname: hostNetwork ? '' : config.hostname,
-    log_directory: mark.logDirectory,
-    port_mappings: config.portMappings.map(({ hostPort, containerPort, protocol, hostIp }) => ({
-      protocol: protocol as 'TCP' | 'UDP' | 'SCTP',
-      host_port: hostPort,
-      container_port: containerPort,
-      host_ip: hostIp,
-    })),
-    labels: { ...config.labels, ...podLabels(config), [nodeLabel]: place.nodeName },
-    annotations: { ...config.annotations, [markAnnotation]: JSON.stringify(mark) },
-    linux: {
-      cgroup_parent: place.cgroupParent ?? '',
-      sysctls: config.sysctls,
-      security_context: {
-        namespace_options: namespacesOf(mark),
-        privileged: config.hasPrivileged === true,
-        seccomp: { profile_type: config.hasPrivileged === true ? 'Unconfined' : 'RuntimeDefault' },
-      },
-    },
-  };
-}
-
-function podLabels({ uid, namespace, name }: Pick<SandboxConfig, 'uid' | 'namespace' | 'name'>) {
-  return { [podNameLabel]: name, [podNamespaceLabel]: namespace, [podUidLabel]: uid };
-}
-
-function namespacesOf(mark: SandboxMark): Outgoing<NamespaceOption> {
-  const { ids } = mark;
-  return {
-    network: mark.hostNetwork ? 'NODE' : 'POD',
-    ipc: mark.hostIpc ? 'NODE' : 'POD',
-    pid: mark.hostPid ? 'NODE' : mark.sharePidNamespace ? 'POD' : 'CONTAINER',
-    ...(ids === undefined ? {} : { userns_options: { mode: 'POD', uids: mapping(ids), gids: mapping(ids) } }),
-  };
-}
-
-const mapping = ({ first, count }: IdRange): Outgoing<IDMapping>[] => [
-  { host_id: first, container_id: 0, length: count },
-];
 
 export interface ContainerPlace {
   readonly nodeName: string;
@@ -135,11 +69,7 @@ export function containerRequest(config: ContainerConfig, place: ContainerPlace)
     working_dir: config.workingDir ?? '',
     envs: config.env.map(({ name: key, value }) => ({ key, value: Buffer.from(value) })),
     mounts: config.mounts.map((mount) => mountOf(mount, place)),
-    devices: config.devices.map(({ path, type, major, minor, access = 'rwm' }) => ({
-      container_path: path,
-      host_path: `/dev/${type === 'b' ? 'block' : 'char'}/${major}:${minor}`,
-      permissions: access,
-    })),
+    devices: config.devices.map(deviceOf),
     labels: {
       ...podLabels(place.pod),
       [containerNameLabel]: name,
@@ -147,6 +77,7 @@ export function containerRequest(config: ContainerConfig, place: ContainerPlace)
       [idLabel]: config.id,
     },
     annotations: {
+      ...config.annotations,
       'io.kubernetes.container.restartCount': String(attempt),
       [markAnnotation]: JSON.stringify(mark),
     },
@@ -162,6 +93,15 @@ export function containerRequest(config: ContainerConfig, place: ContainerPlace)
       },
       security_context: securityOf(config, place),
     },
+  };
+}
+
+/** By its numbers where nobody knows what the host calls it: every host whose devices udev makes has those links. */
+function deviceOf({ path, hostPath, type, major, minor, access = 'rwm' }: HostDevice): Outgoing<Device> {
+  return {
+    container_path: path,
+    host_path: hostPath ?? `/dev/${type === 'b' ? 'block' : 'char'}/${major}:${minor}`,
+    permissions: access,
   };
 }
 
@@ -184,8 +124,11 @@ const propagations: Readonly<Record<string, MountPropagation>> = {
 /** @throws E_UNSUPPORTED */
 function mountOf(mount: ContainerMount, { handlerFeatures, mark }: ContainerPlace): Outgoing<Mount> {
   const { source, target, options } = mount;
+  const mappings = mark.ids === undefined ? [] : mapping(mark.ids);
   if (mount.type === 'image')
     return {
+      uidMappings: mappings,
+      gidMappings: mappings,
       container_path: target,
       image: { image: source },
       image_sub_path: mount.subPath ?? '',
@@ -202,8 +145,7 @@ function mountOf(mount: ContainerMount, { handlerFeatures, mark }: ContainerPlac
       'E_UNSUPPORTED',
       `mount ${target}: the runtime has no recursive read-only mounts`,
     );
-  const { ids } = mark;
-  const mappings = ids !== undefined && mount.isIdMapped === true ? mapping(ids) : [];
+  const shifts = mount.isIdMapped === false ? [] : mappings;
   return {
     container_path: target,
     host_path: source,
@@ -211,8 +153,8 @@ function mountOf(mount: ContainerMount, { handlerFeatures, mark }: ContainerPlac
     recursive_read_only: isRecursive,
     propagation:
       options.map((word) => propagations[word]).find((each) => each !== undefined) ?? 'PROPAGATION_PRIVATE',
-    uidMappings: mappings,
-    gidMappings: mappings,
+    uidMappings: shifts,
+    gidMappings: shifts,
   };
 }
 
@@ -239,6 +181,7 @@ function securityOf(config: ContainerConfig, place: ContainerPlace): Outgoing<Li
     namespace_options:
       targetId === undefined ? namespaces : { ...namespaces, pid: 'TARGET', target_id: targetId },
     privileged: security.privileged,
+    ...selinuxOf(config.selinux),
     // All of them said one by one: what a runtime's defaults are is its own.
     ...(security.privileged
       ? {}
