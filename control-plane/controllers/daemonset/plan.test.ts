@@ -26,6 +26,16 @@ const ill: Partial<Pod> = { status: { phase: 'Running', conditions: [{ type: 'Re
 /** Where no pod comes, and those that are there may stay. */
 const tainted: Partial<Node> = { spec: { taints: [{ key: 'k', effect: 'NoSchedule' }] } };
 const failed: Partial<Pod> = { status: { phase: 'Failed' } };
+const going = (name: string): Partial<Pod> => ({
+  metadata: { name, uid: name, deletionTimestamp: '2026-01-01T00:00:00Z' },
+});
+const replacing = (maxUnavailable: number | string): DaemonSet => ({
+  ...daemonSet,
+  spec: {
+    ...{ selector: {}, template: {}, ...daemonSet.spec },
+    updateStrategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable } },
+  },
+});
 const surging = (maxSurge: number | string, minReadySeconds = 0): DaemonSet => ({
   ...daemonSet,
   spec: {
@@ -54,6 +64,29 @@ describe('planDaemons()', () => {
     },
     { name: 'keeps one of two', given: { pods: [pod('p', 'a'), pod('q', 'a'), pod('r', 'b')] }, want: '-q' },
     {
+      name: 'keeps the one that has its node, though another is older',
+      given: {
+        nodes: [node('a')],
+        pods: [pod('p', '', { spec: podSpecOf(daemonSet, 'a') }), pod('q', 'a')],
+      },
+      want: '-p',
+    },
+    {
+      name: 'waits for a pod that goes',
+      given: { nodes: [node('a')], pods: [pod('p', 'a', going('p'))] },
+      want: '',
+    },
+    {
+      name: 'waits for a pod whose deletion was asked for, though it does not show it yet',
+      given: { nodes: [node('a')], pods: [pod('p', 'a')], deletedUids: new Set(['p']) },
+      want: '',
+    },
+    {
+      name: 'does not wait for the finalizers of one that ended',
+      given: { nodes: [node('a')], pods: [pod('p', 'a', { ...failed, ...going('p') })] },
+      want: '+a',
+    },
+    {
       name: 'removes a pod of a node that it does not tolerate any more',
       given: {
         nodes: [node('a', { spec: { taints: [{ key: 'k', effect: 'NoExecute' }] } })],
@@ -73,6 +106,44 @@ describe('planDaemons()', () => {
       name: 'updates as many as may be unavailable',
       given: { pods: [pod('p', 'a', old('p')), pod('q', 'b', old('q'))] },
       want: '-p',
+    },
+    {
+      name: 'updates old ones that are unavailable whatever the limit, and counts them',
+      given: {
+        daemonSet: replacing(3),
+        nodes: ['a', 'b', 'c', 'd'].map((name) => node(name)),
+        pods: [
+          ...['p', 'q'].map((name, index) => pod(name, 'ab'.charAt(index), { ...old(name), ...ill })),
+          ...['r', 's'].map((name, index) => pod(name, 'cd'.charAt(index), old(name))),
+        ],
+      },
+      want: '-p -q -r',
+    },
+    {
+      name: 'updates no available one while new ones are unavailable',
+      given: {
+        daemonSet: replacing(2),
+        nodes: ['a', 'b', 'c', 'd'].map((name) => node(name)),
+        pods: [
+          ...[pod('p', 'a', ill), pod('q', 'b', ill), pod('r', 'c', { ...old('r'), ...ill })],
+          pod('s', 'd', old('s')),
+        ],
+      },
+      want: '-r',
+    },
+    {
+      name: 'lets one go at least',
+      given: { daemonSet: replacing('0%'), pods: [pod('p', 'a', old('p')), pod('q', 'b', old('q'))] },
+      want: '-p',
+    },
+    {
+      name: 'reckons what may be unavailable as a share of the nodes, rounded up',
+      given: {
+        daemonSet: replacing('50%'),
+        nodes: ['a', 'b', 'c'].map((name) => node(name)),
+        pods: ['a', 'b', 'c'].map((name) => pod(name, name, old(name))),
+      },
+      want: '-a -b',
     },
     {
       name: 'puts as many beside old ones as may surge',

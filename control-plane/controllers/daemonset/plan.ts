@@ -15,6 +15,7 @@ export interface DaemonState extends Rollout {
   readonly nodes: readonly Node[];
   /** Owned by it. */
   readonly pods: readonly Pod[];
+  /** Deletion was asked for, though the pods do not show it yet: until they do, they are in the way of the next. */
   readonly deletedUids: ReadonlySet<string>;
   /** How long a failed pod of the node stays as it is; without, none does. */
   readonly failedWaitMs?: (node: string) => number;
@@ -33,17 +34,18 @@ export interface DaemonPlan {
 export function planDaemons(state: DaemonState): DaemonPlan {
   const { daemonSet, nodes, deletedUids } = state;
   if (daemonSet.metadata?.deletionTimestamp !== undefined) return { createOn: [], deletePods: [] };
-  const pods = state.pods.filter(({ metadata }) => !deletedUids.has(metadata?.uid ?? ''));
+  const isAsked = ({ metadata }: Pod): boolean => deletedUids.has(metadata?.uid ?? '');
   const placement = state.placement ?? placementsOf(daemonSet);
   const wanted = new Map(nodes.map((node) => [node.metadata?.name ?? '', placement(node)]));
-  const podsHere = Map.groupBy(pods, nodeNameOf);
+  const podsHere = Map.groupBy(state.pods.filter(isPresent), nodeNameOf);
   const isSurging = surgeOf(daemonSet, wanted.size) > 0;
   const createOn: string[] = [];
   const deletePods: Pod[] = [];
   const waits: number[] = [];
   for (const [name, placement] of wanted) {
-    const here = podsHere.get(name) ?? [];
-    const active = here.filter(isActive).toSorted(byCreation);
+    const all = podsHere.get(name) ?? [];
+    const here = all.filter((pod) => !isAsked(pod));
+    const active = here.filter(isActive).toSorted(byAge);
     const ended = here.filter((pod) => isTerminal(pod) && pod.metadata?.deletionTimestamp === undefined);
     const waitMs = state.failedWaitMs?.(name) ?? 0;
     const isWaiting = (pod: Pod): boolean =>
@@ -54,7 +56,7 @@ export function planDaemons(state: DaemonState): DaemonPlan {
     else {
       deletePods.push(...(isSurging ? surplusOf(state, active) : active.slice(1)));
       // The old pod must be gone before the next comes: they may share ports and paths of the node.
-      if (here.length === 0 && placement.shouldRun) createOn.push(name);
+      if (all.length === 0 && placement.shouldRun) createOn.push(name);
     }
   }
   const leaving = new Set(deletePods);
@@ -62,7 +64,7 @@ export function planDaemons(state: DaemonState): DaemonPlan {
   const stayingPods = new Map(
     [...wanted.keys()]
       .filter((name) => running.has(name) || podsHere.has(name))
-      .map((name) => [name, (podsHere.get(name) ?? []).filter((pod) => !leaving.has(pod))]),
+      .map((name) => [name, (podsHere.get(name) ?? []).filter((pod) => !leaving.has(pod) && !isAsked(pod))]),
   );
   const staying = { pods: stayingPods, wanted: running };
   const update = isSurging ? planSurge(state, staying) : planReplacement(state, staying);
@@ -153,13 +155,11 @@ export function nodeNameOf({ spec }: Pod): string {
 export function computeDaemonStatus(state: DaemonState): DaemonSetStatus {
   const { daemonSet, nodes, pods, hash, nowMs } = state;
   const { minReadySeconds = 0 } = daemonSet.spec ?? {};
-  // As upstream's: one that goes, or that failed and is not replaced yet, is on its node.
-  const present = pods.filter((pod) => !isTerminal(pod) || pod.metadata?.deletionTimestamp === undefined);
-  const byNode = Map.groupBy(present, nodeNameOf);
+  const byNode = Map.groupBy(pods.filter(isPresent), nodeNameOf);
   const onNode = (node: Node): readonly Pod[] => byNode.get(node.metadata?.name ?? '') ?? [];
   const placement = state.placement ?? placementsOf(daemonSet);
   const wanted = new Set(nodes.filter((node) => placement(node).shouldRun));
-  const first = [...wanted].flatMap((node) => onNode(node).toSorted(byCreation).slice(0, 1));
+  const first = [...wanted].flatMap((node) => onNode(node).toSorted(byAge).slice(0, 1));
   const misscheduled = nodes.filter((node) => !wanted.has(node) && onNode(node).length > 0);
   const available = first.filter((pod) => isPodAvailable(pod, minReadySeconds, nowMs)).length;
   const updated = first.filter(({ metadata }) => metadata?.labels?.[revisionHashLabel] === hash).length;
@@ -177,7 +177,14 @@ export function computeDaemonStatus(state: DaemonState): DaemonSetStatus {
   };
 }
 
-function byCreation(a: Pod, b: Pod): number {
-  const key = ({ metadata }: Pod): string => `${metadata?.creationTimestamp ?? ''} ${metadata?.name ?? ''}`;
+/** As upstream's: one that goes, or that failed and is not replaced yet, is on its node. Of one that ended and goes only its finalizers are left. */
+function isPresent(pod: Pod): boolean {
+  return !isTerminal(pod) || pod.metadata?.deletionTimestamp === undefined;
+}
+
+/** Those that have a node before those that wait for it, then the oldest. */
+function byAge(a: Pod, b: Pod): number {
+  const key = ({ metadata, spec }: Pod): string =>
+    `${(spec?.nodeName ?? '') === '' ? 1 : 0} ${metadata?.creationTimestamp ?? ''} ${metadata?.name ?? ''}`;
   return key(a) < key(b) ? -1 : 1;
 }

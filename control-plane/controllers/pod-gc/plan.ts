@@ -26,6 +26,7 @@ export function planPodGc(
   { isGone: isNodeGone, isOff }: NodeStates,
   finishedLimit: number = finishedMax,
 ): PodGcPlan {
+  const isLeft = (pod: Pod): boolean => !isHeldByFinalizers(pod);
   const orphaned = pods.filter(
     ({ spec }) => (spec?.nodeName ?? '') !== '' && isNodeGone(spec?.nodeName ?? ''),
   );
@@ -37,12 +38,19 @@ export function planPodGc(
   const finished = pods
     .filter((pod) => isTerminal(pod) && !others.has(pod))
     .toSorted((a, b) => (finishedRank(a) < finishedRank(b) ? -1 : 1));
+  const surplus = Math.max(0, finished.length - finishedLimit);
   return {
-    orphaned,
-    unscheduled,
-    stranded,
-    finished: finished.slice(0, Math.max(0, finished.length - finishedLimit)),
+    orphaned: orphaned.filter(isLeft),
+    unscheduled: unscheduled.filter(isLeft),
+    stranded: stranded.filter(isLeft),
+    finished: finished.filter(isLeft).slice(0, surplus),
   };
+}
+
+/** It ended, and was deleted at once: whoever deletes it again does nothing, it waits for whose finalizers it has. */
+function isHeldByFinalizers(pod: Pod): boolean {
+  const { deletionGracePeriodSeconds, finalizers = [] } = pod.metadata ?? {};
+  return isTerminal(pod) && isTerminating(pod) && deletionGracePeriodSeconds === 0 && finalizers.length > 0;
 }
 
 function finishedRank({ metadata, status }: Pod): string {
