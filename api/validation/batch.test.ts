@@ -255,3 +255,27 @@ describe('validateUpdate() of a Job', () => {
     expect(texts(validateUpdate(kind, old, next))).toEqual(want);
   });
 });
+
+const begun = { startTime: '2026-01-01T00:00:00Z' };
+const suspended = { conditions: [{ type: 'Suspended', status: 'True' }] };
+
+it.each<{ readonly name: string; readonly status: JsonObject; readonly isFree: boolean }>([
+  { name: 'never was begun', status: {}, isFree: true },
+  { name: 'was begun, and does not say yet that it is suspended', status: begun, isFree: false },
+  { name: 'says so', status: { ...begun, ...suspended }, isFree: true },
+  { name: 'has pods, though it says so', status: { ...suspended, active: 1 }, isFree: false },
+  {
+    name: 'was resumed',
+    status: { ...begun, conditions: [{ type: 'Suspended', status: 'False' }] },
+    isFree: false,
+  },
+])('what pods of a suspended Job ask for may change if it $name: $isFree', ({ status, isFree }) => {
+  const old: JsonObject = { ...create(jobOf({ suspend: true })), status };
+  const resources = { requests: { cpu: '2' } };
+  const spec = withPod(old['spec'] as JsonObject, { containers: [{ name: 'c', image: 'i', resources }] });
+  const changed = applyDefaults(kind, decodeObject(kind, { ...old, spec }).object);
+  const said = texts(validateUpdate(kind, old, prepareUpdate(kind, old, changed)));
+  expect(said).toEqual(
+    isFree ? [] : [expect.stringMatching(/^spec\.template: Invalid value: .*: field is immutable$/)],
+  );
+});

@@ -245,7 +245,10 @@ function completionsErrors(old: JsonObject, job: JsonObject): readonly FieldErro
     : [invalidField('spec.completions', completions, 'can only be modified in tandem with spec.parallelism')];
 }
 
-/** What may change of the template of a suspended Job whose pods are gone: where its pods go, and what they ask for. */
+/**
+ * What may change of the template of a suspended Job whose pods are gone: where its pods go, and what they ask for. One that was begun has to say
+ * first that it is suspended (gates MutableSchedulingDirectivesForSuspendedJobs and MutablePodResourcesForSuspendedJobs).
+ */
 const whileSuspended = [
   'metadata.labels',
   'metadata.annotations',
@@ -257,7 +260,8 @@ const whileSuspended = [
 
 function jobTemplateUpdateErrors(old: JsonObject, job: JsonObject): readonly FieldError[] {
   const path = 'spec.template';
-  const isIdle = at(old, 'spec.suspend') === true && numberOf(at(old, 'status.active')) === 0;
+  const hasBegun = at(old, 'status.startTime') !== undefined && !isToldSuspended(old);
+  const isIdle = at(old, 'spec.suspend') === true && numberOf(at(old, 'status.active')) === 0 && !hasBegun;
   const fixed = (object: JsonObject): JsonObject => {
     const template = objectOf(at(object, path));
     if (!isIdle) return template;
@@ -268,6 +272,12 @@ function jobTemplateUpdateErrors(old: JsonObject, job: JsonObject): readonly Fie
   // What is compared of an idle Job is the spec.
   const place = isIdle ? `${path}.spec` : path;
   return [invalidField(place, at(job, place), 'field is immutable')];
+}
+
+function isToldSuspended(job: JsonObject): boolean {
+  return objectsOf(at(job, 'status.conditions')).some(
+    ({ type, status }) => type === 'Suspended' && status === 'True',
+  );
 }
 
 /** An object that was only there for what was taken out of it counts as absent. */

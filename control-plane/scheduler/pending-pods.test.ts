@@ -50,16 +50,70 @@ it('wakes only the unschedulable pods that a change may help', () => {
   expect([takeName(), takeName()]).toEqual(['b', undefined]);
 });
 
-it('an unschedulable pod waits for a change, and then for its back-off', () => {
-  const { clock, pending, takeName } = setUp();
+it('an unschedulable pod waits for a change, and then for others while it backs off', () => {
+  const { clock, pending, takeName, readyCount } = setUp();
   pending.put(pod('a'));
   pending.putUnschedulable(pending.take() ?? pod('a'), new Set());
   clock.advance(500);
   expect(takeName()).toBeUndefined();
   pending.wakeUnschedulable(() => true);
+  expect([readyCount(), pending.counts()]).toEqual([2, { active: 0, backoff: 1, unschedulable: 0 }]);
+  pending.put(pod('b', -5));
+  expect([takeName(), takeName(), takeName()]).toEqual(['b', 'a', undefined]);
+  // Its back-off, of which it used nothing, is none of the next.
+  clock.advance(10_000);
   expect(takeName()).toBeUndefined();
+});
+
+it('a pod that backs off is ready as others are, once that has passed', () => {
+  const { clock, pending, takeName } = setUp();
+  pending.put(pod('a', 5));
+  pending.putUnschedulable(pending.take() ?? pod('a'), new Set());
+  pending.wakeUnschedulable(() => true);
+  pending.put(pod('b'));
+  clock.advance(1000);
+  expect([takeName(), takeName(), takeName()]).toEqual(['a', 'b', undefined]);
+});
+
+it('of those that back off the first comes first, of those of a second the most important', () => {
+  const { clock, pending, takeName } = setUp();
+  const names = ['first', 'second', 'third', 'late'];
   clock.advance(500);
-  expect(takeName()).toBe('a');
+  for (const name of names) {
+    const one = pod(name, names.indexOf(name));
+    pending.put(one);
+    pending.putUnschedulable(pending.take() ?? one, new Set());
+    clock.advance(name === 'third' ? 490 : 10);
+  }
+  clock.advance(50);
+  pending.wakeUnschedulable(() => true);
+  expect([...names.map(takeName), takeName()]).toEqual(['third', 'second', 'first', 'late', undefined]);
+});
+
+it('a pod whose try failed does not come early, one that is put again neither', () => {
+  const { clock, pending, takeName, readyCount } = setUp();
+  pending.put(pod('a'));
+  pending.putFailed(pending.take() ?? pod('a'));
+  pending.put(pod('a', 3));
+  expect([takeName(), readyCount()]).toEqual([undefined, 1]);
+  clock.advance(1000);
+  expect([takeName(), readyCount()]).toEqual(['a', 2]);
+});
+
+it('each that backs off is taken once, by the priority that it has then', () => {
+  const { clock, pending, takeName } = setUp();
+  const names = Array.from({ length: 50 }, (_, index) => `p-${index}`);
+  for (const name of names) {
+    pending.put(pod(name));
+    pending.putUnschedulable(pending.take() ?? pod(name), new Set());
+  }
+  clock.advance(100);
+  pending.wakeUnschedulable(() => true);
+  for (let round = 0; round < 2_000; round++) pending.put(pod(`p-${round % 50}`, round));
+  pending.delete('default/p-0');
+  const taken = names.map(takeName);
+  expect(taken.slice(0, 3)).toEqual(['p-49', 'p-48', 'p-47']);
+  expect(new Set(taken)).toEqual(new Set([...names.slice(1), undefined]));
 });
 
 it('an unschedulable pod is tried again in the end though nothing changed', () => {

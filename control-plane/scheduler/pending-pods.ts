@@ -6,7 +6,7 @@ import type { Pod } from '#api/generated/objects.ts';
 import { Heap } from './heap.ts';
 import { queueEvents } from './metrics/event-labels.ts';
 
-/** How long a pod waits before it is tried again: doubling. As kube-scheduler: 1 s to 10 s. */
+/** How long a pod waits before it is tried again, where others are to be tried: doubling. As kube-scheduler: 1 s to 10 s. */
 export interface BackoffSettings {
   readonly podInitialBackoffMs: number;
   readonly podMaxBackoffMs: number;
@@ -14,24 +14,27 @@ export interface BackoffSettings {
 const backoffByDefault: BackoffSettings = { podInitialBackoffMs: 1000, podMaxBackoffMs: 10_000 };
 /** An unschedulable pod is tried again after this long even if nothing happened that should help it. */
 const unschedulableMaxMs = 300_000;
+/** Of those that back off and may come early, who is done within one of these has no advantage (kube-scheduler's backoffQOrderingWindowDuration). */
+const earlyWindowMs = 1000;
 /** Turns without effect that are kept, beside as many again as there are with. */
 const staleTurnsMax = 1000;
 
 /**
  * Pods that wait for a node. A pod is ready, or backing off (with a timer), or unschedulable: waiting for a change of the
- * cluster that may help it. `onReady` is called when the first pod becomes ready.
+ * cluster that may help it. Where none is ready, one that backs off after a change comes early: the back-off keeps it from being in the
+ * way of others (KEP-5142). `onReady` is called when there is a pod to try and was none.
  */
 export interface PendingPods extends Disposable {
   /** A new pod, or a new version of one that waits: ready at once unless it backs off. */
   put(pod: Pod): void;
   delete(key: string): void;
-  /** The pod to try next: highest priority, then longest waiting. It is out of the queue until put back. */
+  /** The pod to try next: highest priority, then longest waiting; else one that may come early. It is out of the queue until put back. */
   take(): Pod | undefined;
   /** Those of the pods that wait, however they do. They are out of the queue until put back. */
   takeThese(keys: Iterable<string>): readonly Pod[];
   /** No node does, by the plugins named: waits for `wakeUnschedulable`. */
   putUnschedulable(pod: Pod, refusedBy: ReadonlySet<string>): void;
-  /** The try failed for a passing reason. */
+  /** The try failed for a passing reason: its whole back-off has to pass. */
   putFailed(pod: Pod): void;
   /** Something changed: the unschedulable pods that it may help are tried again, each after its back-off. `event`: what it was, to be counted. */
   wakeUnschedulable(mayHelp: (pod: Pod, refusedBy: ReadonlySet<string>) => boolean, event?: string): void;
@@ -65,14 +68,18 @@ interface Entry extends Wait {
   /** Not tried before (monotonic). */
   readonly notBeforeMs: number;
   readonly timer?: Disposable;
+  /** Of one that backs off: it does for the sake of others alone. */
+  readonly isEarly?: boolean;
   readonly refusedBy?: ReadonlySet<string>;
 }
 
-/** A place in the heap; without effect once the pod is not ready any more, or has another priority. */
+/** A place in a heap; without effect once the pod is in another state, or has another priority. */
 interface Turn {
   readonly key: string;
   readonly priority: number;
   readonly order: number;
+  /** Of those that back off, when they are done. */
+  readonly window: number;
 }
 
 export function createPendingPods(
@@ -92,6 +99,9 @@ class Queue implements PendingPods {
   readonly #ready = new Set<string>();
   readonly #unschedulable = new Set<string>();
   readonly #turns = new Heap<Turn>(isBefore);
+  /** Those that back off and may come early. */
+  readonly #early = new Set<string>();
+  readonly #earlyTurns = new Heap<Turn>(isBefore);
   #nextOrder = 0;
 
   constructor(clock: Clock, onReady: () => void, options: PendingPodsOptions) {
@@ -135,7 +145,7 @@ class Queue implements PendingPods {
       this.#requeue(key, { ...before, pod }, queueEvents.update);
     else {
       this.#entries.set(key, { ...before, pod });
-      if (before.state === 'ready' && priorityOf(before.pod) !== priorityOf(pod)) this.#addTurn(key);
+      if (priorityOf(before.pod) !== priorityOf(pod)) this.#addTurn(key);
     }
   }
 
@@ -143,20 +153,12 @@ class Queue implements PendingPods {
     this.#entries.get(key)?.timer?.[Symbol.dispose]();
     this.#entries.delete(key);
     this.#ready.delete(key);
+    this.#early.delete(key);
     this.#unschedulable.delete(key);
   }
 
   take(): Pod | undefined {
-    for (let turn = this.#turns.pop(); turn !== undefined; turn = this.#turns.pop()) {
-      const { key, priority, order } = turn;
-      const entry = this.#entries.get(key);
-      if (entry === undefined || !this.#ready.has(key)) continue;
-      if (entry.order !== order || priorityOf(entry.pod) !== priority) continue;
-      this.#ready.delete(key);
-      this.#entries.set(key, { ...entry, state: 'taken' });
-      return entry.pod;
-    }
-    return undefined;
+    return this.#takeOf(this.#ready, this.#turns) ?? this.#takeOf(this.#early, this.#earlyTurns);
   }
 
   takeThese(keys: Iterable<string>): readonly Pod[] {
@@ -180,7 +182,7 @@ class Queue implements PendingPods {
 
   putFailed(pod: Pod): void {
     const { key, entry } = this.#tried(pod);
-    this.#requeue(key, entry, queueEvents.failure);
+    this.#requeue(key, { ...entry, isEarly: false }, queueEvents.failure);
   }
 
   wakeUnschedulable(
@@ -198,8 +200,23 @@ class Queue implements PendingPods {
     for (const { timer } of this.#entries.values()) timer?.[Symbol.dispose]();
     this.#entries.clear();
     this.#ready.clear();
+    this.#early.clear();
     this.#unschedulable.clear();
     this.#turns.clear();
+    this.#earlyTurns.clear();
+  }
+
+  #takeOf(keys: ReadonlySet<string>, turns: Heap<Turn>): Pod | undefined {
+    for (let turn = turns.pop(); turn !== undefined; turn = turns.pop()) {
+      const { key, priority, order } = turn;
+      const entry = this.#entries.get(key);
+      if (entry === undefined || !keys.has(key)) continue;
+      if (entry.order !== order || priorityOf(entry.pod) !== priority) continue;
+      const { timer: _timer, ...rest } = entry;
+      this.#set(key, { ...rest, state: 'taken' });
+      return entry.pod;
+    }
+    return undefined;
   }
 
   #set(key: string, entry: Entry): void {
@@ -207,27 +224,29 @@ class Queue implements PendingPods {
     this.#entries.set(key, entry);
     if (entry.state === 'unschedulable') this.#unschedulable.add(key);
     else this.#unschedulable.delete(key);
-    if (entry.state !== 'ready') {
-      this.#ready.delete(key);
-      return;
-    }
-    const wasEmpty = this.#ready.size === 0;
-    this.#ready.add(key);
+    const wasEmpty = this.#ready.size + this.#early.size === 0;
+    const isEarly = entry.state === 'backoff' && entry.isEarly === true;
+    if (entry.state === 'ready') this.#ready.add(key);
+    else this.#ready.delete(key);
+    if (isEarly) this.#early.add(key);
+    else this.#early.delete(key);
+    if (entry.state !== 'ready' && !isEarly) return;
     this.#addTurn(key);
     if (wasEmpty) this.#onReady();
   }
 
   /** Turns without effect go when they come up; when most are, all at once. */
   #addTurn(key: string): void {
-    const turnOf = (one: string): Turn | undefined => {
+    const [keys, turns] = this.#ready.has(key) ? [this.#ready, this.#turns] : [this.#early, this.#earlyTurns];
+    if (!keys.has(key)) return;
+    const isFull = turns.size > 2 * keys.size + staleTurnsMax;
+    if (isFull) turns.clear();
+    for (const one of isFull ? keys : [key]) {
       const entry = this.#entries.get(one);
-      return entry && { key: one, priority: priorityOf(entry.pod), order: entry.order };
-    };
-    const isFull = this.#turns.size > 2 * this.#ready.size + staleTurnsMax;
-    if (isFull) this.#turns.clear();
-    for (const one of isFull ? this.#ready : [key]) {
-      const turn = turnOf(one);
-      if (turn !== undefined) this.#turns.push(turn);
+      if (entry === undefined) continue;
+      const { pod, order, notBeforeMs } = entry;
+      const window = keys === this.#early ? Math.floor(notBeforeMs / earlyWindowMs) : 0;
+      turns.push({ key: one, priority: priorityOf(pod), order, window });
     }
   }
 
@@ -242,13 +261,13 @@ class Queue implements PendingPods {
     this.#onQueued('active', event);
   }
 
-  /** Ready once the back-off has passed. */
+  /** Ready once the back-off has passed, or nobody else is; not before of one whose try failed. */
   #requeue(key: string, entry: Entry, event: string): void {
     const waitMs = entry.notBeforeMs - this.#clock.monotonic();
     if (waitMs <= 0) this.#set(key, { ...entry, state: 'ready' });
     else {
       const timer = this.#clock.after(waitMs, () => this.#makeReady(key, { event: queueEvents.backoff }));
-      this.#set(key, { ...entry, state: 'backoff', timer });
+      this.#set(key, { ...entry, state: 'backoff', timer, isEarly: entry.isEarly ?? true });
     }
     this.#onQueued(waitMs <= 0 ? 'active' : 'backoff', event);
   }
@@ -282,5 +301,6 @@ function priorityOf(pod: Pod): number {
 }
 
 function isBefore(a: Turn, b: Turn): boolean {
+  if (a.window !== b.window) return a.window < b.window;
   return a.priority === b.priority ? a.order < b.order : a.priority > b.priority;
 }

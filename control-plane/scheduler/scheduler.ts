@@ -209,7 +209,9 @@ class Scheduler implements AsyncDisposable {
       this.#asking.events.push(...events);
     for (const event of events)
       this.#parts.pending.wakeUnschedulable(
-        (pod, refusedBy) => (refusedBy.size === 0 ? isNewNode(event) : this.#mayHelp(pod, refusedBy, event)),
+        (pod, refusedBy) =>
+          (refusedBy.size === 0 ? isNewNode(event) : this.#mayHelp(pod, refusedBy, event)) &&
+          !this.#preemptor.putsOff(objectKey(pod)),
         eventLabelOf(event),
       );
   }
@@ -274,11 +276,7 @@ class Scheduler implements AsyncDisposable {
   /** Decides, and counts the pod on its node, before it returns, or once outsiders have answered; the writes follow. */
   async #tryOne(pod: Pod): Promise<void> {
     const key = objectKey(pod);
-    if (this.#preemptor.isBusy(key)) {
-      this.#parts.pending.putUnschedulable(pod, new Set());
-      this.#preemptor.missed(key);
-      return;
-    }
+    if (this.#preemptor.putsOff(key)) return this.#parts.pending.putUnschedulable(pod, new Set());
     if (this.#devices.isAwaiting(pod)) {
       this.#parts.pending.putUnschedulable(pod, new Set([dynamicResourcesFilter.name]));
       return;

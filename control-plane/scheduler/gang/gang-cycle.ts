@@ -51,15 +51,11 @@ const waitingForGang = 'waiting for minCount pods from a gang to be scheduled';
 export async function tryGang(ports: GangPorts, first: Pod, group: PodGroup): Promise<void> {
   const { parts } = ports;
   const key = objectKey(group);
-  const busy = parts.groups
+  const isPutOff = parts.groups
     .membersOf(key)
     .map(objectKey)
-    .find((one) => ports.preemptor.isBusy(one));
-  if (busy !== undefined) {
-    parts.pending.putUnschedulable(first, new Set([gangScheduling.name]));
-    ports.preemptor.missed(busy);
-    return;
-  }
+    .some((one) => ports.preemptor.putsOff(one));
+  if (isPutOff) return parts.pending.putUnschedulable(first, new Set([gangScheduling.name]));
   const members = gather(ports, first, key);
   if (members.length === 0) return;
   const why = members.map((pod) => parts.groups.hold(pod)).find((each) => each !== undefined);

@@ -91,10 +91,11 @@ export class Preemptor {
     return this.#busy.has(key);
   }
 
-  /** A try of it was not made. */
-  missed(key: string): void {
+  /** The same, of a pod that is to be tried: it will be, once that is done (`during`). */
+  putsOff(key: string): boolean {
     const busy = this.#busy.get(key);
     if (busy !== undefined) busy.isMissed = true;
+    return busy !== undefined;
   }
 
   /** What is said to the pod, and who goes for it; at once where nobody can. */
