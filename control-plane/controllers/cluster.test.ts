@@ -528,7 +528,8 @@ it('a pod of higher priority has others go for it, and their place from then on'
   const { client } = cluster;
   const create = (name: string, priority: number, cpu: string): Promise<Pod> =>
     client.create(kinds.pods, {
-      metadata: { name, namespace: 'default' },
+      // Those that run take their time to go.
+      metadata: { name, namespace: 'default', finalizers: priority === 0 ? ['a.b/c'] : [] },
       spec: { priority, containers: [{ name: 'c', image: 'i', resources: { requests: { cpu } } }] },
     });
   const get = (name: string): Promise<Pod> => client.get(kinds.pods, { namespace: 'default', name });
@@ -544,6 +545,16 @@ it('a pod of higher priority has others go for it, and their place from then on'
   });
   await create('late', 0, '2'); // The place is not its.
   await cluster.settle(5000);
+  expect((await get('vip')).spec?.nodeName).toBeUndefined();
+  const gone = client.all(kinds.pods).filter(({ metadata }) => metadata?.deletionTimestamp !== undefined);
+  const body = { metadata: { finalizers: null } };
+  for (const { metadata } of gone)
+    await client.patch(
+      kinds.pods,
+      { namespace: 'default', name: metadata?.name ?? '' },
+      { kind: 'merge', body },
+    );
+  await cluster.settle();
   expect((await get('vip')).spec?.nodeName).toBe('node-1');
   expect((await get('late')).spec?.nodeName).toBeUndefined();
   const events = client.all(kinds.events).filter(({ reason }) => reason === 'Preempted');
