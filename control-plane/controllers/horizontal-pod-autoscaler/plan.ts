@@ -174,10 +174,19 @@ function byMetrics(state: AutoscalerState, target: Target, begun: Begun): Autosc
   const able = withSaid(state, active, ['AbleToScale', 'True', limited.able]);
   const { isLimited, ...why } = limited.limit;
   const status = withSaid(state, able, ['ScalingLimited', isLimited ? 'True' : 'False', why]);
-  const reason = verdict.replicas > current ? `${verdict.name} above target` : 'All metrics below target';
+  const reason = reasonOf(verdict, current);
   const { memory, replicas: desired } = limited;
   const plan = done(state, { status, memory, desired, current, metrics, reason });
   return { ...plan, events: [...warned, ...plan.events] };
+}
+
+/** Nothing is said of what metrics leave as it is: what was recommended lately may still change it. */
+function reasonOf(
+  { replicas, name }: Extract<Verdict, { readonly kind: 'known' }>,
+  current: number,
+): string | undefined {
+  if (replicas === current) return undefined;
+  return replicas > current ? `${name} above target` : 'All metrics below target';
 }
 
 type Verdict =
@@ -237,7 +246,7 @@ interface Outcome {
   readonly current: number;
   readonly desired: number;
   readonly metrics: readonly MetricStatus[] | undefined;
-  readonly reason?: string;
+  readonly reason?: string | undefined;
 }
 
 function done(
