@@ -6,7 +6,7 @@ import { labelDeprecation, nodeTermWarnings } from './node-labels.ts';
 /** Kinds of volumes that are no more, and since when (pkg/api/pod/warnings.go). */
 const goneVolumes: Readonly<Record<string, string>> = {
   photonPersistentDisk: 'deprecated in v1.11, non-functional in v1.16+',
-  gitRepo: 'deprecated in v1.11',
+  gitRepo: 'deprecated in v1.11, and disabled by default in v1.33+',
   scaleIO: 'deprecated in v1.16, non-functional in v1.22+',
   flocker: 'deprecated in v1.22, non-functional in v1.25+',
   storageos: 'deprecated in v1.22, non-functional in v1.25+',

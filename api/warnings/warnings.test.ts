@@ -103,7 +103,7 @@ const rows: readonly (readonly [kind: string, name: string, object: JsonObject, 
       'volumes of before',
       volumes({ name: 'g', gitRepo: {} }, { name: 's', storageos: {} }),
       [
-        'spec.volumes[0].gitRepo: deprecated in v1.11',
+        'spec.volumes[0].gitRepo: deprecated in v1.11, and disabled by default in v1.33+',
         'spec.volumes[1].storageOS: deprecated in v1.22, non-functional in v1.25+',
       ],
     ],

@@ -18,6 +18,7 @@ export const containerdDiffers: ReadonlyMap<string, string> = new Map([
   ['kaniko: a directory is replaced by a link, and has whiteouts below it', 'they go by the link'],
   ['kaniko: a directory is replaced by a file, and has whiteouts below it', 'refused: no directory'],
   ['kaniko: a hard link to a file of a layer below', 'owner and mode of the link become the file’s'],
+  ['Docker: a hard link to a device and a FIFO of a layer below', 'the same, of a device'],
   ['GNU tar -r: a directory is replaced by a file in one layer', 'refused: what was in it has gone'],
   ['Go: times with fractions, before 1970 and far ahead', 'before 1970 is 1970'],
   ['v7: no magic, directories by a slash', 'refused: a file below a file'],

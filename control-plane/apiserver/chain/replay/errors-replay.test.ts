@@ -1,5 +1,6 @@
-/** What a 1.36.2 refused, patched and deleted, asked again in the same order, with what was done in between. */
+/** What a 1.36.2 refused, listed, patched and deleted, asked again in the same order, with what was done in between. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { at, stringOf } from '#api/wire/json.ts';
 import { replayed, type Otherwise } from '#control-plane/apiserver/observed/observed-step.fixture.ts';
 import {
   startTestServer,
@@ -11,6 +12,7 @@ import { askUnknown, prepareUntil, readSteps, type AccessStep } from './replay.f
 const files: ReadonlyMap<string, Otherwise> = new Map([
   ['errors-observed-1.36.2.txt', new Map()],
   ['patch-delete-observed-1.36.2.txt', new Map()],
+  ['watch-list-observed-1.36.2.txt', new Map()],
 ]);
 
 describe.each([...files])('%s', (file, otherwise) => {
@@ -20,6 +22,8 @@ describe.each([...files])('%s', (file, otherwise) => {
   let doneCount = 0;
   /** The resourceVersion of what was created last. */
   let made = '';
+  /** The token of the last list in pieces. */
+  let rest = '';
   beforeAll(async () => {
     test = await startTestServer();
   });
@@ -41,11 +45,12 @@ describe.each([...files])('%s', (file, otherwise) => {
   async function ask(step: AccessStep): Promise<Answer> {
     const { method, path, headers, client, body } = step;
     if (client === 'None') return askUnknown(test, step);
-    const answer = await test.call(method, path, {
+    const answer = await test.call(method, path.replace('$continue', rest), {
       headers: { 'user-agent': 'obs/1.0', ...headers },
       ...(body === undefined ? {} : { body: body.replaceAll('$made', made) }),
     });
     if (answer.status === 201) made = String(answer.json['metadata']?.['resourceVersion']);
+    rest = stringOf(at(answer.json, 'metadata.continue'));
     return answer;
   }
 });
