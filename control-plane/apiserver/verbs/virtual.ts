@@ -1,3 +1,4 @@
+import { formatTime } from '#api/meta/time.ts';
 import { decodeBodyOf } from '#api/wire/body.ts';
 import { decodeRequest } from '#api/wire/decode-request.ts';
 import { at, listOf, stringOf, withPath } from '#api/wire/json.ts';
@@ -36,7 +37,11 @@ const access: Answer = async ({ authorizer }, review) => ({
 const answers: ReadonlyMap<string, Answer> = new Map<string, Answer>([
   [
     'authentication.k8s.io/SelfSubjectReview',
-    (_context, review, _route, user) => ({ ...review, status: { userInfo: renderUser(user) } }),
+    // An object of its own, whatever was sent: made now (pkg/registry/authentication/selfsubjectreview).
+    ({ clock }, { kind, apiVersion }, _route, user) => ({
+      ...{ kind, apiVersion, metadata: { creationTimestamp: formatTime(clock.now()) } },
+      status: { userInfo: renderUser(user) },
+    }),
   ],
   ['authentication.k8s.io/TokenReview', reviewToken],
   ['authorization.k8s.io/LocalSubjectAccessReview', access],

@@ -632,9 +632,10 @@ describe('writes', () => {
     expect(self.json['status']).toEqual({ allowed: true });
     const as = { 'impersonate-user': 'bob', 'impersonate-group': 'g1', 'impersonate-extra-scopes%2fx': 'v' };
     const who = await test.call('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {
-      body: {},
+      body: { metadata: { labels: { a: 'b' } } },
       headers: as,
     });
+    expect(who.json['metadata']).toEqual({ creationTimestamp: expect.stringMatching(/Z$/) });
     expect(who.json['status']?.['userInfo']).toEqual({
       username: 'bob',
       groups: ['g1', 'system:authenticated'],

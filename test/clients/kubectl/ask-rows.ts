@@ -122,6 +122,12 @@ const api: readonly Row[] = [
     says: /no/,
   },
   { sh: 'kubectl auth whoami', since: 28, says: /Username\s+\S+/ },
+  { sh: 'kubectl auth whoami -o json', since: 28, says: /"metadata": \{\s+"creationTimestamp": "/ },
+  {
+    sh: 'kubectl label --dry-run=server --overwrite ns $NS pod-security.kubernetes.io/enforce=restricted',
+    since: 24,
+    says: /Warning: existing pods in namespace "\S+" violate the new PodSecurity enforce level "restricted:latest"[^]*\(server dry run\)|\(server dry run\)[^]*Warning: existing pods in namespace "\S+" violate/,
+  },
   // Newer ones do not ask which kinds have a namespace: the file has to say it.
   {
     sh: 'sed "s/name: writer/name: writer, namespace: $NS/" $FILES/role.yaml | kubectl auth reconcile -f -',
