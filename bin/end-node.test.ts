@@ -38,7 +38,10 @@ it.each([
   ['not while an interface of others may send it elsewhere', ['0', '1', '0'], false],
   ['not while all may', ['1', '0'], false],
 ] as const)('planTableRemoval() takes the guard of loopback %s', (_name, routesLoopback, want) => {
-  const names = planTableRemoval(routesLoopback).map(({ family, name }) => `${family} ${name}`);
+  const ops = planTableRemoval(routesLoopback);
+  const names = ops.flatMap((op) => (op.op === 'removeTable' ? [`${op.table.family} ${op.table.name}`] : []));
   expect(names.includes('ip cni-portmap-loopback')).toBe(want);
+  // A proxy in mode iptables had a guard of its own, which goes with it.
+  expect(ops.some(({ op }) => op === 'replaceTable')).toBe(!want);
   expect(names).toEqual(expect.arrayContaining(['ip podwright-policy', 'ip6 podwright-policy']));
 });

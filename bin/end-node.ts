@@ -13,7 +13,7 @@ import { unmountBelow } from '#native/fs/unmount-below.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import { ownNetns, type NetOp, type NetworkState } from '#native/netlink/netlink.ts';
 import { createNetlinkWorker } from '#native/netlink/worker.ts';
-import type { TableRef } from '#native/nft/nft.ts';
+import type { NftOp, TableRef } from '#native/nft/nft.ts';
 import { createXtables } from '#native/xtables/xtables.linux.ts';
 import { findCgroupRoot } from './program/cgroup-root.ts';
 import { defaultCgroup, proveCgroup } from './ownership/own-cgroup.ts';
@@ -90,22 +90,23 @@ export async function endNode(remains: ProvenRemains, clock: Clock): Promise<voi
   const left = await kernel.netlink.state(ownNetns);
   const names = ['all', ...left.links.map(({ name }) => name)];
   const keys = names.map((name) => `net/ipv4/conf/${name}/route_localnet`);
-  const removed = planTableRemoval(await kernel.netlink.sysctls(ownNetns, keys));
-  await kernel.nft.commit(
-    ownNetns,
-    removed.map((table) => ({ op: 'removeTable', table })),
-  );
+  await kernel.nft.commit(ownNetns, planTableRemoval(await kernel.netlink.sysctls(ownNetns, keys)));
   await removeIptables(createXtables(process.env, kernel.nft));
 }
 
 /**
- * Pure: which tables go. That which keeps packets of 127.0.0.0/8 on the host stays while any interface may send them elsewhere
- * (`routesLoopback`: route_localnet of each): it guards that one, too, whose portmap may be another runtime's.
+ * Pure: which tables go. That which keeps packets of 127.0.0.0/8 on the host stays, or comes in the place of the proxy's, while any interface
+ * may send them elsewhere (`routesLoopback`: route_localnet of each): another runtime's portmap needs that, or all interfaces are told so for
+ * node ports at 127.0.0.1, which a proxy in mode iptables does and, as kube-proxy, does not take back.
  */
-export function planTableRemoval(routesLoopback: readonly (string | undefined)[]): readonly TableRef[] {
-  const { family, name } = loopbackTable;
-  const isGuarding = routesLoopback.some((value) => value !== undefined && value !== '0');
-  return isGuarding ? tables : [...tables, { family, name }];
+export function planTableRemoval(routesLoopback: readonly (string | undefined)[]): readonly NftOp[] {
+  const isNeeded = routesLoopback.some((value) => value !== undefined && value !== '0');
+  return [
+    isNeeded
+      ? { op: 'replaceTable', table: loopbackTable }
+      : { op: 'removeTable', table: { family: loopbackTable.family, name: loopbackTable.name } },
+    ...tables.map((table): NftOp => ({ op: 'removeTable', table })),
+  ];
 }
 
 /** Pure: what of the host's network is the node's. `ownIps`: those that it has on lo, of its DNS and of its ranges. */

@@ -194,8 +194,8 @@ export function parsePortRule(config: PluginConfig): PortRule {
       cniErrorCode.unsupportedField,
       `portmap: backend ${backend} is not supported: ports are led on by nftables, leave it out`,
     );
-  const bit = field.number(config, 'markMasqBit');
-  if (bit !== undefined && field.string(config, 'externalSetMarkChain') !== undefined)
+  const [bit, chain] = [field.number(config, 'markMasqBit'), field.string(config, 'externalSetMarkChain')];
+  if (bit !== undefined && chain !== undefined)
     throw cniError(
       cniErrorCode.invalidNetworkConfig,
       'portmap: markMasqBit and externalSetMarkChain exclude each other',
