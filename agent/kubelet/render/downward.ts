@@ -69,6 +69,9 @@ function renderMap(map: Readonly<Record<string, string>> | undefined): string {
     .join('\n');
 }
 
+/** What pods may have limits of as a whole (KEP-2837), and the node has for who has none. */
+const isOfPods: ReadonlySet<string> = new Set(['cpu', 'memory']);
+
 function resourceValue(
   containerName: string,
   { resource, divisor }: { readonly resource: string; readonly divisor: string | undefined },
@@ -87,11 +90,17 @@ function resourceValue(
     throw new PodwrightError('E_INVALID', `unsupported container resource: ${resource}`);
   }
   const { limits, requests } = container.resources ?? {};
-  const given = memberOf(kind === 'limits' ? limits : requests, name);
   const milliUnits = name === 'cpu';
-  const measure = (text: string): number =>
-    milliUnits ? quantityToMilli(parseQuantity(text)) : quantityToInteger(parseQuantity(text));
-  const amount = given === undefined ? (kind === 'limits' ? (fallback[name] ?? 0) : 0) : measure(given);
+  const measure = (text: string | undefined): number => {
+    if (text === undefined) return 0;
+    return milliUnits ? quantityToMilli(parseQuantity(text)) : quantityToInteger(parseQuantity(text));
+  };
+  // Who has no limit, or one of 0, has the pod's, else the node's (defaultPodLimitsForDownwardAPI).
+  const ofPod = isOfPods.has(name) ? memberOf(pod.spec?.resources?.limits, name) : undefined;
+  const amount =
+    kind === 'limits'
+      ? measure(memberOf(limits, name)) || measure(ofPod) || (fallback[name] ?? 0)
+      : measure(memberOf(requests, name));
   const unit =
     divisor === undefined || divisor === '' || divisor === '0' ? (milliUnits ? 1000 : 1) : measure(divisor);
   return String(Math.ceil(amount / unit));

@@ -39,6 +39,20 @@ describe('downwardValues()', () => {
     ['status.hostIP', '192.0.2.1'],
   ])('%s', (field, want) => expect(downward(podOf()).field(field)).toBe(want));
 
+  test('limits of the pod as a whole for absent ones', () => {
+    const resources = { limits: { cpu: '1500m' } };
+    const containers = [
+      container({ resources }),
+      container({ name: 'd', resources: { limits: { cpu: '0' } } }),
+    ];
+    const pod = podOf({ containers, resources: { limits: { cpu: '800m', memory: '4Ki' } } });
+    const of = (name: string, resource: string): string => downward(pod).resource(name, resource, '1m');
+    expect([of('c', 'limits.cpu'), of('d', 'limits.cpu')]).toEqual(['1500', '800']);
+    expect(downward(pod).resource('d', 'limits.memory', undefined)).toBe('4096');
+    expect(downward(pod).resource('d', 'limits.ephemeral-storage', undefined)).toBe('5');
+    expect(of('d', 'requests.cpu')).toBe('0');
+  });
+
   test('resources in units of their divisor, and the node for absent limits', () => {
     const pod = podOf({
       containers: [container({ resources: { limits: { cpu: '1500m' }, requests: { memory: '64Mi' } } })],
