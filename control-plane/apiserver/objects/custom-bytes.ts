@@ -70,4 +70,10 @@ export class SentObjects {
     }
     return { value: bytes, modRevision };
   }
+
+  /** What is stored is encoded anew when it is sent again. */
+  forget(value: Uint8Array): void {
+    const known = this.#sent.get(value);
+    if (this.#sent.delete(value)) this.#bytes -= known?.bytes.byteLength ?? 0;
+  }
 }

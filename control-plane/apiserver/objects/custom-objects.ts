@@ -58,6 +58,27 @@ export class CustomObjects {
     }
   }
 
+  /**
+   * Converts the value again where a webhook converted it before, which may have been mended since. Whether it is another object now.
+   * @throws {E_API} 500 where it is not converted any more
+   */
+  async prepareAnew(kind: Kind, value: StoredBytes): Promise<boolean> {
+    const { custom } = kind;
+    const forms = this.#converted.get(value.value);
+    const before = custom === undefined ? undefined : forms?.get(custom);
+    if (custom === undefined || before === undefined) {
+      await this.prepare(kind, [value]);
+      return false;
+    }
+    const stored = parseCustom(value);
+    const object = typed(kind, custom.revive(stored), stored);
+    const [converted = {}] = await this.#ask(kind, [object], formatGroupVersion(kind));
+    const received = custom.receive(converted);
+    if (equalJson(withoutRevision(received), withoutRevision(before))) return false;
+    forms?.set(custom, received);
+    return true;
+  }
+
   /** Converts an object that is about to be stored. */
   async prepareToStore(kind: Kind, object: JsonObject): Promise<void> {
     const { custom } = kind;
@@ -65,6 +86,20 @@ export class CustomObjects {
     const wanted = formatGroupVersion({ group: kind.group, version: custom.storageVersion });
     const [converted = {}] = await this.#ask(kind, [object], wanted);
     this.#toStore.set(object, custom.receiveStored(converted));
+  }
+
+  /**
+   * An object that is not stored, or as it is stored, in the version of `to`: for who is shown it there. Its version is the one that it says,
+   * or that of `from`. @throws {E_API} 500 where a webhook does not convert it
+   */
+  async convertTo(from: Kind, object: JsonObject, to: Kind): Promise<JsonObject> {
+    const { custom } = to;
+    const said = stringOf(object['apiVersion']) || formatGroupVersion(from);
+    const wanted = formatGroupVersion(to);
+    if (custom?.conversion.kind !== 'webhook' || said === wanted) return object;
+    const given = said === formatGroupVersion(from) ? object : custom.revive(object);
+    const [converted = {}] = await this.#ask(to, [typed(to, given, { apiVersion: said })], wanted);
+    return custom.receive(converted);
   }
 
   /** The object of stored bytes. */

@@ -373,6 +373,11 @@ export class ParsedObjects {
     }
     return object;
   }
+
+  /** The value is parsed anew when it is read again. */
+  forget(value: Uint8Array): void {
+    if (this.#parsed.delete(value)) this.#bytes -= value.byteLength;
+  }
 }
 
 /** What is deleted is shown as it was, as of the revision of its going. */

@@ -80,6 +80,18 @@ export class Registry {
     return this.entryOf(kind, value);
   }
 
+  /** As `read`, as whoever converts it says now: what was kept of a custom object is of when it was converted first. */
+  async readAnew(kind: Kind, namespace: string, name: string): Promise<Entry | undefined> {
+    if (kind.custom?.conversion.kind !== 'webhook') return this.read(kind, namespace, name);
+    const key = storageKey(storedKind(kind), namespace, name);
+    const value = await reading(this.store.get(key), kind, 'get');
+    if (value !== undefined && (await this.custom.prepareAnew(kind, value))) {
+      this.#parsed.forget(value.value);
+      this.#sent.forget(value.value);
+    }
+    return this.#entry(kind, value);
+  }
+
   /** As `read`, at once where the store has it at hand: for what every request asks. */
   readAtOnce(kind: Kind, namespace: string, name: string): Entry | undefined | Promise<Entry | undefined> {
     if (kind.custom !== undefined || this.store.peek === undefined) return this.read(kind, namespace, name);

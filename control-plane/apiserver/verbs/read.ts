@@ -42,7 +42,7 @@ export async function getObject(
   const representation = negotiateObjects(kind, request.headers['accept']);
   const transform = transformOf(representation, request.query, oneOf(kind));
   await checkRevision(context, parseResourceVersion(request.query.get('resourceVersion') ?? '', true) ?? 0);
-  const entry = await context.registry.read(kind, namespace, name);
+  const entry = await context.registry.readAnew(kind, namespace, name);
   if (entry === undefined) throw notFound(kind, name);
   const style = styleOf(request, representation);
   if (transform !== undefined) {

@@ -1,7 +1,11 @@
 import { findSubresource, formatGroupVersion, kindOfSubresource, type Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, stringOf } from '#api/wire/json.ts';
-import type { AdmissionRequest } from '#control-plane/apiserver/chain/admission/admission.ts';
+import type {
+  AdmissionContext,
+  AdmissionRequest,
+} from '#control-plane/apiserver/chain/admission/admission.ts';
+import { convertedFor } from './converted-for.ts';
 import { optionsOf } from './operation-options.ts';
 import { namespaceOf } from './selected.ts';
 import { kindOfObjects, shownAs } from './shown-as.ts';
@@ -36,25 +40,35 @@ export function describeRequest({ attributes, object }: AdmissionRequest, as: Ki
   };
 }
 
-/** The objects of a request as kind `as` shows them, with kind and apiVersion first; null where there is none. */
-export function objectsShownAs(
-  { attributes: { kind, subresource }, object, old }: AdmissionRequest,
+/**
+ * The objects of a request as kind `as` shows them, with kind and apiVersion first; null where there is none. @throws {E_API} 500 where a webhook
+ * does not convert one
+ */
+export async function objectsShownAs(
+  { registry }: Pick<AdmissionContext, 'registry'>,
+  { attributes, object, old }: AdmissionRequest,
   as: Kind,
-): { readonly object: JsonObject | null; readonly oldObject: JsonObject | null } {
-  const of = (each: JsonObject | undefined): JsonObject | null =>
-    each === undefined
-      ? null
-      : typed(showsItself(kind, subresource) ? shownAs(each, kind, as) : each, as, subresource);
-  return { object: of(object), oldObject: of(old) };
+): Promise<{ readonly object: JsonObject | null; readonly oldObject: JsonObject | null }> {
+  const { kind, subresource } = attributes;
+  const of = async (each: JsonObject | undefined): Promise<JsonObject | null> => {
+    if (each === undefined) return null;
+    if (!showsItself(kind, subresource)) return typed(each, as, subresource);
+    const converted = await convertedFor(registry, attributes, { object: each, from: kind, to: as });
+    return typed(shownAs(converted, kind, as), as, subresource);
+  };
+  return { object: await of(object), oldObject: await of(old) };
 }
 
-/** An object that somebody made of one that was shown as kind `as`, as the request has it. */
-export function shownBack(
-  { attributes: { kind, subresource } }: AdmissionRequest,
-  object: JsonObject,
-  as: Kind,
-): JsonObject {
-  return showsItself(kind, subresource) ? shownAs(object, as, kind) : object;
+/** An object that somebody made of one that was shown as kind `as`, as the request has it. @throws {E_API} as `objectsShownAs` */
+export async function shownBack(
+  { registry }: Pick<AdmissionContext, 'registry'>,
+  { attributes }: AdmissionRequest,
+  { object, as }: { readonly object: JsonObject; readonly as: Kind },
+): Promise<JsonObject> {
+  const { kind, subresource } = attributes;
+  if (!showsItself(kind, subresource)) return object;
+  const converted = await convertedFor(registry, attributes, { object, from: as, to: kind });
+  return shownAs(converted, as, kind);
 }
 
 /** Whether a subresource shows the object itself, not one of its own. */

@@ -19,16 +19,25 @@ const namespaces = builtIn('', 'v1', 'namespaces');
 /** What the expressions of one policy are about, but for the parameters. `as` is the kind that the policy means. */
 export type InputOfRequest = Omit<AdmissionInput, 'params'>;
 
-export function inputOf(
+/** @throws {E_API} 500 where a webhook does not convert an object of the request to what the policy means */
+export async function inputOf(
   request: AdmissionRequest,
   as: Kind,
-  { access, namespaceObject }: { readonly access: AccessCache; readonly namespaceObject: JsonObject | null },
-): InputOfRequest {
+  {
+    context,
+    access,
+    namespaceObject,
+  }: {
+    readonly context: Pick<AdmissionContext, 'registry'>;
+    readonly access: AccessCache;
+    readonly namespaceObject: JsonObject | null;
+  },
+): Promise<InputOfRequest> {
   const { subresource, namespace } = request.attributes;
   const described = describeRequest(request, as);
   const name = stringOf(described['name']);
   return {
-    ...objectsShownAs(request, as),
+    ...(await objectsShownAs(context, request, as)),
     request: described,
     namespaceObject,
     ask: access.ask,

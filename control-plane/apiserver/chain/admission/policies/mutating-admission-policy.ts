@@ -16,6 +16,7 @@ import type { Matched } from '#control-plane/apiserver/chain/admission/match/mat
 import { readChanged } from '#control-plane/apiserver/chain/admission/match/read-changed.ts';
 import { kindOfObjects } from '#control-plane/apiserver/chain/admission/match/shown-as.ts';
 import { Reinvocation } from '#control-plane/apiserver/chain/admission/reinvocation.ts';
+import { internally } from '#control-plane/apiserver/chain/admission/webhooks/verdict-status.ts';
 import { applyPatch } from '#control-plane/apiserver/chain/admission/webhooks/apply-patch.ts';
 import { mutationCheckDurations, mutationChecks } from '#control-plane/apiserver/serve/counters.ts';
 import { isPodwrightError } from '#base/errors.ts';
@@ -112,7 +113,10 @@ async function invoke(
   { policy, binding, as, params, access }: Invocation & { readonly access: AccessCache },
 ): Promise<JsonObject | undefined> {
   const namespaceObject = await readNamespace(context, request.attributes);
-  const input: AdmissionInput = { ...inputOf(request, as, { access, namespaceObject }), params };
+  const input: AdmissionInput = {
+    ...(await internally(inputOf(request, as, { context, access, namespaceObject }))),
+    params,
+  };
   const compiled = policy.compiled();
   const matching = await timeConditions(context, request, {
     ...{ name: policy.name, isMutating: true, isEmpty: compiled.conditions.length === 0 },
@@ -133,7 +137,8 @@ async function invoke(
     object = changed.object;
   }
   count(context, { policy, binding, ms: context.clock.monotonic() - startMs }, 'no_error');
-  return object === null || equalJson(object, input.object) ? undefined : shownBack(request, object, as);
+  if (object === null || equalJson(object, input.object)) return undefined;
+  return internally(shownBack(context, request, { object, as }));
 }
 
 type Changed = { readonly object: JsonObject | null } | { readonly error: string };

@@ -7,6 +7,7 @@ import {
 import { statusError } from '#api/errors/status.ts';
 import { qualifiedResource } from '#api/errors/status.ts';
 import { at, goJson, stringOf } from '#api/wire/json.ts';
+import { isPodwrightError } from '#base/errors.ts';
 import type {
   AdmissionAttributes,
   AdmissionContext,
@@ -18,7 +19,7 @@ import type { Matched } from '#control-plane/apiserver/chain/admission/match/mat
 import { policyCheckDurations, policyChecks } from '#control-plane/apiserver/serve/counters.ts';
 import { AccessCache, settle } from './access.ts';
 import { timeConditions } from './time-conditions.ts';
-import { inputOf, readNamespace } from './admission-input.ts';
+import { inputOf, readNamespace, type InputOfRequest } from './admission-input.ts';
 import { findParamKind, findParams } from './params.ts';
 import { boundTo, type Binding, type Policy } from './policy-book.ts';
 
@@ -88,14 +89,24 @@ class PolicyRun {
       return;
     }
     const namespaceObject = await readNamespace(context, request.attributes);
-    const input = inputOf(request, matched.as, { access: this.#access, namespaceObject });
+    const about = { context, access: this.#access, namespaceObject };
+    let input: InputOfRequest | undefined;
     const { registry } = context;
     for (const binding of selected) {
       const { namespace } = request.attributes;
       const { params, error } = await findParams(binding, found.kind, { registry, namespace });
       if (params === undefined)
         this.#configurationError(policy, binding, `failed to configure binding: ${error}`);
-      for (const param of params ?? []) await this.#judge(policy, binding, { ...input, params: param });
+      if (params === undefined || params.length === 0) continue;
+      try {
+        input ??= await inputOf(request, matched.as, about);
+      } catch (cause) {
+        if (!isPodwrightError(cause, 'E_API')) throw cause;
+        const text = `failed to configure binding: failed to convert object version: ${cause.message}`;
+        this.#configurationError(policy, binding, text);
+        continue;
+      }
+      for (const param of params) await this.#judge(policy, binding, { ...input, params: param });
     }
   }
 

@@ -10,6 +10,7 @@ import { isSelected } from '#control-plane/apiserver/chain/admission/match/candi
 import type { Matched } from '#control-plane/apiserver/chain/admission/match/match-index.ts';
 import { timeConditions } from '#control-plane/apiserver/chain/admission/policies/time-conditions.ts';
 import type { Hook } from './hook.ts';
+import { internally } from './verdict-status.ts';
 
 /**
  * What a hook is to be asked of a request; undefined where its selectors or conditions leave the request out. A condition that cannot be told
@@ -23,7 +24,10 @@ export async function questionFor(
   if (!(await isSelected(matched, request, context))) return undefined;
   const { item: hook, as } = matched;
   // Conditions of webhooks are told no namespace.
-  const input = { ...inputOf(request, as, { access, namespaceObject: null }), params: null };
+  const input = {
+    ...(await internally(inputOf(request, as, { context, access, namespaceObject: null }))),
+    params: null,
+  };
   const { conditions } = hook;
   const answer = await timeConditions(context, request, {
     ...{ name: hook.name, isHook: true, isMutating: request.reinvocation !== undefined },

@@ -80,7 +80,7 @@ async function callHook(
   const asked: HookQuestion = { hook, attributes, request: question, isMutating: true };
   const startMs = context.clock.monotonic();
   const answer = await askHook(context, asked, identity);
-  const { outcome, object, operations } = changeBy(matched, request, answer);
+  const { outcome, object, operations } = await changeBy(context, { matched, request }, answer);
   countCall(context, asked, { outcome, ms: context.clock.monotonic() - startMs });
   const about = { configuration: hook.configuration, webhook: hook.name };
   const key = `webhook.admission.k8s.io/round_${reinvocation?.isAgain === true ? 1 : 0}_index_${hook.position}`;
@@ -110,7 +110,11 @@ interface Change {
 }
 
 /** What an answer makes of the object: its patch is applied to what the hook saw, read as a body would be, and defaulted again. */
-function changeBy({ item: hook, as }: Matched<Hook>, request: AdmissionRequest, outcome: Outcome): Change {
+async function changeBy(
+  context: AdmissionContext,
+  { matched: { item: hook, as }, request }: Pick<Call, 'matched' | 'request'>,
+  outcome: Outcome,
+): Promise<Change> {
   if (outcome.kind !== 'allowed' || outcome.verdict.patch.length === 0) return { outcome };
   const { patch, patchType } = outcome.verdict;
   const text = parsePatchText(patch);
@@ -122,7 +126,7 @@ function changeBy({ item: hook, as }: Matched<Hook>, request: AdmissionRequest, 
     return unusable(`received undecodable patch in webhook response: ${text.reason}`);
   const { operations } = text;
   if (operations.length === 0) return { outcome };
-  const { object: shown } = objectsShownAs(request, as);
+  const { object: shown } = await objectsShownAs(context, request, as);
   if (shown === null)
     return broken(
       `admission webhook ${JSON.stringify(hook.name)} attempted to modify the object, which is not supported for this operation`,
@@ -135,7 +139,7 @@ function changeBy({ item: hook, as }: Matched<Hook>, request: AdmissionRequest, 
     const object = readChanged(kind, patched.value);
     return equalJson(object, shown)
       ? { outcome, operations }
-      : { outcome, operations, object: shownBack(request, object, as) };
+      : { outcome, operations, object: await shownBack(context, request, { object, as }) };
   } catch (error) {
     const cause = causeOf(error);
     if (cause === undefined) throw error;

@@ -38,6 +38,16 @@ export function internal(cause: string): PodwrightError {
   });
 }
 
+/** What the work gives. @throws {E_API} 500 for whatever it refuses */
+export async function internally<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const cause = causeOf(error);
+    throw cause === undefined ? error : internal(cause);
+  }
+}
+
 /** The cause that an error of ours gives, in the words that follow what was being decoded. */
 export function causeOf(error: unknown): string | undefined {
   if (!isPodwrightError(error, 'E_API')) return undefined;
