@@ -267,20 +267,29 @@ it('an object that is written as it is moves to the version that is stored now',
   });
 });
 
-/** Leaves 60 MiB behind; one of them. */
-function waste(): WeakRef<object> {
-  return new WeakRef(Array.from({ length: 60 }, () => Buffer.alloc(1_048_576, 'x')));
+/** Leaves 60 MiB behind. `onSwept`: they are gone. */
+function waste(onSwept: () => void): void {
+  // No WeakRef: one that is asked keeps what it is of for the rest of that turn, in which a sweep may begin.
+  const registry = new FinalizationRegistry(onSwept);
+  wasted.add(registry);
+  registry.register(
+    Array.from({ length: 60 }, () => Buffer.alloc(1_048_576, 'x')),
+    undefined,
+  );
 }
+/** A registry that is itself swept tells nobody. */
+const wasted = new Set<FinalizationRegistry<undefined>>();
 
 it('what definitions leave behind is swept as they come, not as V8 would', async () => {
-  const left = waste();
+  let isSwept = false;
+  waste(() => (isSwept = true));
   let made = 0;
   await expect
     .poll(
       async () => {
         await define(`leavers${made}`, `Leaver${made}`);
         made++;
-        return left.deref() === undefined;
+        return isSwept;
       },
       { timeout: 60_000 },
     )
