@@ -9,7 +9,11 @@ export const duplicatesGiven: string = `.metadata.ownerReferences contains dupli
 export const duplicatesMade: string = `.metadata.ownerReferences contains duplicate entries after mutating admission happens; ${advice}`;
 
 /** The object with each owner once; who named one twice is told so. */
-export function withOwnersOnce(object: JsonObject, scope: RequestScope, warning: string): JsonObject {
+export function withOwnersOnce(
+  object: JsonObject,
+  scope: Pick<RequestScope, 'warn'> | undefined,
+  warning: string,
+): JsonObject {
   const path = 'metadata.ownerReferences';
   const owners = objectsOf(at(object, path));
   if (owners.length < 2) return object;
@@ -26,6 +30,6 @@ export function withOwnersOnce(object: JsonObject, scope: RequestScope, warning:
     return true;
   });
   if (duplicates.length === 0) return object;
-  scope.warn(`${warning}; duplicate UID(s) observed: ${duplicates.join(', ')}`);
+  scope?.warn(`${warning}; duplicate UID(s) observed: ${duplicates.join(', ')}`);
   return withPath(object, path, once);
 }

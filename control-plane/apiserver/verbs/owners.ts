@@ -12,6 +12,7 @@ import { managerOf } from '#api/patch/apply/manager-name.ts';
 import type { ApiRequest, RequestScope } from '#control-plane/apiserver/serve/request.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { isPodwrightError } from '#base/errors.ts';
+import { duplicatesMade, withOwnersOnce } from './owner-references.ts';
 import type { WriteOptions } from './write-options.ts';
 
 /** As whom the server itself writes. */
@@ -40,7 +41,10 @@ export function writerOf(
   return { manager, subresource: subresource ?? '', nowMs: clock.now() };
 }
 
-/** What mutating admission made of an object: its owners are what they were where it left none that can be read. */
+/**
+ * What mutating admission made of an object: who owns which fields is what it was where it left nothing of that can be read, and what the
+ * object belongs to is named once.
+ */
 export function afterAdmission(
   admitted: JsonObject,
   owned: JsonObject,
@@ -48,7 +52,7 @@ export function afterAdmission(
 ): JsonObject {
   const { object, fault } = withReadableOwners(admitted, owned);
   if (fault !== undefined) scope?.warn(unreadableOwnersWarning(fault));
-  return object;
+  return withOwnersOnce(object, scope, duplicatesMade);
 }
 
 /** Makes the owners of an object that a write which is no application leaves; `live` is undefined for a new one. */

@@ -4,7 +4,7 @@ export const plantSeeds: readonly {
   readonly seed: number;
   readonly found: string;
 }[] = [
-  { plant: 'stale-cache', seed: 9, found: 'a cache of pods lacks' },
+  { plant: 'stale-cache', seed: 9, found: 'a cache of nodes lacks' },
   { plant: 'watch-from-now', seed: 1, found: 'was not looked at' },
   { plant: 'expectation-lost', seed: 2, found: 'which wants' },
   { plant: 'delete-without-precondition', seed: 2, found: 'still runs on' },

@@ -247,6 +247,24 @@ describe('mutating hooks', () => {
     });
   });
 
+  it('what an object belongs to is named once, whatever they add', async () => {
+    const owner = { apiVersion: 'v1', kind: 'Pod', name: 'o', uid: 'u' };
+    hooks.on('/owner', () => patching([{ op: 'add', path: '/metadata/ownerReferences/-', value: owner }]));
+    const body = { metadata: { name: 'owned', ownerReferences: [owner] } };
+    await make('owned', body);
+    await configure('Mutating', 'w', { path: '/owner' });
+    const answers = [
+      await make('owned-anew', { metadata: { ...body.metadata, name: 'owned-anew' } }),
+      await test.call('PUT', `${maps}/owned`, { body }),
+    ];
+    for (const { json, headers } of answers) {
+      expect(json['metadata']?.['ownerReferences']).toEqual([owner]);
+      expect(headers['warning']).toContain(
+        'contains duplicate entries after mutating admission happens; API server dedups',
+      );
+    }
+  });
+
   it('plugins of the server see what hooks did', async () => {
     // The token's volume is mounted by ServiceAccount, which runs before: into the container of the patch in the second round.
     const mounts = (await test.call('POST', `${ns}/pods?dryRun=All`, { body: podNamed('q') })).json;
