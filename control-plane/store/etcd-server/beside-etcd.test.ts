@@ -101,9 +101,11 @@ describe.skipIf(noEtcd !== '')(`the served store beside a real etcd ${noEtcd}`, 
       ]);
     }
     const { revision } = served.store;
-    const past = { key: bytes('k'), range_end: bytes('l'), revision };
-    const asPast: Outgoing<TxnRequest> = { success: [put('kpast'), { request_range: past }] };
-    expect(await ours.shown(kv().Txn, asPast)).toEqual(await theirs.shown(kv().Txn, asPast));
+    for (const at of [revision, revision + 2]) {
+      const past = { key: bytes('k'), range_end: bytes('l'), revision: at };
+      const asPast: Outgoing<TxnRequest> = { success: [put('kpast'), { request_range: past }] };
+      expect(await ours.shown(kv().Txn, asPast)).toEqual(await theirs.shown(kv().Txn, asPast));
+    }
     const puts = [
       {},
       { key: bytes('k'), value: bytes('x'), ignore_value: true },

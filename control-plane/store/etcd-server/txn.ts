@@ -48,10 +48,11 @@ export class Draft {
   }
 
   range(request: RangeRequest): Outgoing<RangeResponse> {
-    // What this transaction wrote is of the next revision: the newest before it is the past, once there is something.
-    const isPast = request.revision > 0 && request.revision !== this.revision;
+    // What this transaction wrote is of the next revision: the newest before it is the past once there is something, and the next not there yet.
+    const isNow =
+      request.revision === 0 || (request.revision === this.#view.revision && this.#writes.size === 0);
     const { key, range_end } = request;
-    const source = isPast ? this.#viewAt(request.revision) : { scan: () => this.#scan(key, range_end) };
+    const source = isNow ? { scan: () => this.#scan(key, range_end) } : this.#viewAt(request.revision);
     return { header: { revision: this.revision }, ...answerRange(source, request) };
   }
 
