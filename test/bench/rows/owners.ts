@@ -89,7 +89,11 @@ async function contextOfFakes(): Promise<ServerContext> {
     ...{
       quotaTurns: createTurns(),
       admission,
-      metrics: { count: () => undefined, measure: () => undefined },
+      metrics: {
+        count: () => undefined,
+        measure: () => undefined,
+        series: () => ({ add: () => undefined }),
+      },
     },
   } as unknown as ServerContext; // What admission and the store ask of it.
 }
