@@ -1,18 +1,14 @@
 /** Every step of every plugin's ADD fails once, in a fake kernel: what was there before is there after, and the next ADD succeeds. */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
 import { cniCodeOf } from '#api/cni/cni-error.ts';
 import type { CniCommand, CniInvoker } from '#api/cni/invocation.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { ownNetns, type NetOp, type Netlink } from '#native/netlink/netlink.ts';
-import { createFakeNetlink } from '#native/netlink/netlink.fake.ts';
-import { renderNetOp } from '#native/netlink/render.ts';
-import { createFakeNft, type FakeNft } from '#native/nft/nft.fake.ts';
-import type { Nft, TableRef } from '#native/nft/nft.ts';
-import { renderNftOp } from '#native/nft/render.ts';
-import { kernelError } from '#native/sys/errno.ts';
+import { ownNetns, type NetOp } from '#native/netlink/netlink.ts';
+import type { TableRef } from '#native/nft/nft.ts';
+import { createFailingMachine, failingFiles, type FailingMachine } from './failing.fixture.ts';
 import { createInvoker, createPluginRegistry } from './registry.ts';
 
 const dataDir = scratchDirectory('podwright-failures-');
@@ -22,105 +18,80 @@ const container = { kind: 'path', path: netns } as const;
 const signal = new AbortController().signal;
 const ipam = { type: 'host-local', dataDir, subnet: '10.1.0.0/24', routes: [{ dst: '0.0.0.0/0' }] };
 
-/** A kernel whose n-th change fails, of links or of tables. */
-function createFailing(
-  netlink: Netlink,
-  nft: FakeNft,
-): {
-  readonly netlink: Netlink;
-  readonly nft: Nft;
-  readonly steps: string[];
-  failAt: number | undefined;
-} {
-  const state = { steps: [] as string[], failAt: undefined as number | undefined };
-  const apply: Netlink['apply'] = async (where, ops) => {
-    for (const op of ops) {
-      state.steps.push(renderNetOp(op));
-      if (state.steps.length - 1 === state.failAt) throw kernelError(renderNetOp(op), 'ENOBUFS');
-      await netlink.apply(where, [op]);
-    }
-  };
-  const commit: Nft['commit'] = async (where, ops) => {
-    const what = ops.map((op) => renderNftOp(op)).join('; ');
-    state.steps.push(what);
-    if (state.steps.length - 1 === state.failAt) throw kernelError(what, 'ENOBUFS');
-    await nft.commit(where, ops);
-  };
-  const failing: Netlink = {
-    createNetns: (path) => netlink.createNetns(path),
-    removeNetns: (path) => netlink.removeNetns(path),
-    state: (where) => netlink.state(where),
-    policy: (where) => netlink.policy(where),
-    sysctls: (where, keys) => netlink.sysctls(where, keys),
-    neighbours: (where, link) => netlink.neighbours(where, link),
-    watch: (where, onEvent) => netlink.watch(where, onEvent),
-    apply,
-    applyAll: async (changes) => {
-      for (const { netns: where, ops } of changes) await apply(where, ops);
-    },
-  };
-  return Object.assign(state, { netlink: failing, nft: { ...nft, commit } });
-}
+/** Somebody changes the container's namespace, removes a table of the host, or does what it says. */
+type Damage = NetOp | TableRef | ((machine: FailingMachine) => unknown);
 
 interface Given {
   readonly invoke: CniInvoker;
-  readonly failing: ReturnType<typeof createFailing>;
-  /** Somebody changes the container's namespace, or removes a table of the host. */
-  readonly damage: (what: NetOp | TableRef) => Promise<void>;
+  readonly failing: FailingMachine;
+  readonly damage: (what: Damage) => Promise<void>;
   /** All that a plugin could leave, but bridges with the host's own ends, and tables, which are of all containers. */
   readonly left: () => Promise<unknown>;
 }
 
 async function open(): Promise<Given> {
-  const fake = createFakeNetlink();
-  const nft = createFakeNft();
-  await fake.createNetns(netns);
-  await fake.apply(ownNetns, [
+  const machine = await createFailingMachine(dataDir);
+  const { kernel, tables, iptables } = machine;
+  await kernel.createNetns(netns);
+  await kernel.apply(ownNetns, [
     { op: 'addLink', name: 'spare', link: { kind: 'dummy' } },
     { op: 'addLink', name: 'veth0', link: { kind: 'veth', peerName: 'net1', peerNetns: container } },
     { op: 'ensureRoute', destination: 'default', gateway: '192.0.2.1' },
   ]);
-  await fake.apply(container, [
+  await kernel.apply(container, [
     { op: 'setLink', name: 'net1', up: true },
     { op: 'ensureAddress', name: 'net1', address: '10.2.0.2/24' },
   ]);
-  const failing = createFailing(fake, nft);
   /** Of all tables that were changed. */
   const elements = (): readonly string[] => {
     const refs = new Map(
-      nft.commits.flatMap(({ ops }) =>
+      tables.commits.flatMap(({ ops }) =>
         ops.flatMap(({ table }) =>
           table === undefined ? [] : [[`${table.family} ${table.name}`, table] as const],
         ),
       ),
     );
     return [...refs].flatMap(([name, ref]) =>
-      Object.entries(nft.table(ownNetns, ref)?.elements ?? {}).flatMap(([set, own]) =>
+      Object.entries(tables.table(ownNetns, ref)?.elements ?? {}).flatMap(([set, own]) =>
         own.map(({ key }) => `${name} ${set} ${key.join(' . ')}`),
       ),
     );
   };
   const namesIn = async (where: typeof container | typeof ownNetns): Promise<readonly string[]> =>
-    (await fake.state(where)).links
+    (await kernel.state(where)).links
       .map(({ name }) => name)
       .filter((name) => name !== 'cni0' && !/^(cni0\.\d+|vgw.*)$/.test(name))
       .toSorted();
+  const registry = createPluginRegistry(undefined, machine.dhcp, iptables.run);
   return {
-    invoke: createInvoker({ netlink: failing.netlink, nft: failing.nft }),
+    invoke: createInvoker({ ...machine, registry }),
     damage: async (damaged) => {
-      if ('op' in damaged) await fake.apply(container, [damaged]);
-      else nft.dropTable(ownNetns, damaged);
+      if (typeof damaged === 'function') await damaged(machine);
+      else if ('op' in damaged) await kernel.apply(container, [damaged]);
+      else tables.dropTable(ownNetns, damaged);
     },
-    failing,
+    failing: machine,
     left: async () => ({
       host: await namesIn(ownNetns),
       container: await namesIn(container),
-      rules: (await fake.policy(container)).rules,
+      rules: (await kernel.policy(container)).rules,
       elements: elements(),
-      leases: readdirSync(dataDir, { recursive: true }).filter((name) => /\d+\.\d+\.\d+/.test(String(name))),
+      iptables: iptables.rules().filter((rule) => rule.includes('10.2.0.2')),
+      leases: leaseFiles(),
+      dhcp: machine.server.holders(),
     }),
   };
 }
+
+/** Leases of addresses, and those of a daemon. */
+const leaseFiles = (): readonly string[] =>
+  readdirSync(dataDir, { recursive: true })
+    .map(String)
+    .filter((name) => /\d+\.\d+\.\d+|^dhcp\/./.test(name));
+
+let files: Disposable;
+beforeAll(() => (files = failingFiles()));
+afterAll(() => files[Symbol.dispose]());
 
 const subnetFile = join(dataDir, 'subnet.env');
 beforeAll(() =>
@@ -138,6 +109,9 @@ const previous = {
 const made = { ifname: 'eth0' };
 const chained = { ifname: 'net1', prevResult: previous };
 
+/** Of a daemon, as if its time had run out. */
+const forgetLease = ({ dhcp }: FailingMachine): Promise<void> => dhcp.retain('net', [], signal);
+
 const rows: readonly (readonly [
   type: string,
   config: JsonObject,
@@ -145,7 +119,7 @@ const rows: readonly (readonly [
     readonly ifname: string;
     readonly prevResult?: object;
     /** What CHECK has to see; without it that the link is gone. */
-    readonly damage?: NetOp | TableRef;
+    readonly damage?: Damage;
   },
 ])[] = [
   ['bridge', { isDefaultGateway: true, ipMasq: true, hairpinMode: true, ipam }, made],
@@ -168,6 +142,17 @@ const rows: readonly (readonly [
   ],
   ['loopback', {}, { ifname: 'lo', damage: { op: 'setLink', name: 'lo', up: false } }],
   ['flannel', { subnetFile, dataDir: join(dataDir, 'flannel') }, { ifname: 'eth0' }],
+  [
+    'firewall',
+    { ingressPolicy: 'same-bridge' },
+    { ...chained, damage: ({ iptables }) => iptables.removeRules((rule) => rule.includes('-s 10.2.0.2')) },
+  ],
+  [
+    'host-local',
+    { ipam: { dataDir, ranges: [[{ subnet: '10.1.0.0/24' }], [{ subnet: 'fd00::/64' }]] } },
+    { ...made, damage: () => rmSync(join(dataDir, 'net'), { recursive: true }) },
+  ],
+  ['dhcp', { ipam: { type: 'dhcp' } }, { ifname: 'net1', damage: forgetLease }],
   ['bandwidth', { ingressRate: 1000, ingressBurst: 1000, egressRate: 1000, egressBurst: 1000 }, chained],
 ];
 
@@ -194,7 +179,7 @@ describe.each(rows)('%s', (type, config, { ifname, prevResult, damage: damaged }
       given.failing.failAt = step;
       const error: unknown = await given.invoke(type, call('ADD'), signal).catch((thrown: unknown) => thrown);
       const what = `step ${step}: ${given.failing.steps[step]}`;
-      expect(error, what).toMatchObject({ message: expect.stringContaining('ENOBUFS') });
+      expect(error, what).toMatchObject({ message: expect.stringMatching(/ENOBUFS|ENOSPC/) });
       expect(cniCodeOf(error), what).toBe(5);
       expect(await given.left(), what).toEqual(before);
       const result = await given.invoke(type, call('ADD'), signal);
@@ -229,8 +214,8 @@ describe.each(rows)('%s', (type, config, { ifname, prevResult, damage: damaged }
   });
 });
 
-test('the rows are all plugins that change links', () => {
-  const others = ['dhcp', 'firewall', 'host-local', 'static'];
+test('the rows are all plugins that change or keep anything', () => {
+  const others = ['static'];
   const tested = new Set(rows.map(([type]) => type));
   expect([...createPluginRegistry().keys()].filter((type) => !tested.has(type)).toSorted()).toEqual(
     others.toSorted(),

@@ -6,7 +6,8 @@ import { bridge } from './bridge/bridge.ts';
 import type { DhcpDaemon } from './dhcp/daemon.ts';
 import { createDhcp } from './dhcp/dhcp.ts';
 import { dummy } from './dummy/dummy.ts';
-import { firewall } from './firewall/firewall.ts';
+import { createFirewall } from './firewall/firewall.ts';
+import type { Iptables } from './firewall/iptables.ts';
 import { flannel } from './flannel/flannel.ts';
 import { hostDevice } from './host-device/host-device.ts';
 import { createHostLocal } from './host-local/host-local.ts';
@@ -40,18 +41,19 @@ const linkPlugins: readonly CniPlugin[] = [
   vlan,
 ];
 /** They come after those. */
-const chainedPlugins: readonly CniPlugin[] = [bandwidth, firewall, portmap, sbr, tuning, vrf];
+const chainedPlugins: readonly CniPlugin[] = [bandwidth, portmap, sbr, tuning, vrf];
 
 /**
  * Our plugins by the `type` that configurations name. Without `openLeases` host-local keeps its leases on disk; without `dhcp` another
- * process is the daemon.
+ * process is the daemon. Without `iptables` its programs are run.
  */
 export function createPluginRegistry(
   openLeases?: (dataDir: string) => LeaseStore,
   dhcp?: DhcpDaemon,
+  iptables?: Iptables,
 ): ReadonlyMap<string, CniPlugin> {
   const ipamPlugins = [createHostLocal(openLeases), staticIpam, createDhcp(dhcp)];
-  const plugins = [...linkPlugins, ...chainedPlugins, ...ipamPlugins];
+  const plugins = [...linkPlugins, ...chainedPlugins, createFirewall(iptables), ...ipamPlugins];
   return new Map(plugins.map((plugin) => [plugin.name, plugin]));
 }
 

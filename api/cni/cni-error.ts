@@ -1,4 +1,4 @@
-import { describeError, isPodwrightError, PodwrightError, type ErrorCode } from '#base/errors.ts';
+import { describeError, errnoOf, isPodwrightError, PodwrightError, type ErrorCode } from '#base/errors.ts';
 
 /** Error codes of the CNI specification (SPEC.md, section 5, Error); plugins may use 100 and above for their own. */
 export const cniErrorCode = {
@@ -58,9 +58,10 @@ export function cniError(
   return new PodwrightError(podwrightCode[code] ?? 'E_INTERNAL', message, { detail, cause: options.cause });
 }
 
-/** The CNI code of an error: its own if it has one, else by its PodwrightError code. */
+/** The CNI code of an error: its own if it has one, else by its PodwrightError code; an error of the system is a failure of I/O. */
 export function cniCodeOf(error: unknown): number {
-  if (!isPodwrightError(error)) return cniErrorCode.internal;
+  if (!isPodwrightError(error))
+    return /^E[A-Z0-9]+$/.test(errnoOf(error) ?? '') ? cniErrorCode.ioFailure : cniErrorCode.internal;
   const own = error.detail['cniCode'];
   return typeof own === 'number' ? own : (cniCode[error.code] ?? cniErrorCode.internal);
 }

@@ -1,6 +1,6 @@
 /** A daemon on a clock of its own, with a server that does what it is told: what is asked when, and what the container keeps. */
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -147,6 +147,23 @@ describe('a lease', () => {
     await pass(5 * minute + 3000);
     expect(await addresses()).toEqual([]);
     expect(problems[0]).toContain('refused to give it more time');
+  });
+
+  test('that cannot be written down is not given; one that was given goes on, and ends in time', async () => {
+    const daemon = await start();
+    rmSync(join(dir, 'leases'), { recursive: true });
+    await expect(daemon.acquire(request, signal)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(server.holders()).toEqual([]);
+    mkdirSync(join(dir, 'leases'));
+    await daemon.acquire(request, signal);
+    rmSync(join(dir, 'leases'), { recursive: true });
+    await pass(5 * minute + 1000);
+    expect(problems).toEqual([expect.stringContaining('write the lease of lan/c1/eth0: ENOENT')]);
+    await pass(5 * minute);
+    expect(server.heard.filter((words) => words === 'REQUEST 10.9.0.5 to me')).toHaveLength(2);
+    server.rules.isSilent = true;
+    await pass(11 * minute);
+    expect(await addresses()).toEqual([]);
   });
 
   test('of a container that is gone is forgotten', async () => {

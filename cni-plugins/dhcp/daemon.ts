@@ -102,7 +102,13 @@ class Daemon implements RunningDaemon {
       using link = await this.#options.openLink(request.netns, request.ifname);
 
       const lease = await this.#obtain(link, request, signal);
-      this.#hold({ request, lease, obtainedAtMs: this.#options.clock.now(), isLost: false });
+      using undo = new DisposableStack();
+
+      undo.defer(() => releaseLease(this.#parts(link, request), lease));
+      const holding = { request, lease, obtainedAtMs: this.#options.clock.now(), isLost: false };
+      this.#write(holding);
+      this.#hold(holding);
+      undo.move();
       return lease;
     } finally {
       this.#asking.delete(key);
@@ -164,8 +170,23 @@ class Daemon implements RunningDaemon {
     this.#held.get(key)?.timer?.[Symbol.dispose]();
     const held: Held = { ...holding };
     this.#held.set(key, held);
-    writeDurablySync(this.#pathOf(key), encodeHolding(holding), { mode: 0o600, survives: 'kill' });
     this.#wakeUp(held);
+  }
+
+  /** For the next daemon. */
+  #write(holding: Holding): void {
+    const path = this.#pathOf(keyOf(holding.request));
+    writeDurablySync(path, encodeHolding(holding), { mode: 0o600, survives: 'kill' });
+  }
+
+  /** What has happened to a lease holds, whether it can be written or not: the next daemon would only ask once more. */
+  #update(holding: Holding): void {
+    this.#hold(holding);
+    try {
+      this.#write(holding);
+    } catch (error) {
+      this.#options.onProblem(`write the lease of ${keyOf(holding.request)}: ${describeError(error)}`);
+    }
   }
 
   #forget({ request, timer }: Held): void {
@@ -226,14 +247,14 @@ class Daemon implements RunningDaemon {
       return;
     }
     if (answer.address !== lease.address) return this.#lose(held, `its server gave it ${answer.address}`);
-    this.#hold({ request, lease: answer, obtainedAtMs: askedAtMs, isLost: false });
+    this.#update({ request, lease: answer, obtainedAtMs: askedAtMs, isLost: false });
   }
 
   /** The address may be another's from now on. */
   async #lose(held: Held, why: string): Promise<void> {
     const { request, lease, obtainedAtMs } = held;
     this.#options.onProblem(`${keyOf(request)} has lost ${lease.address}: ${why}`);
-    this.#hold({ request, lease, obtainedAtMs, isLost: true });
+    this.#update({ request, lease, obtainedAtMs, isLost: true });
     await this.#options.netlink.apply({ kind: 'path', path: request.netns }, [
       { op: 'removeAddress', name: request.ifname, address: lease.address },
     ]);
@@ -257,7 +278,7 @@ class Daemon implements RunningDaemon {
       { kind: 'path', path: request.netns },
       planContainer(request.ifname, { ips, routes }),
     );
-    this.#hold({ request, lease: given, obtainedAtMs: askedAtMs, isLost: false });
+    this.#update({ request, lease: given, obtainedAtMs: askedAtMs, isLost: false });
   }
 
   #parts(link: DhcpLink, { clientId, parameters, options }: LeaseRequest): ClientParts {

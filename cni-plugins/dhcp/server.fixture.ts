@@ -26,6 +26,8 @@ export interface TestServer {
   readonly rules: ServerRules;
   /** `DISCOVER`, `REQUEST 10.9.0.5`, …, in their order. */
   readonly heard: string[];
+  /** Who was given an address and has not given it back, by their client identifiers. */
+  holders(): readonly string[];
   /** What is to be sent for a frame that came. */
   answer(frame: Uint8Array): Uint8Array | undefined;
 }
@@ -42,6 +44,7 @@ export function createTestServer(): TestServer {
   };
   const heard: string[] = [];
   const given = new Map<string, string>();
+  const holders = new Set<string>();
   const answer: TestServer['answer'] = (frame) => {
     const datagram = decodeFrame(frame);
     const message = datagram?.targetPort === serverPort ? decodeDhcp(datagram.payload) : undefined;
@@ -56,7 +59,10 @@ export function createTestServer(): TestServer {
         ...(datagram.targetMac === broadcastMac ? [] : ['to me']),
       ].join(' '),
     );
-    if (message.type === 'RELEASE') given.delete(client);
+    if (message.type === 'RELEASE') {
+      given.delete(client);
+      holders.delete(client);
+    }
     if (rules.isSilent) return undefined;
     if (message.type === 'DISCOVER') {
       given.set(client, given.get(client) ?? rules.address);
@@ -64,9 +70,10 @@ export function createTestServer(): TestServer {
     }
     if (message.type !== 'REQUEST') return undefined;
     const isHis = !rules.refuses && wanted === given.get(client);
+    if (isHis) holders.add(client);
     return reply(message, isHis ? 'ACK' : 'NAK', isHis ? (wanted ?? '') : '0.0.0.0', rules);
   };
-  return { rules, heard, answer };
+  return { rules, heard, holders: () => [...holders], answer };
 }
 
 function reply(to: DhcpMessage, type: DhcpType, yourAddress: string, rules: ServerRules): Uint8Array {

@@ -11,12 +11,15 @@ export type IptablesFamily = 4 | 6;
 
 const programs = { 4: 'iptables', 6: 'ip6tables' } as const;
 
-/** @throws E_UNSUPPORTED where there is no such program, E_KERNEL with what it said */
-export async function runIptables(
+/** Runs the program of a family. @throws {E_KERNEL} with what it said */
+export type Iptables = (
   family: IptablesFamily,
   args: readonly string[],
   signal: AbortSignal,
-): Promise<void> {
+) => Promise<void>;
+
+/** @throws E_UNSUPPORTED where there is no such program, E_KERNEL with what it said */
+export const runIptables: Iptables = async (family, args, signal) => {
   const program = programs[family];
   const child = spawn(program, ['-w', String(lockWaitSeconds), ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -33,4 +36,4 @@ export async function runIptables(
     if (cause instanceof PodwrightError) throw cause;
     throw new PodwrightError('E_UNSUPPORTED', `run ${program}: not installed, or stuck`, { cause });
   }
-}
+};

@@ -72,6 +72,23 @@ describe('leases on disk', () => {
     expect(await ownedBy(store, 'a')).toEqual(['10.0.0.2']);
   });
 
+  test('a directory that cannot be marked is read again: the lease is there all the same', async () => {
+    const { utimesSync } = fs;
+    const refuse = (): never => {
+      throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+    };
+    Object.assign(fs, { utimesSync: refuse });
+    syncBuiltinESMExports();
+    try {
+      const store = createDiskStore(directory);
+      expect(await reserve(store, '10.0.0.2', 'a')).toBe(true);
+      expect(await ownedBy(store, 'a')).toEqual(['10.0.0.2']);
+    } finally {
+      Object.assign(fs, { utimesSync });
+      syncBuiltinESMExports();
+    }
+  });
+
   test('a call reads no lease of others, however many there are', async () => {
     const store = createDiskStore(directory);
     for (let i = 0; i < 200; i++) await reserve(store, `10.0.1.${i}`, `c${i}`);

@@ -90,13 +90,14 @@ function openLeases(dir: string, index: LeaseIndex, open: OpenState): Leases {
     async reserve(ip, owner, rangeIndex) {
       if (index.has(ip)) return false;
       open.hasChanged = true;
+      // A hint that may be wrong, so first: of a reservation that fails nothing else is there.
+      writeFileSync(cursorPath(dir, rangeIndex), formatIp(ip), { mode: 0o600 });
+      index.setCursor(rangeIndex, ip);
       if (!createWhole(dir, formatIp(ip), renderOwner(owner))) {
         open.isDoubtful = true;
         return false;
       }
       index.add(ip, owner);
-      writeFileSync(cursorPath(dir, rangeIndex), formatIp(ip), { mode: 0o600 });
-      index.setCursor(rangeIndex, ip);
       return true;
     },
     async release(ips) {
@@ -130,15 +131,21 @@ function readCursor(dir: string, rangeIndex: number): Ip | undefined {
 /** A lease appears with its content or not at all: link(2) refuses a name that is there, and a crash leaves no empty file. */
 function createWhole(dir: string, name: string, content: string): boolean {
   const draft = join(dir, `${draftPrefix}${process.pid}`);
-  writeFileSync(draft, content, { mode: 0o600 });
+  const path = join(dir, name);
   try {
-    linkSync(draft, join(dir, name));
-    return true;
+    writeFileSync(draft, content, { mode: 0o600 });
+    linkSync(draft, path);
   } catch (error) {
+    removeIfThere(draft);
     if (errnoOf(error) === 'EEXIST') return false;
     throw error;
-  } finally {
+  }
+  try {
     removeIfThere(draft);
+    return true;
+  } catch (error) {
+    removeIfThere(path);
+    throw error;
   }
 }
 

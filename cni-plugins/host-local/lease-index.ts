@@ -39,7 +39,7 @@ export class LeaseIndex {
     }
   }
 
-  /** What the directory holds by now is what is known. One that we may not mark is read at each call. */
+  /** What the directory holds by now is what is known. One that cannot be marked is read at each call. */
   mark(): void {
     const seconds = 1 + Math.floor(Math.random() * markSecondsMax);
     try {
@@ -47,8 +47,9 @@ export class LeaseIndex {
       this.#inode = statSync(this.#dir).ino;
       this.#markSeconds = seconds;
     } catch (error) {
+      // The lease is there already: whoever asked for it would be told that it is not.
       this.#markSeconds = -1;
-      if (!['EPERM', 'EACCES', 'EROFS'].includes(errnoOf(error) ?? '')) throw error;
+      if (errnoOf(error) === undefined) throw error;
     }
   }
 
