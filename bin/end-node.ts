@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { formatCidr, hostCidr, parseIp } from '#base/ip.ts';
-import { defaultPodCidrs } from '#agent/network/conflist-dir.ts';
+import { defaultPodCidrs, loadConflists } from '#agent/network/conflist-dir.ts';
 import { masqueradeTableOf, podwrightRouteProtocol } from '#agent/network/fabric/fabric-plan.ts';
 import { firstIpsOf } from '#agent/network/fabric/paths.ts';
 import { tunnelDevices } from '#agent/network/fabric/tunnel.ts';
 import { policyTable } from '#agent/network/policy/policy-layout.ts';
 import { removeIptables } from '#agent/proxy/iptables/remove-iptables.ts';
 import { tableRef } from '#agent/proxy/table-layout.ts';
+import { tablesOf } from '#cni-plugins/left-tables.ts';
 import { loopbackTable } from '#cni-plugins/portmap/plan.ts';
 import { unmountBelow } from '#native/fs/unmount-below.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
@@ -84,28 +85,35 @@ export async function endNode(remains: ProvenRemains, clock: Clock): Promise<voi
   await using kernel = await createNetlinkWorker();
 
   const state = await kernel.netlink.state(ownNetns);
-  const fabricIps = data === undefined ? [] : firstIpsOf(defaultPodCidrs(join(data.path, 'cni', 'net.d')));
+  const conflistDir = data === undefined ? undefined : join(data.path, 'cni', 'net.d');
+  const fabricIps = conflistDir === undefined ? [] : firstIpsOf(defaultPodCidrs(conflistDir));
+  const networks = conflistDir === undefined ? [] : loadConflists(conflistDir);
   await kernel.netlink.apply(ownNetns, planNetworkRemoval(state, [...remains.clusterDns, ...fabricIps]));
   // Once the node's bridge is gone: what still has the setting is not its own.
   const left = await kernel.netlink.state(ownNetns);
   const names = ['all', ...left.links.map(({ name }) => name)];
   const keys = names.map((name) => `net/ipv4/conf/${name}/route_localnet`);
-  await kernel.nft.commit(ownNetns, planTableRemoval(await kernel.netlink.sysctls(ownNetns, keys)));
+  const routesLoopback = await kernel.netlink.sysctls(ownNetns, keys);
+  await kernel.nft.commit(ownNetns, planTableRemoval(routesLoopback, networks.flatMap(tablesOf)));
   await removeIptables(createXtables(process.env, kernel.nft));
 }
 
 /**
  * Pure: which tables go. That which keeps packets of 127.0.0.0/8 on the host stays, or comes in the place of the proxy's, while any interface
  * may send them elsewhere (`routesLoopback`: route_localnet of each): another runtime's portmap needs that, or all interfaces are told so for
- * node ports at 127.0.0.1, which a proxy in mode iptables does and, as kube-proxy, does not take back.
+ * node ports at 127.0.0.1, which a proxy in mode iptables does and, as kube-proxy, does not take back. `ofNetworks`: those of the node's own
+ * configurations; tables of the same kind by other names may be another runtime's, which has our plugins as programs.
  */
-export function planTableRemoval(routesLoopback: readonly (string | undefined)[]): readonly NftOp[] {
+export function planTableRemoval(
+  routesLoopback: readonly (string | undefined)[],
+  ofNetworks: readonly TableRef[] = [],
+): readonly NftOp[] {
   const isNeeded = routesLoopback.some((value) => value !== undefined && value !== '0');
   return [
     isNeeded
       ? { op: 'replaceTable', table: loopbackTable }
       : { op: 'removeTable', table: { family: loopbackTable.family, name: loopbackTable.name } },
-    ...tables.map((table): NftOp => ({ op: 'removeTable', table })),
+    ...[...tables, ...ofNetworks].map((table): NftOp => ({ op: 'removeTable', table })),
   ];
 }
 

@@ -14,9 +14,7 @@ import { parseNetworkConfigList, type NetworkConfigList } from '#api/cni/network
  * every pod asks, so both are in the page cache (0.05 ms), where two trips through libuv's pool hold up a pod for 2.
  */
 export function loadConflist(dir: string): NetworkConfigList | undefined {
-  const name = namesIn(dir)
-    .filter((entry) => /\.(conflist|conf|json)$/.test(entry))
-    .toSorted()[0];
+  const [name] = conflistsIn(dir);
   if (name === undefined) return undefined;
   const path = join(dir, name);
   try {
@@ -25,6 +23,25 @@ export function loadConflist(dir: string): NetworkConfigList | undefined {
     throw new PodwrightError('E_INVALID', `read network configuration ${path}`, { cause });
   }
 }
+
+/** All network configurations of a directory that can be read, by file name: each may have been a node's own once. */
+export function loadConflists(dir: string): readonly NetworkConfigList[] {
+  return conflistsIn(dir).flatMap((name) => {
+    try {
+      return parseNetworkConfigList(readFileSync(join(dir, name), 'utf8'), (network) =>
+        pluginsIn(join(dir, network)),
+      );
+    } catch (error) {
+      if (isPodwrightError(error) || errnoOf(error) !== undefined) return [];
+      throw error;
+    }
+  });
+}
+
+const conflistsIn = (dir: string): readonly string[] =>
+  namesIn(dir)
+    .filter((entry) => /\.(conflist|conf|json)$/.test(entry))
+    .toSorted();
 
 /** The plugins that files `*.conf` of a directory add, by their names. */
 function pluginsIn(dir: string): readonly JsonObject[] {

@@ -7,7 +7,8 @@ const ports: NftSet = { name: 'ports', keyTypes: ['ifname'] };
 const owners: NftSet = { name: 'owners', keyTypes: ['ifname', 'ether_addr'] };
 const rawPriority = -300;
 
-const table: NftTable = {
+/** With no port in it. */
+export const macSpoofTable: NftTable = {
   family: 'bridge',
   name: 'cni-mac-spoof-check',
   sets: [owners, ports],
@@ -37,9 +38,9 @@ const table: NftTable = {
 /** The owner first: a port is not looked at before it is known whose it is. */
 export function planMacSpoofCheck(port: string, mac: string): readonly Masquerade[] {
   const change = (set: NftSet, key: NftElement['key']): Masquerade => ({
-    table,
-    add: { op: 'addElements', table, set, elements: [{ key }] },
-    remove: { op: 'removeElements', table, set, elements: [{ key }] },
+    table: macSpoofTable,
+    add: { op: 'addElements', table: macSpoofTable, set, elements: [{ key }] },
+    remove: { op: 'removeElements', table: macSpoofTable, set, elements: [{ key }] },
   });
   return [change(owners, [port, mac]), change(ports, [port])];
 }

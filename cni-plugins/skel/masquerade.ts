@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { CniIp } from '#api/cni/result.ts';
 import { formatIp, parseCidr } from '#base/ip.ts';
-import type { NftElement, NftOp, NftSet, NftTable } from '#native/nft/nft.ts';
+import type { NftElement, NftOp, NftSet, NftTable, TableRef } from '#native/nft/nft.ts';
 
 /** What one container, or one address of it, needs in a table that it shares with others. */
 export interface Masquerade {
@@ -32,7 +32,7 @@ export function planMasquerade(
     const set: NftSet = { name: 'containers', keyTypes: [facts.type] };
     const table: NftTable = {
       family: facts.family,
-      name: `cni-masq-${digest(network)}`,
+      name: tableName(network),
       sets: [set],
       chains: [
         {
@@ -65,6 +65,13 @@ export function planMasquerade(
     ];
   });
 }
+
+/** Those of a network, whether any container has been in it or not. */
+export function masqueradeTables(network: string): readonly TableRef[] {
+  return [families[4], families[6]].map(({ family }) => ({ family, name: tableName(network) }));
+}
+
+const tableName = (network: string): string => `cni-masq-${digest(network)}`;
 
 function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 12);
