@@ -46,19 +46,43 @@ export const hostDevice: CniPlugin = createLinkPlugin<HostDeviceConfig>({
   hasLink: (config) => config.hasLink,
   plan: planHostDevice,
   planRestore: planBack,
-  planDel: (_config, { ifname }, container) => {
-    const link = container?.links.find(({ name }) => name === ifname);
-    const name = link?.alias ?? '';
-    if (link === undefined || name === '') return { host: [], container: [] };
+  planDel: (config, { ifname }, found) => {
+    const link = found === undefined ? undefined : findTaken(config, ifname, found);
+    if (link === undefined) return { host: [], container: [] };
+    const { name, alias } = link;
     return {
       host: [],
       container: [
-        { op: 'setLink', name: ifname, up: false },
-        { op: 'setLink', name: ifname, rename: name, alias: '', moveTo: ownNetns },
+        { op: 'setLink', name, up: false },
+        { op: 'setLink', name, rename: alias, alias: '', moveTo: ownNetns },
       ],
     };
   },
 });
+
+/**
+ * The link that a container was given, by its name there. Where the container has renamed it (containernetworking/plugins#766): the one whose
+ * alias is the device that the configuration names; of a configuration that says it otherwise, the one that has the hardware address
+ * that it had after ADD, too. Of two that could be it neither is taken. Pure.
+ */
+export function findTaken(
+  { device, path, hwaddr }: Pick<HostDeviceConfig, 'device' | 'path' | 'hwaddr'>,
+  ifname: string,
+  { container, previous }: { readonly container: NetworkState; readonly previous: CniResult | undefined },
+): { readonly name: string; readonly alias: string } | undefined {
+  const taken = container.links.flatMap(({ name, alias = '', mac }) =>
+    alias === '' ? [] : [{ name, alias, mac }],
+  );
+  const byName = taken.find(({ name }) => name === ifname);
+  if (byName !== undefined) return byName;
+  // By its path a device has no name any more once it is the container's: sysfs shows those of the host.
+  const named = path === undefined ? device : undefined;
+  const mac = hwaddr ?? previous?.interfaces.find((each) => each.name === ifname && each.sandbox)?.mac;
+  const renamed = taken.filter((link) =>
+    named === undefined ? mac !== undefined && link.mac === mac : link.alias === named,
+  );
+  return renamed.length === 1 ? renamed[0] : undefined;
+}
 
 /** Pure. */
 export function planHostDevice({

@@ -64,11 +64,11 @@ export interface LinkPlugin<C extends LinkConfig> {
   /** Where it looks, if not at the host. */
   looksAt?(config: C, request: LinkRequest): NetnsRef;
   plan(input: PlanInput<C>): LinkPlan;
-  /** By names alone; `container` is what is there yet, where `returnsLink`. */
+  /** By names alone; `found` is what is there yet and what ADD had said of it, where `returnsLink`. */
   planDel(
     config: C,
     request: LinkRequest,
-    container?: NetworkState,
+    found?: { readonly container: NetworkState; readonly previous: CniResult | undefined },
   ): { readonly host: readonly NetOp[]; readonly container: readonly NetOp[] };
   /** The link is the host's own and goes back to it: it would not end with its namespace. */
   readonly returnsLink?: boolean;
@@ -268,8 +268,11 @@ async function removeLinks<C extends LinkConfig>(
 ): Promise<void> {
   const netns = call.netns === '' ? undefined : ({ kind: 'path', path: call.netns } as const);
   try {
-    const state = netns !== undefined && link.returnsLink === true ? await netlink.state(netns) : undefined;
-    const plan = link.planDel(config, call, state);
+    const found =
+      netns !== undefined && link.returnsLink === true
+        ? { container: await netlink.state(netns), previous: call.prevResult }
+        : undefined;
+    const plan = link.planDel(config, call, found);
     if (plan.host.length > 0) await netlink.apply(ownNetns, plan.host);
     if (netns !== undefined && plan.container.length > 0) await netlink.apply(netns, plan.container);
   } catch (error) {
