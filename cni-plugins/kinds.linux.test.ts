@@ -197,6 +197,33 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
     });
   });
 
+  test('host-device with useInterfaceNetwork takes what the host had along, and finds its link renamed', async () => {
+    run('ip link set spare up');
+    run('ip link set spare1 up');
+    run('ip address add 10.7.0.7/24 dev spare');
+    run('ip address add fd00:7::7/64 dev spare nodad');
+    run('ip route add 10.8.0.0/16 via 10.7.0.1 dev spare metric 9 mtu 1300');
+    run('ip route add default via 10.7.0.1 dev spare table 77');
+    run('ip rule add from 10.7.0.7/32 lookup 77');
+    const device = { device: 'spare', useInterfaceNetwork: true };
+    const result = await ours('host-device', call('ADD', 'host-device', device), signal);
+    expect(result).toMatchObject({
+      ips: expect.arrayContaining([expect.objectContaining({ address: '10.7.0.7/24', interface: 0 })]),
+    });
+    const shown = run(`nsenter --net=${netns} ip route show table all`);
+    expect(shown).toMatch(/10\.8\.0\.0\/16 via 10\.7\.0\.1 dev eth0 metric 9 mtu 1300/);
+    expect(shown).toMatch(/default via 10\.7\.0\.1 dev eth0 table 77/);
+    expect(run(`nsenter --net=${netns} ip -6 address show dev eth0`)).toContain('fd00:7::7/64');
+    expect(run(`nsenter --net=${netns} ip rule`)).toContain('from 10.7.0.7 lookup 77');
+    const previous = { ...device, prevResult: result };
+    await ours('host-device', call('CHECK', 'host-device', previous), signal);
+    run(`nsenter --net=${netns} ip link set eth0 down`);
+    run(`nsenter --net=${netns} ip link set eth0 name port0`);
+    await ours('host-device', call('DEL', 'host-device', previous), signal);
+    expect(await hostLinks()).toContain('spare');
+    run('ip rule del from 10.7.0.7/32 lookup 77');
+  });
+
   test.skipIf(!existsSync(join(debianDir, 'static')))(
     "static takes what CNI_ARGS, args.cni and the capability say as Debian's does",
     async () => {
@@ -268,26 +295,29 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
     run('ip link del br9');
   });
 
-  test('routes have the segment size, scope, metric and table that they are given', async () => {
-    const routes = [
-      { dst: '10.8.0.0/16', mtu: 1300, advmss: 1200, priority: 7 },
-      { dst: '10.9.0.0/16', scope: 253 },
-      { dst: '10.10.0.0/16', scope: 0, table: 9 },
-    ];
-    const config = { cniVersion: '1.1.0', ipam: { ...ipam, routes } };
-    const result = await ours('bridge', call('ADD', 'bridge', { ...config, bridge: 'br9' }), signal);
-    expect(result?.['routes']).toEqual([
-      { ...routes[0], gw: '10.1.0.1' },
-      routes[1],
-      { ...routes[2], gw: '10.1.0.1' },
-    ]);
-    const shown = run(`nsenter --net=${netns} ip route show table all`);
-    expect(shown).toMatch(/10\.8\.0\.0\/16 via 10\.1\.0\.1 dev eth0 .*metric 7 mtu 1300 advmss 1200/);
-    expect(shown).toMatch(/10\.9\.0\.0\/16 dev eth0 .*scope link/);
-    expect(shown).toMatch(/10\.10\.0\.0\/16 via 10\.1\.0\.1 dev eth0 table 9/);
-    await ours('bridge', call('DEL', 'bridge', { ...config, bridge: 'br9' }), signal);
-    run('ip link del br9');
-  });
+  test.each(['0.3.1', '1.0.0', '1.1.0'])(
+    'routes have the segment size, scope, metric and table that they are given (%s)',
+    async (cniVersion) => {
+      const routes = [
+        { dst: '10.8.0.0/16', mtu: 1300, advmss: 1200, priority: 7 },
+        { dst: '10.9.0.0/16', scope: 253 },
+        { dst: '10.10.0.0/16', scope: 0, table: 9 },
+      ];
+      const config = { cniVersion, ipam: { ...ipam, routes } };
+      const result = await ours('bridge', call('ADD', 'bridge', { ...config, bridge: 'br9' }), signal);
+      expect(result?.['routes']).toEqual([
+        { ...routes[0], gw: '10.1.0.1' },
+        routes[1],
+        { ...routes[2], gw: '10.1.0.1' },
+      ]);
+      const shown = run(`nsenter --net=${netns} ip route show table all`);
+      expect(shown).toMatch(/10\.8\.0\.0\/16 via 10\.1\.0\.1 dev eth0 .*metric 7 mtu 1300 advmss 1200/);
+      expect(shown).toMatch(/10\.9\.0\.0\/16 dev eth0 .*scope link/);
+      expect(shown).toMatch(/10\.10\.0\.0\/16 via 10\.1\.0\.1 dev eth0 table 9/);
+      await ours('bridge', call('DEL', 'bridge', { ...config, bridge: 'br9' }), signal);
+      run('ip link del br9');
+    },
+  );
 
   test.skipIf(!hasKind('macvlan mode bridge'))('a link of a link of the container', async () => {
     await ours('ptp', call('ADD', 'ptp', { ipam }, { ifname: 'net0' }), signal);
@@ -329,6 +359,7 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
       expect(result?.['interfaces']).toContainEqual({
         name: 'eth0',
         mac: '0a:00:00:00:00:07',
+        mtu: 1280,
         sandbox: netns,
       });
       const read = (key: string): string => run(`nsenter --net=${netns} cat /proc/sys/net/${key}`).trim();

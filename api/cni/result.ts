@@ -63,16 +63,18 @@ export function parseResult(document: JsonObject): CniResult {
   };
 }
 
-/** The document for a version: fields that came later are left out, `ips[].version` is there until 0.4.0. */
+/**
+ * The document for a version, as libcni writes it: `ips[].version` is there until 0.4.0, an interface's MTU from 1.0.0 on. A route has all
+ * that it is given from 0.3.0 on: which table it is in, the next plugin cannot do without.
+ */
 export function renderResult(result: CniResult, version: CniVersion): JsonObject {
   if (!isAtLeast(version, '0.3.0')) return renderOldResult(result, version);
-  const has11 = isAtLeast(version, '1.1.0');
   const hasIpVersion = !isAtLeast(version, '1.0.0');
   return {
     cniVersion: version,
     ...unlessEmpty(
       'interfaces',
-      result.interfaces.map(({ mtu, ...rest }) => compact({ ...rest, ...(has11 ? { mtu } : {}) })),
+      result.interfaces.map(({ mtu, ...rest }) => compact({ ...rest, ...(hasIpVersion ? {} : { mtu }) })),
     ),
     ...unlessEmpty(
       'ips',
@@ -82,7 +84,7 @@ export function renderResult(result: CniResult, version: CniVersion): JsonObject
     ),
     ...unlessEmpty(
       'routes',
-      result.routes.map(({ dst, gw, ...rest }) => compact({ dst, gw, ...(has11 ? rest : {}) })),
+      result.routes.map((route) => compact({ ...route })),
     ),
     dns: result.dns,
   };

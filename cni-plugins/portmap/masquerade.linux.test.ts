@@ -1,4 +1,4 @@
-/** masqAll: whoever comes by a host port comes from the host. By packets, in namespaces of the test's own. */
+/** Who comes by a host port comes from the host (masqAll), or does not come at all (conditions). By packets, in namespaces of the test's own. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -19,7 +19,7 @@ const invoke = createInvoker({ netlink, nft: createSyncNft() });
 const { signal } = new AbortController(); // The deadline is that of each test.
 const directory = scratchDirectory('podwright-masquerade-');
 const netnsOf = (name: string): string => `/run/netns/podwright-masquerade-${process.pid}-${name}`;
-const [server, client] = [netnsOf('server'), netnsOf('client')];
+const [server, client, other] = [netnsOf('server'), netnsOf('client'), netnsOf('other')];
 const gateways = { 4: '10.1.0.1', 6: 'fd00:1::1' } as const;
 
 const serve = `
@@ -45,7 +45,7 @@ const elements = (): string => {
   }
 };
 
-describe.skipIf(!canRun)('masqAll of portmap (needs root, nft, nsenter)', () => {
+describe.skipIf(!canRun)('masqAll and conditions of portmap (needs root, nft, nsenter)', () => {
   const children: ChildProcess[] = [];
   let added: JsonObject | undefined;
   const call = (command: 'ADD' | 'CHECK' | 'DEL', netns: string, config: PluginConfig) =>
@@ -65,9 +65,9 @@ describe.skipIf(!canRun)('masqAll of portmap (needs root, nft, nsenter)', () => 
     expect(unshare(CLONE_NEWNET)).toBe(0);
     execFileSync('ip', ['link', 'set', 'lo', 'up']);
     execFileSync('sysctl', ['-qw', 'net.ipv6.conf.all.forwarding=1', 'net.ipv4.ip_forward=1']);
-    for (const netns of [server, client]) await netlink.createNetns(netns);
+    for (const netns of [server, client, other]) await netlink.createNetns(netns);
     added = await invoke('bridge', call('ADD', server, bridge), signal);
-    await invoke('bridge', call('ADD', client, bridge), signal);
+    for (const netns of [client, other]) await invoke('bridge', call('ADD', netns, bridge), signal);
     const child = spawn('nsenter', [`--net=${server}`, process.execPath, '-e', serve], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -76,12 +76,13 @@ describe.skipIf(!canRun)('masqAll of portmap (needs root, nft, nsenter)', () => 
   });
   afterAll(async () => {
     for (const child of children) child.kill();
-    for (const netns of [server, client]) await netlink.removeNetns(netns);
+    for (const netns of [server, client, other]) await netlink.removeNetns(netns);
   });
 
-  const askBy = (gateway: string): string => inside(client, process.execPath, '-e', ask, gateway, '8080');
+  const askBy = (gateway: string, from = client): string =>
+    inside(from, process.execPath, '-e', ask, gateway, '8080');
 
-  test.each([4, 6] as const)('of IPv%d, and is gone with the container', async (family) => {
+  test.each([4, 6] as const)('masqAll of IPv%d, and is gone with the container', async (family) => {
     const gateway = gateways[family];
     const config = mappings(8080, { masqAll: true });
     await invoke('portmap', call('ADD', server, config), signal);
@@ -96,5 +97,33 @@ describe.skipIf(!canRun)('masqAll of portmap (needs root, nft, nsenter)', () => 
     await invoke('portmap', call('DEL', server, config), signal);
     expect(elements()).not.toContain('10.1.0.2');
     expect(askBy(gateway)).toBe('ECONNREFUSED');
+  });
+
+  const conditions: readonly (readonly [name: string, family: 4 | 6, object])[] = [
+    ['-s, of iptables', 4, { conditionsV4: ['-s', '10.1.0.3/32', '-i', 'cni0'] }],
+    ['! -s, of iptables', 4, { conditionsV4: ['!', '-s', '10.1.0.4'] }],
+    ['saddr, of nft', 4, { conditionsV4: ['ip', 'saddr', '10.1.0.2/31', 'iifname', 'cni0'] }],
+    ['-s, of ip6tables', 6, { conditionsV6: ['-s', 'fd00:1::3/128'] }],
+    ['saddr !=, of nft', 6, { conditionsV6: ['ip6', 'saddr', '!=', 'fd00:1::4'] }],
+  ];
+  test.each(conditions)('conditions let one client in and not the other: %s', async (_name, family, more) => {
+    const config = mappings(8080, more);
+    const gateway = gateways[family];
+    await invoke('portmap', call('ADD', server, config), signal);
+    await invoke('portmap', call('CHECK', server, config), signal);
+    const own = { 4: '10.1.0.3', 6: 'fd00:1::3' }[family];
+    expect([askBy(gateway), askBy(gateway, other)]).toEqual([own, 'ECONNREFUSED']);
+    await invoke('portmap', call('DEL', server, config), signal);
+    await expect(invoke('portmap', call('CHECK', server, config), signal)).rejects.toThrow('are missing');
+    expect(askBy(gateway)).toBe('ECONNREFUSED');
+  });
+
+  test('conditions by which nobody comes are of one interface alone', async () => {
+    const config = mappings(8080, { conditionsV4: ['-i', 'eth7'] });
+    await invoke('portmap', call('ADD', server, config), signal);
+    expect(askBy(gateways[4])).toBe('ECONNREFUSED');
+    // The other family has none.
+    expect(askBy(gateways[6])).toBe('fd00:1::3');
+    await invoke('portmap', call('DEL', server, config), signal);
   });
 });
