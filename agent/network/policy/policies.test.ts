@@ -1,10 +1,11 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Pod } from '#api/generated/objects.ts';
+import { describeWalk, walkPacket } from '#agent/proxy/packet-walk.ts';
 import { renderTable } from '#native/nft/render.ts';
 import { fortyPolicies } from './forty-policies.fixture.ts';
-import { modelAllows, type Attempt } from './policy-model.fixture.ts';
-import { nine, passes, tableOf } from './policy.fixture.ts';
+import { isOfNode, modelAllows, type Attempt } from './policy-model.fixture.ts';
+import { nine, podOf, tableOf, type World } from './policy.fixture.ts';
 import { parsePolicy } from './parse-policy.ts';
 import { policyPodOf } from './policy-pod.ts';
 import type { PolicyView } from './means.ts';
@@ -13,18 +14,29 @@ import { isAllowed } from './verdict.ts';
 const numbers = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 const outside = { 4: '192.0.2.7', 6: '2001:db8::7' } as const;
 
+/** Two that have their node's network, this one's and another's, with labels that policies select. */
+const ofNodes: readonly Pod[] = [
+  ['near', 'here', ['192.0.2.10', '2001:db8::10']] as const,
+  ['far', 'there', ['192.0.2.20', '2001:db8::20']] as const,
+].map(([name, node, ips]) => {
+  const pod = podOf('x', name, { labels: { pod: 'a', tier: 'front' }, ports: [['web', 80]], ips, node });
+  return { ...pod, spec: { ...pod.spec, containers: pod.spec?.containers ?? [], hostNetwork: true } };
+});
+const world: World = { ...nine, pods: [...nine.pods, ...ofNodes] };
+
 const ipOf = (pod: Pod | undefined, family: 4 | 6): string =>
   pod === undefined ? outside[family] : (pod.status?.podIPs?.[family === 4 ? 0 : 1]?.ip ?? '');
 
 /** Everybody to everybody, the outside among them, at two ports of each protocol. */
 function* attempts(family: 4 | 6): Generator<Attempt> {
-  const ends = [undefined, ...nine.pods];
+  const ends = [undefined, ...world.pods];
   const pairs = ends.flatMap((from) => ends.map((to) => ({ from, to })));
   const ports = (['TCP', 'UDP', 'SCTP'] as const).flatMap((protocol) =>
     [80, 81].map((port) => ({ protocol, port })),
   );
   for (const { from, to } of pairs) {
-    if (from === undefined && to === undefined) continue;
+    // What no pod of this node begins or gets is not for its rules.
+    if ([from, to].every((end) => end === undefined || isOfNode(end))) continue;
     const both = { ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
     const addresses = { source: ipOf(from, family), target: ipOf(to, family) };
     for (const each of ports) yield { ...both, ...addresses, ...each };
@@ -35,12 +47,12 @@ const textOf = ({ source, target, protocol, port }: Attempt): string =>
   `${source} > ${target} ${protocol}/${port}`;
 
 const viewOf = (policies: readonly NetworkPolicy[]): PolicyView => {
-  const pods = new Map(nine.pods.map(policyPodOf).flatMap((pod) => pod.ips.map((ip) => [ip, pod] as const)));
+  const pods = new Map(world.pods.map(policyPodOf).flatMap((pod) => pod.ips.map((ip) => [ip, pod] as const)));
   return {
     policies: (namespace) => policies.map(parsePolicy).filter((each) => each.namespace === namespace),
     subject: (ip) => pods.get(ip),
     pod: (ip) => pods.get(ip),
-    namespaceLabels: (namespace) => nine.namespaces[namespace],
+    namespaceLabels: (namespace) => world.namespaces[namespace],
     tiers: [],
     nodes: [],
     dns: [],
@@ -49,14 +61,21 @@ const viewOf = (policies: readonly NetworkPolicy[]): PolicyView => {
 
 /** What rules, or verdicts on flows, say otherwise than the model. */
 function differences(policies: readonly NetworkPolicy[], family: 4 | 6): readonly string[] {
-  const table = tableOf(nine, policies, family === 4 ? 'ip' : 'ip6');
+  const table = tableOf(world, policies, family === 4 ? 'ip' : 'ip6');
   const view = viewOf(policies);
+  const [near] = ofNodes;
+  const nodeIps = [ipOf(near, family)];
   return [...attempts(family)].flatMap((attempt) => {
-    const want = modelAllows(nine, policies, attempt);
+    const want = modelAllows(world, policies, attempt);
     const talk = { ...attempt, protocol: numbers[attempt.protocol] };
+    const isForwarded = attempt.from !== near && attempt.to !== near;
+    const from = attempt.from === near ? 'node' : 'interface';
+    const isPassed = describeWalk(walkPacket(table, talk, { from, nodeIps })) !== 'drop';
     return [
-      ...(passes(table, talk) === want ? [] : [`rules: ${textOf(attempt)} wants ${want}`]),
-      ...(isAllowed(talk, view) === want ? [] : [`verdict: ${textOf(attempt)} wants ${want}`]),
+      ...(isPassed === want ? [] : [`rules: ${textOf(attempt)} wants ${want}`]),
+      ...(!isForwarded || isAllowed(talk, view) === want
+        ? []
+        : [`verdict: ${textOf(attempt)} wants ${want}`]),
     ];
   });
 }
@@ -127,6 +146,7 @@ const block = fc
       '10.244.0.0/16',
       '10.244.1.0/24',
       '10.244.0.2/32',
+      '192.0.2.16/28',
       '::/0',
       'fd00:1::/32',
     ),

@@ -22,12 +22,23 @@ export interface Attempt {
   readonly port: number;
 }
 
+/**
+ * What comes from a node, or goes to one, is no pod's: those that have its network are nobody for selectors, and their node always reaches
+ * its own pods and is reached by them, whatever address it has ("NetworkPolicy and hostNetwork pods", "The two sorts of pod isolation").
+ */
 export function modelAllows(world: World, policies: readonly NetworkPolicy[], attempt: Attempt): boolean {
   if (attempt.source === attempt.target) return true;
-  return (['Egress', 'Ingress'] as const).every(
-    (side) => sideVerdict(side, world, policies, attempt) ?? true,
-  );
+  const { from, to, ...rest } = attempt;
+  if ([from, to].some(isOfNode) && from?.spec?.nodeName === to?.spec?.nodeName) return true;
+  const talk: Attempt = {
+    ...rest,
+    ...(from === undefined || isOfNode(from) ? {} : { from }),
+    ...(to === undefined || isOfNode(to) ? {} : { to }),
+  };
+  return (['Egress', 'Ingress'] as const).every((side) => sideVerdict(side, world, policies, talk) ?? true);
 }
+
+export const isOfNode = (pod: Pod | undefined): boolean => pod?.spec?.hostNetwork === true;
 
 /** undefined: no policy isolates the pod. */
 export function sideVerdict(
