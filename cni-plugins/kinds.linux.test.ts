@@ -478,6 +478,22 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
       await ours('bandwidth', call('DEL', 'bandwidth', previous), signal);
     });
 
+    test('bandwidth beside a program that looks at what comes in by the same link', async () => {
+      const [{ name: end = '' } = {}] = (made['interfaces'] ?? []) as readonly { readonly name?: string }[];
+      run(`tc qdisc add dev ${end} clsact`);
+      const limits = { egressRate: 8_000_000, egressBurst: 80_000, shapedSubnets: ['10.0.0.0/8'] };
+      const config = { ...limits, prevResult: made };
+      const result = await ours('bandwidth', call('ADD', 'bandwidth', config), signal);
+      const ifb = ((result?.['interfaces'] ?? []) as readonly { readonly name: string }[]).at(-1)?.name;
+      expect(run(`tc filter show dev ${end} ingress`)).toContain(`Egress Redirect to device ${ifb}`);
+      const shown = run(`tc -d class show dev ${ifb}`);
+      expect(shown).toMatch(/htb 1:30 root .*quantum 100000 /);
+      expect(shown).toMatch(/htb 1:1 root .*quantum 200000 /);
+      await ours('bandwidth', call('CHECK', 'bandwidth', { ...config, prevResult: result }), signal);
+      await ours('bandwidth', call('DEL', 'bandwidth', { ...config, prevResult: result }), signal);
+      expect(run(`tc qdisc show dev ${end}`)).toContain('clsact');
+    });
+
     test('bandwidth of more than 32 bits of bytes a second', async () => {
       const config = {
         runtimeConfig: { bandwidth: { ingressRate: 80e9, ingressBurst: 8e6 } },

@@ -200,7 +200,7 @@ export type NetOp =
       readonly network: string;
       readonly to: number; // the class
     }
-  /** All that comes in by a link leaves by `to` instead; needs the queue `ingress`. */
+  /** All that comes in by a link leaves by `to` instead; needs the queue `ingress`, or another's `clsact`. */
   | { readonly op: 'redirectIngress'; readonly name: string; readonly to: string }
   /** `net.ipv4.ip_forward` = `1`; written through /proc/sys of that namespace. Optional: nothing where the kernel has no such key. */
   | {

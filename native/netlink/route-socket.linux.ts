@@ -43,7 +43,7 @@ const toleratedByOp: Readonly<Record<NetOp['op'], readonly string[]>> = {
   ensureRule: ['EEXIST'],
   removeRule: ['ENOENT'],
   addTap: [],
-  setQueue: [],
+  setQueue: ['EEXIST'],
   addQueueClass: [],
   addQueueFilter: [],
   redirectIngress: ['EEXIST'],

@@ -18,11 +18,15 @@ interface Context {
 
 const ethernetAll = 0x0300; // htons(ETH_P_ALL)
 const handleOfIngress = 0xffff_0000;
+/** TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS) of linux/pkt_sched.h: of both kinds of qdisc that what comes in is led through. */
+const filtersOfIngress = 0xffff_fff2;
 const handleOfRoot = 0x0001_0000;
 /** From here on a rate is told in 64 bits, and this stands in the field of 32 (net/sched/sch_tbf.c). */
 const rateMax = 2 ** 32 - 1;
 /** What a class sends at a turn is its rate divided by this (tc-htb(8), r2q). */
 const rateToQuantum = 10;
+/** What the kernel would take instead of a turn outside of this, and write to its log of each class (net/sched/sch_htb.c). */
+const [quantumMin, quantumMax] = [1_000, 200_000];
 /** The unit of bursts of classes (PSCHED_SHIFT of net/pkt_sched.h). */
 const tickNs = 64;
 /** Offsets of addresses in the headers of IPv4 and IPv6, and htons(ETH_P_IP), htons(ETH_P_IPV6). */
@@ -36,7 +40,7 @@ export function writeTraffic(writer: MessageWriter, op: TrafficOp, { resolver, s
   const index = resolver.linkIndex(op.name);
   switch (op.op) {
     case 'setQueue':
-      writer.message(nl.RTM_NEWQDISC, acknowledged | nl.NLM_F_REPLACE, sequence);
+      writer.message(nl.RTM_NEWQDISC, acknowledged | flagOf(op.queue), sequence);
       return writeQueue(writer, index, op.queue);
     case 'addQueueClass':
       writer.message(nl.RTM_NEWTCLASS, acknowledged | nl.NLM_F_EXCL, sequence);
@@ -46,7 +50,7 @@ export function writeTraffic(writer: MessageWriter, op: TrafficOp, { resolver, s
       return writeNetworkFilter(writer, index, op);
     case 'redirectIngress':
       writer.message(nl.RTM_NEWTFILTER, acknowledged | nl.NLM_F_EXCL, sequence);
-      writer.raw(tcHeader({ index, parent: handleOfIngress, info: (1 << 16) | ethernetAll }));
+      writer.raw(tcHeader({ index, parent: filtersOfIngress, info: (1 << 16) | ethernetAll }));
       writer.text(nl.TCA_KIND, 'u32');
       return writeRedirect(writer, resolver.linkIndex(op.to));
     default:
@@ -54,11 +58,13 @@ export function writeTraffic(writer: MessageWriter, op: TrafficOp, { resolver, s
   }
 }
 
-function writeQueue(
-  writer: MessageWriter,
-  index: number,
-  queue: Extract<NetOp, { readonly op: 'setQueue' }>['queue'],
-): void {
+/** What comes in by a link may be led through a qdisc of somebody else already (`clsact` of a program that looks on): one is enough. */
+const flagOf = ({ kind }: SetQueue['queue']): number =>
+  kind === 'ingress' ? nl.NLM_F_EXCL : nl.NLM_F_REPLACE;
+
+type SetQueue = Extract<NetOp, { readonly op: 'setQueue' }>;
+
+function writeQueue(writer: MessageWriter, index: number, queue: SetQueue['queue']): void {
   if (queue.kind === 'ingress') {
     writer.raw(tcHeader({ index, handle: handleOfIngress, parent: nl.TC_H_INGRESS }));
     writer.text(nl.TCA_KIND, 'ingress');
@@ -97,6 +103,8 @@ function writeClass(
   const ticks = Math.min(Math.floor((burstBytes / rateBytes) * (1e9 / tickNs)), 2 ** 32 - 1);
   options.writeUInt32LE(ticks, 24);
   options.writeUInt32LE(ticks, 28);
+  const turn = Math.floor(rateBytes / rateToQuantum);
+  options.writeUInt32LE(Math.min(Math.max(turn, quantumMin), quantumMax), 32);
   writer.raw(tcHeader({ index, handle: handleOfRoot | id, parent: handleOfRoot }));
   writer.text(nl.TCA_KIND, 'htb');
   writer.nested(nl.TCA_OPTIONS, () => {
