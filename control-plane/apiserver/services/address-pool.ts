@@ -16,13 +16,15 @@ import {
 export class NumberPool {
   readonly #first: number;
   readonly #size: number;
+  readonly #reserved: number;
   #next: number;
 
-  /** Numbers below `reserved` are found only when the rest is used up. */
+  /** Numbers below `reserved` are found only while all others are taken. */
   constructor(range: { readonly first: number; readonly size: number; readonly reserved?: number }) {
     this.#first = range.first;
     this.#size = range.size;
-    this.#next = Math.min(range.reserved ?? 0, range.size - 1);
+    this.#reserved = Math.min(range.reserved ?? 0, range.size - 1);
+    this.#next = this.#reserved;
   }
 
   contains(value: number): boolean {
@@ -31,11 +33,13 @@ export class NumberPool {
 
   /** The next that is free, from the last that was found on: those given back last come last. */
   find(isFree: (value: number) => boolean): number | undefined {
-    for (let tried = 0; tried < this.#size; tried++) {
+    for (let tried = this.#reserved; tried < this.#size; tried++) {
       const value = this.#first + this.#next;
-      this.#next = this.#next + 1 >= this.#size ? 0 : this.#next + 1;
+      this.#next = this.#next + 1 >= this.#size ? this.#reserved : this.#next + 1;
       if (isFree(value)) return value;
     }
+    for (let value = this.#first; value < this.#first + this.#reserved; value++)
+      if (isFree(value)) return value;
     return undefined;
   }
 }

@@ -102,17 +102,56 @@ describe('ServiceAllocators', () => {
     ];
     const given = create({ type: 'NodePort', ports: shared });
     expect(objectsOf(at(given, 'spec.ports')).map(({ nodePort }) => nodePort)).toEqual([
-      30_000, 30_000, 30_001, 30_002,
+      30_000, 30_000, 30_086, 30_087,
     ]);
     expect(update(given, Object(given['spec']))).toEqual(given);
+  });
+
+  const both = (tcp: object = {}, udp: object = {}): readonly object[] => [
+    { name: 't', port: 53, protocol: 'TCP', ...tcp },
+    { name: 'u', port: 53, protocol: 'UDP', ...udp },
+    { name: 'm', port: 9153, protocol: 'TCP' },
+  ];
+  it.each<[string, readonly object[], readonly number[]]>([
+    ['none is named', both(), [30_086, 30_086, 30_087]],
+    ['the second is named', both({}, { nodePort: 30_053 }), [30_053, 30_053, 30_086]],
+    ['both are named', both({ nodePort: 30_053 }, { nodePort: 30_054 }), [30_053, 30_054, 30_086]],
+    [
+      'it is another port’s of that protocol',
+      [...both({}, { nodePort: 30_053 }), { name: 'x', port: 54, protocol: 'TCP', nodePort: 30_053 }],
+      [30_086, 30_053, 30_087, 30_053],
+    ],
+  ])('gives both protocols of a port of a new Service one node port: %s', (_name, ports, want) => {
+    const given = setUp().create({ type: 'NodePort', ports });
+    expect(objectsOf(at(given, 'spec.ports')).map(({ nodePort }) => nodePort)).toEqual(want);
+  });
+
+  it('gives each of them one of its own where the Service was without', () => {
+    const { create, update } = setUp();
+    const held = create({ ports: both() });
+    const given = update(held, { ...Object(held['spec']), type: 'NodePort' });
+    expect(objectsOf(at(given, 'spec.ports')).map(({ nodePort }) => nodePort)).toEqual([
+      30_086, 30_087, 30_088,
+    ]);
+  });
+
+  it('gives node ports that clients may name last, whatever was given up meanwhile', () => {
+    const { create, remove } = setUp();
+    const ports = Array.from({ length: 2682 }, (_, i) => ({ name: `p${i}`, port: i + 1 }));
+    const held = create({ type: 'NodePort', ports });
+    const first = (service: JsonObject): unknown => at(objectsOf(at(service, 'spec.ports'))[0], 'nodePort');
+    const low = create({ type: 'NodePort', ports: ports.slice(0, 1) });
+    expect([first(held), first(low)]).toEqual([30_086, 30_000]);
+    remove(held);
+    expect(first(create({ type: 'NodePort', ports: ports.slice(0, 1) }))).toBe(30_086);
   });
 
   it('gives a health check port of the same range as node ports, once', () => {
     const { create, update } = setUp();
     const local = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', ports: [{ port: 1 }] };
     const given = create(local);
-    expect(given).toMatchObject({ spec: { ports: [{ nodePort: 30_000 }], healthCheckNodePort: 30_001 } });
-    const chosen = { ...local, healthCheckNodePort: 30_001 };
+    expect(given).toMatchObject({ spec: { ports: [{ nodePort: 30_086 }], healthCheckNodePort: 30_087 } });
+    const chosen = { ...local, healthCheckNodePort: 30_087 };
     expect(() => create(chosen)).toThrow('spec.healthCheckNodePort');
     expect(() => create({ ...local, healthCheckNodePort: 80 })).toThrow(
       'spec.healthCheckNodePort: Invalid value: 80: provided port is not in the valid range',

@@ -1,5 +1,5 @@
 import { invalidField, type FieldError } from '#api/errors/field-error.ts';
-import { at, equalJson, objectsOf, stringOf } from '#api/wire/json.ts';
+import { at, equalJson, numberOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
@@ -14,6 +14,8 @@ import { addressKey, portKey, type IsClaimed } from './claims.ts';
 
 const nodePortFirst = 30_000;
 const nodePortLast = 32_767;
+/** At the start of the range, kept for Services that ask for one by number (KEP-3668: a 32nd of the range). */
+const nodePortsReserved = 86;
 const noClaims: ServiceClaims = { clusterIps: [], nodePorts: [] };
 
 /**
@@ -24,7 +26,11 @@ export class ServiceAllocators {
   readonly #own: readonly ServiceRange[];
   /** Of ServiceCIDRs that were added (KEP-1880). */
   #added: readonly ServiceRange[] = [];
-  readonly #ports = new NumberPool({ first: nodePortFirst, size: nodePortLast - nodePortFirst + 1 });
+  readonly #ports = new NumberPool({
+    first: nodePortFirst,
+    size: nodePortLast - nodePortFirst + 1,
+    reserved: nodePortsReserved,
+  });
   /** The server's own networks as they were given, the default family's first. */
   readonly cidrs: readonly string[];
 
@@ -61,7 +67,6 @@ export class ServiceAllocators {
     const held = old === undefined ? noClaims : allocation.claims(old);
     const fault = this.#faultOf(object, allocation.claims(object), { held, isClaimed });
     if (fault !== undefined) throw invalid(kind, name, [fault]);
-    // Two ports of one Service may share a number under different protocols, which a client says; none is given twice.
     const chosen = new Set<number>(allocation.claims(object).nodePorts);
     const takePort = (): number => {
       const port = this.#ports.find((each) => !chosen.has(each) && !isClaimed(portKey(each)));
@@ -75,7 +80,10 @@ export class ServiceAllocators {
     if (isWhole) return equalJson(object, given) ? given : allocation.give(object, {});
     return allocation.give(object, {
       clusterIps: needs.clusterIps.map((family) => this.#findAddress(family, isClaimed)),
-      nodePorts: new Map(needs.nodePorts.map((index) => [index, takePort()])),
+      nodePorts: giveNodePorts(objectsOf(at(object, 'spec.ports')), needs.nodePorts, {
+        takePort,
+        isNew: old === undefined,
+      }),
       ...(needs.healthCheckPort ? { healthCheckPort: takePort() } : {}),
     });
   }
@@ -132,4 +140,28 @@ export class ServiceAllocators {
 /** By an object of ours, or by an IPAddress that somebody made. */
 function isHeld(ip: string, isClaimed: IsClaimed): boolean {
   return isClaimed(addressKey(ip)) || isClaimed(addressObjectKey(ip));
+}
+
+/**
+ * A new Service is reached by one node port for both protocols of a port (DNS, HTTP/3), by the one that a client named for either of them; on
+ * update each port gets one of its own, as kube-apiserver.
+ */
+function giveNodePorts(
+  ports: readonly JsonObject[],
+  lacking: readonly number[],
+  { takePort, isNew }: { readonly takePort: () => number; readonly isNew: boolean },
+): ReadonlyMap<number, number> {
+  const given = new Map<number, number>();
+  const nodePortOf = (index: number): number => given.get(index) ?? numberOf(ports[index]?.['nodePort']);
+  const protocolOf = (port: JsonObject | undefined): string => stringOf(port?.['protocol']) || 'TCP';
+  const isShareable = (nodePort: number, protocol: string): boolean =>
+    nodePort !== 0 && !ports.some((port, i) => nodePortOf(i) === nodePort && protocolOf(port) === protocol);
+  for (const index of lacking) {
+    const port = ports[index];
+    const shared = ports
+      .flatMap((each, i) => (each['port'] === port?.['port'] ? [nodePortOf(i)] : []))
+      .find((nodePort) => isShareable(nodePort, protocolOf(port)));
+    given.set(index, isNew && shared !== undefined ? shared : takePort());
+  }
+  return given;
 }
