@@ -72,7 +72,7 @@ it("planTableRemoval() takes the tables of the node's own networks, by their con
   const names = planTableRemoval([], own).flatMap((op) =>
     op.op === 'removeTable' ? [`${op.table.family} ${op.table.name}`] : [],
   );
-  const [v4] = planPortmap(
+  const [, v4] = planPortmap(
     parsePortMappings({
       ...portmap,
       name: 'own',

@@ -44,6 +44,8 @@ const tables: readonly TableRef[] = [
   { family: 'ip6', name: 'cni-portmap' },
   { family: 'ip', name: 'cni-portmap-masquerade' },
   { family: 'ip6', name: 'cni-portmap-masquerade' },
+  { family: 'ip', name: 'cni-portmap-neighbours' },
+  { family: 'ip6', name: 'cni-portmap-neighbours' },
 ];
 
 /** A node's remains, each proven to be one that podwright made. */

@@ -140,6 +140,18 @@ const rows: readonly (readonly [
     { runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }] } },
     { ...chained, damage: { family: 'ip', name: 'cni-portmap' } },
   ],
+  [
+    'portmap',
+    {
+      masqAll: true,
+      runtimeConfig: { portMappings: [{ hostPort: 8080, containerPort: 80, protocol: 'udp' }] },
+    },
+    {
+      ifname: 'net1',
+      prevResult: { ...previous, ips: [...previous.ips, { address: 'fd00:2::2/64', interface: 1 }] },
+      damage: { family: 'ip6', name: 'cni-portmap' },
+    },
+  ],
   ['loopback', {}, { ifname: 'lo', damage: { op: 'setLink', name: 'lo', up: false } }],
   ['flannel', { subnetFile, dataDir: join(dataDir, 'flannel') }, { ifname: 'eth0' }],
   [

@@ -4,7 +4,18 @@ import type { PluginConfig } from '#api/cni/network-config.ts';
 import type { CniResult } from '#api/cni/result.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import { formatIp, isIpv4Mapped, parseCidr, parseIp, type Ip, type IpFamily } from '#base/ip.ts';
+import {
+  bitsOf,
+  formatCidr,
+  formatIp,
+  isIpv4Mapped,
+  networkOf,
+  parseCidr,
+  parseIp,
+  type Cidr,
+  type Ip,
+  type IpFamily,
+} from '#base/ip.ts';
 import type { NetOp } from '#native/netlink/netlink.ts';
 import { loopbackGuard, loopbackMasquerade, loopbackStays } from '#native/nft/loopback-guard.ts';
 import type { NftElement, NftExpr, NftLoad, NftRule, NftSet, NftTable, NftType } from '#native/nft/nft.ts';
@@ -183,6 +194,41 @@ function masqueradedSet(family: IpFamily): NftSet {
 }
 
 /**
+ * Beside that of all mappings, and only where a container shares a link with others of its subnet: their packets come back to them past the
+ * host, which would not be whom they asked, unless they leave with the host's address (containernetworking/plugins#469). Of a `routed`
+ * bridge a container's address has no subnet, and its neighbours keep theirs.
+ */
+function neighboursTable(family: IpFamily): NftTable {
+  const { source, target, family: name } = familyFacts[family];
+  const set = neighboursSet(family);
+  const rule: NftRule = {
+    exprs: [
+      { expr: 'match', left: { load: 'ct status' }, op: '==', right: 'dnat' },
+      { expr: 'lookup', key: [target, source, protocol, targetPort], set: set.name },
+      { expr: 'masquerade' },
+    ],
+  };
+  const hook = { type: 'nat', hook: 'postrouting', priority: 100 } as const;
+  return {
+    family: name,
+    name: 'cni-portmap-neighbours',
+    sets: [set],
+    chains: [{ name: 'postrouting', hook, rules: [rule] }],
+    elements: {},
+  };
+}
+
+/** Container, its subnet, protocol, port of the container. */
+function neighboursSet(family: IpFamily): NftSet {
+  const { address } = familyFacts[family];
+  return {
+    name: 'neighbours',
+    keyTypes: [address, address, 'inet_proto', 'inet_service'],
+    interval: true,
+  };
+}
+
+/**
  * `snat` (default: true), and `masqAll`, which without it means nothing. `markMasqBit` and `externalSetMarkChain` say how rules of
  * iptables tell each other of those; ours need not.
  * @throws {E_INVALID, E_UNSUPPORTED}
@@ -287,9 +333,14 @@ export function planPortmap(
   if (addresses.length === 0 && mappings.length > 0)
     throw cniError(cniErrorCode.unsupportedField, 'portmap: the container has no address');
   return addresses.flatMap((address) => {
-    const own = mappings.filter(({ family }) => family === undefined || family === address.family);
+    const { ip, prefix } = address;
+    const own = mappings.filter(({ family }) => family === undefined || family === ip.family);
     if (own.length === 0) return [];
-    return [...(source.masqAll ? [masqueradedOf(own, address)] : []), elementsOf(own, address, source)];
+    return [
+      ...(source.masqAll ? [masqueradedOf(own, ip)] : []),
+      ...(source.snat && !source.masqAll && prefix < bitsOf(ip.family) ? [neighboursOf(own, address)] : []),
+      elementsOf(own, ip, source),
+    ];
   });
 }
 
@@ -322,24 +373,36 @@ function elementsOf(
   };
 }
 
-/** Two ports of the host may lead to one of the container. */
 function masqueradedOf(mappings: readonly PortMapping[], address: Ip): PortmapElements {
+  const { family } = address;
+  const elements = containerPortsOf(mappings).map((port): NftElement => ({
+    key: [formatIp(address), ...port],
+  }));
+  return { table: masqueradeTable(family), sets: [{ set: masqueradedSet(family), elements }], areOwn: true };
+}
+
+function neighboursOf(mappings: readonly PortMapping[], address: Cidr): PortmapElements {
+  const { family } = address.ip;
+  const elements = containerPortsOf(mappings).map((port): NftElement => ({
+    key: [formatIp(address.ip), formatCidr(networkOf(address)), ...port],
+  }));
+  return { table: neighboursTable(family), sets: [{ set: neighboursSet(family), elements }], areOwn: true };
+}
+
+/** Protocol and port, each once: two ports of the host may lead to one of the container. */
+function containerPortsOf(mappings: readonly PortMapping[]): readonly (readonly number[])[] {
   const keys = mappings.map(
     ({ protocol: name, containerPort }) => `${protocolNumber[name]} ${containerPort}`,
   );
-  const elements = [...new Set(keys)].map((key): NftElement => ({
-    key: [formatIp(address), ...key.split(' ').map(Number)],
-  }));
-  const { family } = address;
-  return { table: masqueradeTable(family), sets: [{ set: masqueradedSet(family), elements }], areOwn: true };
+  return [...new Set(keys)].map((key) => key.split(' ').map(Number));
 }
 
 const noAddress: Readonly<Record<IpFamily, string>> = { 4: '0.0.0.0', 6: '::' };
 
 /** The first of each family. */
-function addressesOf(result: CniResult): readonly Ip[] {
-  const all = result.ips.flatMap((ip) => parseCidr(ip.address)?.ip ?? []);
-  return all.filter((ip, index) => all.findIndex(({ family }) => family === ip.family) === index);
+function addressesOf(result: CniResult): readonly Cidr[] {
+  const all = result.ips.flatMap((ip) => parseCidr(ip.address) ?? []);
+  return all.filter(({ ip }, index) => all.findIndex((each) => each.ip.family === ip.family) === index);
 }
 
 function isLocal(): NftExpr {

@@ -29,13 +29,20 @@ export const portmap: CniPlugin = {
     const mappings = parsePortMappings(call.config);
     const plans = planPortmap(mappings, previous, source);
     if (source.snat && plans.some(({ table }) => table.family === 'ip')) await openLoopback(previous, host);
-    for (const plan of plans) await commitAdd(plan, host);
+    // All or nothing: of one family alone, or without their sources, ports would lead to a container that is no more.
+    await using undo = new AsyncDisposableStack();
+
+    for (const plan of plans) {
+      await commitAdd(plan, host);
+      undo.defer(() => removeMappings(plan, host));
+    }
     // After the rules: before, a packet in between would make the old flow again.
     if (mappings.some(({ protocol }) => protocol === 'udp')) {
       const { addresses } = await host.netlink.state(ownNetns);
       const own = addresses.map(({ address }) => address);
       await forgetFlows(planFlowsAtAdd(mappings, previous, own), host);
     }
+    undo.move();
     return previousOf(call);
   },
   async del(call, host) {
