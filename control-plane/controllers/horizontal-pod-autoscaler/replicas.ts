@@ -39,6 +39,7 @@ export interface Current {
 const replicasMax = 2 ** 31 - 1;
 const noPods = 'no pods returned by selector while calculating replica count';
 const noSamples = 'did not receive metrics for targeted pods (pods might be unready)';
+const noMatch = 'no metrics returned matched known pods';
 
 /** By share of what pods request. */
 export function countByUtilization(
@@ -121,7 +122,9 @@ function groupsOf(
 ): PodGroups | string {
   if (pods.length === 0) return noPods;
   const groups = groupPods(pods, { samples, isCpu, settings, nowMs });
-  return groups.used.size === 0 ? noSamples : groups;
+  if (groups.used.size > 0) return groups;
+  const known = new Set(pods.map(({ metadata }) => metadata?.name ?? ''));
+  return [...samples.keys()].every((name) => known.has(name)) ? noSamples : noMatch;
 }
 
 /** What is not known may hold back a change, and never makes one, nor turns it round. */
@@ -134,7 +137,7 @@ function countPods(
   { specReplicas, tolerances }: Surroundings,
 ): Count {
   const first = how.measure(used);
-  if (first === undefined) return 'no metrics returned matched known pods';
+  if (first === undefined) return noMatch;
   const { ratio, current } = first;
   const unchanged = { replicas: specReplicas, current };
   const countsUnready = unready.size > 0 && ratio > 1;

@@ -54,8 +54,11 @@ export function planJob(state: JobState): JobPlan {
   const running = runningOf(state);
   if (isFinished(job)) return planFinished(state, running);
   const counts = tally(job, pods);
-  const verdict = verdictOf({ job, pods, activeCount: running.active.length, counts, nowMs });
-  const deletePods = verdict === undefined ? surplusOf(state, running, counts) : running.active;
+  const surplus = surplusOf(state, running, counts);
+  // Those that are too many do not keep the Job from its end, be it suspended or not.
+  const activeCount = running.active.length - surplus.length;
+  const verdict = verdictOf({ job, pods, activeCount, counts, nowMs });
+  const deletePods = verdict === undefined ? surplus : running.active;
   const creation =
     verdict === undefined && deletePods.length === 0
       ? planCreation(state, running, counts)

@@ -1,52 +1,10 @@
 import { expect, it } from 'vitest';
-import type { Job, JobSpec, JobStatus, Pod } from '#api/generated/objects.ts';
+import type { JobStatus, Pod } from '#api/generated/objects.ts';
 import { formatTime } from '#api/meta/time.ts';
 import { endedMs } from './backoff.ts';
 import { tally, trackingFinalizer } from './count.ts';
 import { indexAnnotation } from './indexes.ts';
-import { planJob } from './plan.ts';
-
-const nowMs = Date.UTC(2026, 0, 2);
-const longAgo = formatTime(0);
-
-const phases: Readonly<Record<string, NonNullable<Pod['status']>['phase']>> = {
-  ...{ R: 'Running', P: 'Pending', S: 'Succeeded', F: 'Failed', T: 'Running' },
-};
-
-/** Pods by words like `R` (running; P pending, S succeeded, F failed, T terminating), `3:F` (of index 3), `Rr` (ready). */
-function podsOf(words: string): readonly Pod[] {
-  return words
-    .split(' ')
-    .filter((word) => word !== '')
-    .map((word, nth) => {
-      const [, index, letter = '', isReady] = /^(?:(\w+):)?([RPSFT])(r?)$/.exec(word) ?? [];
-      const state = { terminated: { exitCode: letter === 'F' ? 1 : 0, finishedAt: longAgo } };
-      const container = { name: 'c', image: '', imageID: '', ready: false, restartCount: 0, state };
-      return {
-        metadata: {
-          name: `pod-${nth}`,
-          uid: `pod-${nth}`,
-          finalizers: [trackingFinalizer],
-          ...(letter === 'T' ? { deletionTimestamp: longAgo } : {}),
-          ...(index === undefined ? {} : { annotations: { [indexAnnotation]: index } }),
-        },
-        status: {
-          phase: phases[letter],
-          containerStatuses: [container],
-          ...(isReady === 'r' ? { conditions: [{ type: 'Ready', status: 'True' }] } : {}),
-        },
-      };
-    });
-}
-
-interface Row {
-  readonly name: string;
-  readonly spec: Partial<JobSpec>;
-  readonly isDeleting?: boolean;
-  readonly status?: JobStatus;
-  readonly pods?: string;
-  readonly want: string;
-}
+import { longAgo, nowMs, passes, type Row } from './rounds.fixture.ts';
 
 const indexed = { completionMode: 'Indexed' } as const;
 const onlyFailed = { podReplacementPolicy: 'Failed' } as const;
@@ -55,10 +13,6 @@ const manual = (type: string): JobStatus => ({
   conditions: [{ type, status: 'False', reason: 'Manual' }],
 });
 
-/**
- * What kube-controller-manager's syncJob does to a Job in one go, which here are two passes: the status that notes what ended, and,
- * when the finalizers are gone, the one that has counted it. A parallelism of 2 and a backoffLimit of 6 where a row has no other.
- */
 const rows: readonly Row[] = [
   { name: 'start', spec: { completions: 5 }, want: 'create 2' },
   { name: 'start of a queue', spec: {}, want: 'create 2' },
@@ -314,45 +268,6 @@ const rows: readonly Row[] = [
     want: 'failed 7, release 7, FailureTarget=True, Failed=True',
   },
 ];
-
-/** The two passes in words. */
-function passes({ spec, status, pods = '', isDeleting }: Row): string {
-  const job: Job = {
-    metadata: { name: 'job', ...(isDeleting === true ? { deletionTimestamp: longAgo } : {}) },
-    spec: { parallelism: 2, backoffLimit: 6, template: {}, ...spec },
-    ...(status === undefined ? {} : { status }),
-  };
-  const before = podsOf(pods);
-  const plan = planJob({ job, pods: before, deletedUids: new Set(), nowMs });
-  const [released, deleted] = [new Set(plan.releasePods), new Set(plan.deletePods)];
-  const after = before.map((pod) => ({
-    ...pod,
-    metadata: {
-      ...pod.metadata,
-      ...(released.has(pod) ? { finalizers: [] } : {}),
-      ...(deleted.has(pod) ? { deletionTimestamp: longAgo } : {}),
-    },
-  }));
-  const next = planJob({ job: { ...job, status: plan.status }, pods: after, deletedUids: new Set(), nowMs });
-  const { active, ready, terminating, succeeded, failed, completedIndexes, conditions = [] } = next.status;
-  const indexes = plan.createPods.flatMap(({ index }) => (index === undefined ? [] : [index]));
-  const words = {
-    create: indexes.length > 0 ? indexes.join(' ') : plan.createPods.length,
-    delete: plan.deletePods.length,
-    active,
-    ready,
-    terminating,
-    succeeded,
-    failed,
-    indexes: completedIndexes,
-    release: released.size,
-  };
-  const told = Object.entries(words).filter(([, value]) => value !== 0 && value !== undefined);
-  return [
-    ...told.map(([key, value]) => `${key} ${value}`),
-    ...conditions.map(({ type, status: is }) => `${type}=${is}`),
-  ].join(', ');
-}
 
 it.each(rows)('a Job: $name', (row) => {
   expect(passes(row)).toBe(row.want);
