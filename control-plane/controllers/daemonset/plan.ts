@@ -21,6 +21,8 @@ export interface DaemonState extends Rollout {
   readonly failedWaitMs?: (node: string) => number;
   /** `placementsOf` the DaemonSet, kept while it stays as it is: neither it nor a node changes then. */
   readonly placement?: (node: Node) => Placement;
+  /** Where it is not that of the status: names for a revision that were taken by others. */
+  readonly collisionCount?: number | undefined;
 }
 
 export interface DaemonPlan {
@@ -174,6 +176,7 @@ export function computeDaemonStatus(state: DaemonState): DaemonSetStatus {
     numberUnavailable: orNothing(wanted.size - available),
     updatedNumberScheduled: orNothing(updated),
     observedGeneration: daemonSet.metadata?.generation,
+    ...(state.collisionCount === undefined ? {} : { collisionCount: state.collisionCount }),
   };
 }
 

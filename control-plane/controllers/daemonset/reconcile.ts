@@ -57,7 +57,7 @@ export function runDaemonSets(context: ControllerContext): Controller {
     if (selector.requirements.length === 0) return;
     const owned = await daemons.claim(daemonSet);
     const pods = owned.list();
-    const { hash } = await ensureRevision(context, revisions, {
+    const { hash, ...counted } = await ensureRevision(context, revisions, {
       kind: daemonSets,
       owner: daemonSet,
       template: daemonSet.spec?.template ?? {},
@@ -65,9 +65,11 @@ export function runDaemonSets(context: ControllerContext): Controller {
       historyLimit: daemonSet.spec?.revisionHistoryLimit ?? 10,
       hashLabel: revisionHashLabel,
       usedHashes: new Set(pods.map(({ metadata }) => metadata?.labels?.[revisionHashLabel] ?? '')),
+      collisionCount: daemonSet.status?.collisionCount,
     });
     const deletedUids = new Set(daemons.deletedAmong(key, owned).keys());
-    const more = { nodes: nodeInformer.list(), hash, deletedUids, placement: placements.of(daemonSet, key) };
+    const placement = placements.of(daemonSet, key);
+    const more = { nodes: nodeInformer.list(), hash, deletedUids, placement };
     const whose = generationOf(daemonSet);
     const failedWaitMs = (node: string): number => failed.waitMs(whose, node, clock.monotonic());
     const plan = planDaemons({ daemonSet, pods, ...more, nowMs: clock.now(), failedWaitMs });
@@ -85,10 +87,9 @@ export function runDaemonSets(context: ControllerContext): Controller {
       status: computeDaemonStatus({
         daemonSet: latest,
         pods: now.list(),
-        ...more,
+        ...{ ...more, ...counted, nowMs },
         nodes: nodeInformer.list(),
         placement: placements.of(latest, key),
-        nowMs,
       }),
     }));
     if (error !== undefined) throw error;

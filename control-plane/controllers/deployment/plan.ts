@@ -98,27 +98,25 @@ function planRolling(
   return [...annotate, ...scaleActions(deployment, planScaleDown(deployment, newReplicaSet, old))];
 }
 
-/** All old pods go before the first new one comes. */
+/** All old pods go before the first new one comes. One that is rolled back to has its new revision before. */
 function planRecreate(
   { deployment, pods }: DeploymentState,
   newReplicaSet: ReplicaSet | undefined,
   old: readonly ReplicaSet[],
 ): readonly DeploymentAction[] {
   const down = old.filter((one) => replicasOf(one) > 0).map((replicaSet) => ({ replicaSet, replicas: 0 }));
-  if (down.length > 0) return scaleActions(deployment, down);
+  const annotate = planAnnotations({ deployment }, newReplicaSet, old);
+  if (down.length > 0) return [...annotate, ...scaleActions(deployment, down)];
   const newUid = newReplicaSet?.metadata?.uid;
   const isOldRunning = pods.some(
     (pod) =>
       !isTerminal(pod) &&
       !(pod.metadata?.ownerReferences ?? []).some((reference) => reference.uid === newUid),
   );
-  if (isOldRunning || old.some(({ status }) => (status?.replicas ?? 0) > 0)) return [];
+  if (isOldRunning || old.some(({ status }) => (status?.replicas ?? 0) > 0)) return annotate;
   const { replicas = 1 } = deployment.spec ?? {};
   if (newReplicaSet === undefined) return [createAction(deployment, old, replicas)];
-  return [
-    ...planAnnotations({ deployment }, newReplicaSet, old),
-    ...scaleActions(deployment, [{ replicaSet: newReplicaSet, replicas }]),
-  ];
+  return [...annotate, ...scaleActions(deployment, [{ replicaSet: newReplicaSet, replicas }])];
 }
 
 function createAction(

@@ -87,6 +87,25 @@ const rows: readonly Row[] = [
     want: 'False ProgressDeadlineExceeded: ReplicaSet "new" has timed out progressing.',
   },
   {
+    name: 'that was late goes on, with a pod more',
+    before: progressing('ProgressDeadlineExceeded', 'False'),
+    now: set('new', 3, 2),
+    old: [set('old', 1, 0)],
+    want: 'True ReplicaSetUpdated: ReplicaSet "new" is progressing.',
+  },
+  {
+    name: 'that was late stays so',
+    before: progressing('ProgressDeadlineExceeded', 'False'),
+    now: set('new', 3, 1),
+    want: 'False ProgressDeadlineExceeded: said ProgressDeadlineExceeded',
+  },
+  {
+    name: 'that was late is over',
+    before: progressing('ProgressDeadlineExceeded', 'False'),
+    now: set('new', 4, 4),
+    want: 'True NewReplicaSetAvailable: ReplicaSet "new" has successfully progressed.',
+  },
+  {
     name: 'is paused',
     before: progressing('ReplicaSetUpdated'),
     isPaused: true,
@@ -109,6 +128,44 @@ it.each(rows)('a rollout $name', ({ before, now, old = [], isPaused = false, cre
   });
   const { status, reason, message } = conditions.find(({ type }) => type === 'Progressing') ?? {};
   expect(`${status} ${reason}: ${message}`).toBe(want);
+});
+
+it('a rollout without a deadline tells nothing of how it goes on', () => {
+  const spec = { replicas: 4, selector: {}, template: {}, progressDeadlineSeconds: 2_147_483_647 };
+  const before = deployment(progressing('ReplicaSetUpdated'), { spec });
+  const rollout = { newReplicaSet: set('new', 3, 2), oldReplicaSets: [], nowMs };
+  const { conditions = [] } = computeDeploymentStatus({ deployment: before, ...rollout });
+  expect(conditions.map(({ type }) => type)).toEqual(['Available']);
+});
+
+it('a rollout of none, without a ReplicaSet of its template, is over', () => {
+  const spec = { replicas: 0, selector: {}, template: {} };
+  const before = deployment(progressing('ReplicaSetUpdated'), { spec });
+  const rollout = { newReplicaSet: undefined, oldReplicaSets: [set('old', 0, 0)], nowMs };
+  const { conditions = [] } = computeDeploymentStatus({ deployment: before, ...rollout });
+  expect(conditions[0]).toMatchObject({ status: 'True', reason: 'NewReplicaSetAvailable' });
+});
+
+it('Recreate: one that is rolled back to is the newest revision before the pods of the last are gone', () => {
+  const of = (name: string, image: string, revision: string, replicas: number): ReplicaSet => ({
+    metadata: { name, uid: name, annotations: { 'deployment.kubernetes.io/revision': revision } },
+    spec: { replicas, selector: {}, template: { spec: { containers: [{ name: 'c', image }] } } },
+    status: { replicas },
+  });
+  const template = { spec: { containers: [{ name: 'c', image: 'one' }] } };
+  const plan = planDeployment({
+    deployment: {
+      metadata: { name: 'web' },
+      spec: { selector: {}, template, strategy: { type: 'Recreate' } },
+    },
+    replicaSets: [of('a', 'one', '1', 0), of('b', 'two', '2', 1)],
+    ...{ pods: [], nowMs },
+  });
+  expect(plan).toMatchObject([
+    { kind: 'updateReplicaSet', annotations: { 'deployment.kubernetes.io/revision': '3' } },
+    { kind: 'annotateDeployment', revision: '3' },
+    { kind: 'updateReplicaSet', replicas: 0, event: 'Scaled down replica set b from 1 to 0' },
+  ]);
 });
 
 it('a rollout that is over has no deadline', () => {

@@ -138,7 +138,7 @@ function progressingCondition(
   const subject =
     name === undefined ? `Deployment "${deployment.metadata?.name ?? ''}"` : `ReplicaSet "${name}"`;
   const condition = (status: string, reason: string, message: string): DeploymentCondition | 'unchanged' =>
-    before?.status === status && before.reason === reason && before.message === message
+    before?.status === status && before.reason === reason
       ? 'unchanged'
       : { type: 'Progressing', status, reason, message };
   if (creation?.refusal !== undefined)
@@ -199,16 +199,14 @@ function deadlineSeconds(deployment: Deployment): number | undefined {
   return seconds === noDeadline ? undefined : seconds;
 }
 
-/** A condition that says the same keeps its times. */
+/** A condition of the same reason keeps its times and its words, as a 1.36 keeps them. */
 function setUnlessSame(
   conditions: readonly DeploymentCondition[],
   wanted: DeploymentCondition,
   nowMs: number,
 ): readonly DeploymentCondition[] {
   const before = findCondition(conditions, wanted.type);
-  return before?.status === wanted.status &&
-    before.reason === wanted.reason &&
-    before.message === wanted.message
+  return before?.status === wanted.status && before.reason === wanted.reason
     ? conditions
     : atEnd(conditions, wanted, nowMs);
 }

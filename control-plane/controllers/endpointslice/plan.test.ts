@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import type { EndpointSlice, Pod, Service } from '#api/generated/objects.ts';
+import { MissingNodes } from './missing-nodes.ts';
 import { computeEndpoints, planSlices } from './plan.ts';
 
 const service: Service = {
@@ -104,6 +105,28 @@ it.each([
   expect(endpoints?.map(({ hints }) => hints)).toEqual([want, undefined]);
 });
 
+it.each([
+  { name: 'leaves out', publishNotReadyAddresses: false, want: ['10.0.0.2'] },
+  {
+    name: 'tells, where all are to be told,',
+    publishNotReadyAddresses: true,
+    want: ['10.0.0.2', '10.0.0.3'],
+  },
+])('planSlices() $name a pod of a node that is not there', ({ publishNotReadyAddresses, want }) => {
+  const of = { ...service, spec: { ...service.spec, publishNotReadyAddresses } };
+  const stranded = {
+    ...pod(2),
+    spec: { ...pod(2).spec, nodeName: 'gone', containers: pod(2).spec?.containers ?? [] },
+  };
+  const nodeOf = (name: string) => (name === 'gone' ? undefined : {});
+  const { create } = planSlices({ service: of, pods: [pod(1), stranded], nodeOf }, []);
+  expect(create[0]?.endpoints?.flatMap(({ addresses }) => addresses)).toEqual(want);
+  const missing = new MissingNodes();
+  missing.note('default/web', { service: of, pods: [pod(1), stranded], nodeOf });
+  expect(missing.waitingFor('gone')).toEqual(publishNotReadyAddresses ? [] : ['default/web']);
+  expect(missing.waitingFor('n1')).toEqual([]);
+});
+
 it('planSlices() takes hints away again', () => {
   const near = { ...service, spec: { ...service.spec, trafficDistribution: 'PreferSameNode' } };
   const existing = stored(plan([pod(1)], [], near).create);
@@ -114,7 +137,7 @@ it('planSlices() takes hints away again', () => {
 it('planSlices() hints at no zone that it does not know', () => {
   const hintsFor = (trafficDistribution: string) => {
     const near = { ...service, spec: { ...service.spec, trafficDistribution } };
-    const { create } = planSlices({ service: near, pods: [pod(1)], nodeOf: () => undefined }, []);
+    const { create } = planSlices({ service: near, pods: [pod(1)], nodeOf: () => ({}) }, []);
     return create[0]?.endpoints?.[0]?.hints;
   };
   expect(hintsFor('PreferSameZone')).toBeUndefined();

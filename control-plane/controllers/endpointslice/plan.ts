@@ -17,6 +17,7 @@ import type {
 import { ownerReference } from '#api/meta/owner.ts';
 import { belongsInEndpoints, endpointReadiness } from '#api/pod/state.ts';
 import { zoneOf } from '#api/meta/zone.ts';
+import { isStranded } from './missing-nodes.ts';
 import {
   endpointKey,
   isSameSlice,
@@ -124,6 +125,7 @@ function planEmpty(service: Service, existing: readonly EndpointSlice[]): SliceP
 function groupsOf(backends: Backends): readonly SliceGroup[] {
   const groups = new Map<string, { group: Omit<SliceGroup, 'endpoints'>; endpoints: Endpoint[] }>();
   for (const pod of backends.pods) {
+    if (isStranded(pod, backends)) continue;
     for (const { key, group, endpoint } of placesOf(backends, pod)) {
       const found = groups.get(key) ?? { group, endpoints: [] };
       groups.set(key, found);

@@ -11,6 +11,7 @@ import type { Change, WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byLabel, selectedIn } from '#control-plane/controllers/pods/by-label.ts';
 import { managedByUs, planSlices, type Backends, type MadeOfPod } from './plan.ts';
+import { MissingNodes } from './missing-nodes.ts';
 import { createHintTeller } from './hint-teller.ts';
 import { createEndpointsWriter } from './write-endpoints.ts';
 import { hasSelector, type SlicePlan } from './slices.ts';
@@ -50,6 +51,7 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
   const triggers = new TriggerTimes();
   const madeFor = new WeakMap<Service, WeakMap<Pod, MadeOfPod>>();
   const processors = new ZoneProcessors();
+  const missing = new MissingNodes();
   const hints = writers.slices === undefined ? undefined : createHintTeller(writers.slices);
 
   const reconcile = async (key: string): Promise<void> => {
@@ -59,8 +61,7 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
       const none = { create: [], update: [], delete: slices };
       if (writers.slices !== undefined) await writeSlices(writers.slices, sliceInformer, none);
       await own?.remove(key);
-      hints?.forget(key);
-      triggers.forget(key);
+      for (const memory of [hints, missing, triggers]) memory?.forget(key);
       return;
     }
     if (!hasSelector(service) || service.spec?.type === 'ExternalName') return;
@@ -72,9 +73,10 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
     const triggerMs = triggers.take(key, service, selected);
     const made = madeFor.get(service) ?? new WeakMap<Pod, MadeOfPod>();
     madeFor.set(service, made);
-    const nodeOf = (name: string): Node | undefined => nodeInformer.get(name);
     const shares = wantsZoneHints(service) ? processors.shares : undefined;
+    const nodeOf = (name: string): Node | undefined => nodeInformer.get(name);
     const backends: Backends = { service, pods: selected, nodeOf, made, shares };
+    missing.note(key, backends);
     if (writers.slices !== undefined) {
       const plan = planSlices(backends, slices);
       await writeSlices(writers.slices, sliceInformer, stamped(plan, triggerMs)).catch(
@@ -99,16 +101,28 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
       ownKey(serviceInformer),
       source(podInformer, (change) => servicesOfPod(serviceInformer, change)),
       sourceOfSlices(sliceInformer),
-      // Endpoints say their zone: all of a node that moved have another one. Most changes of a node do not matter.
-      source(nodeInformer, ({ key, old, current }) => {
-        const isSpreadOtherwise = processors.put(key, current);
-        if (zoneOf(old) !== zoneOf(current)) return serviceInformer.list().map(objectKey);
-        return isSpreadOtherwise ? serviceInformer.byIndex('zoneHints', 'yes').map(objectKey) : [];
-      }),
+      source(nodeInformer, (change) => servicesOfNode({ serviceInformer, processors, missing }, change)),
       ...(own === undefined ? [] : [own.source]),
     ],
     reconcile,
   });
+}
+
+interface Known {
+  readonly serviceInformer: WritableInformer<Service>;
+  readonly processors: ZoneProcessors;
+  readonly missing: MissingNodes;
+}
+
+/** Endpoints say their zone: all of a node that moved have another one. Most changes of a node do not matter. */
+function servicesOfNode(
+  { serviceInformer, processors, missing }: Known,
+  { key, old, current }: Change<Node>,
+): readonly string[] {
+  const isSpreadOtherwise = processors.put(key, current);
+  if (zoneOf(old) !== zoneOf(current)) return serviceInformer.list().map(objectKey);
+  const spread = isSpreadOtherwise ? serviceInformer.byIndex('zoneHints', 'yes').map(objectKey) : [];
+  return [...spread, ...(old === undefined ? missing.waitingFor(key) : [])];
 }
 
 /** What is written says since when it is due. */

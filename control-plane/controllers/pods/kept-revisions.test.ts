@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { controllerRef } from '#api/meta/owner.ts';
+import type { DaemonSet, StatefulSet } from '#api/generated/objects.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import * as kinds from '#api/schema/kind-ref.ts';
 import type { KindRef } from '#api/schema/kind-ref.ts';
@@ -82,4 +83,26 @@ it('a StatefulSet that is being deleted tells how many pods it has', async () =>
     readyReplicas: 1,
     observedGeneration: metadata?.generation ?? 1,
   });
+});
+
+it.each([
+  { name: 'StatefulSet', kind: kinds.statefulSets as KindRef<StatefulSet | DaemonSet>, make: makeSet },
+  { name: 'DaemonSet', kind: kinds.daemonSets as KindRef<StatefulSet | DaemonSet>, make: makeDaemons },
+])('a $name takes another name where that of its revision is that of other data', async ({ kind, make }) => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  await make(client, 'v1');
+  await cluster.settle(3000);
+  const [first] = client.all(kinds.controllerRevisions);
+  const taken = first?.metadata?.name ?? '';
+  await client.delete(kind, where, { propagationPolicy: 'Background' });
+  await cluster.settle(5000);
+  expect(client.all(kinds.controllerRevisions)).toEqual([]);
+  const stranger = { metadata: { name: taken, namespace: 'default' }, data: { a: 'b' }, revision: 7 };
+  await client.create(kinds.controllerRevisions, stranger);
+  await make(client, 'v1');
+  await cluster.settle(3000);
+  const names = client.all(kinds.controllerRevisions).map(({ metadata }) => metadata?.name);
+  expect(names).toHaveLength(2);
+  expect((await client.get(kind, where)).status?.collisionCount).toBe(1);
 });

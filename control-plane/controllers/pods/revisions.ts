@@ -1,3 +1,4 @@
+import { PodwrightError } from '#base/errors.ts';
 import { equalJson, isObject, objectOf } from '#api/wire/json.ts';
 import { controllerRevisions, type KindRef } from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
@@ -40,19 +41,32 @@ export interface RevisionOwner<O> {
   readonly hashLabel: string;
   /** Hashes that pods still carry: their revisions stay. */
   readonly usedHashes: ReadonlySet<string>;
+  /** Of its status: how often the name for a template was taken by another's. */
+  readonly collisionCount: number | undefined;
 }
 
+export interface EnsuredRevision {
+  /** `<owner>-<hash>`. */
+  readonly name: string;
+  readonly hash: string;
+  /** For its status; undefined where no name was ever taken. */
+  readonly collisionCount: number | undefined;
+}
+
+/** Names that are tried for one template before it is left to the next look. */
+const collisionsMax = 10;
+
 /**
- * The name of the template's revision (`<owner>-<hash>`), after making sure that its ControllerRevision exists, is the
- * newest, and that old ones beyond the limit are gone. What an owner of before left behind is adopted.
+ * The template's revision, after making sure that its ControllerRevision exists, is the newest, and that old ones beyond the
+ * limit are gone. What an owner of before left behind is adopted.
  */
 export async function ensureRevision<O extends KubeObject>(
   { client }: ControllerContext,
   informer: WritableInformer<ControllerRevision>,
   wanted: RevisionOwner<O>,
-): Promise<{ readonly name: string; readonly hash: string }> {
-  const { kind, owner, template } = wanted;
-  const { name: ownerName = '', namespace, uid = '', annotations } = owner.metadata ?? {};
+): Promise<EnsuredRevision> {
+  const { kind, owner } = wanted;
+  const { name: ownerName = '', namespace, uid = '' } = owner.metadata ?? {};
   const adopt = orphansOf(informer, owner, wanted.selector).filter(
     ({ metadata }) =>
       metadata?.deletionTimestamp === undefined && matchesLabels(wanted.selector, metadata?.labels),
@@ -60,33 +74,21 @@ export async function ensureRevision<O extends KubeObject>(
   const claimer = { client, ownerKind: kind, kind: controllerRevisions, informer };
   await settleClaims(claimer, owner, { adopt, release: [] });
   const existing = informer.byIndex('controller', uid).toSorted((a, b) => a.revision - b.revision);
-  const data = revisionData(template);
-  const hash = templateHash(template);
-  const name = `${ownerName}-${hash}`;
+  const data = revisionData(wanted.template);
   const last = existing.at(-1);
   // The newest, or two that are equal would be made the newest in turns.
-  const found = existing.findLast((one) => one.metadata?.name === name || equalJson(one.data, data));
+  const found = existing.findLast((one) => equalJson(one.data, data));
   const hashOf = ({ metadata }: ControllerRevision): string | undefined =>
     metadata?.labels?.[wanted.hashLabel] ?? metadata?.labels?.[olderHashLabel];
   const next = (last?.revision ?? 0) + 1;
-  if (found === undefined) {
-    const metadata = {
-      name,
-      namespace,
-      labels: { ...template.metadata?.labels, [wanted.hashLabel]: hash },
-      // `kubectl rollout history` reads there why it was made.
-      ...(annotations === undefined ? {} : { annotations }),
-      ownerReferences: [ownerReference(owner, kind)],
-    };
-    try {
-      informer.observe(await client.create(controllerRevisions, { metadata, data, revision: next }));
-    } catch (error) {
-      if (!isAlreadyExists(error)) throw error;
-    }
-  } else if (found !== last) {
-    // Rolled back to: the same template is the newest again.
+  const { revision, collisionCount } =
+    found === undefined
+      ? await createRevision(client, wanted, next)
+      : { revision: found, collisionCount: wanted.collisionCount };
+  if (found === undefined) informer.observe(revision);
+  // Rolled back to: the same template is the newest again.
+  else if (found !== last)
     informer.observe(await client.update(controllerRevisions, { ...found, revision: next }));
-  }
   const isUsed = (one: ControllerRevision): boolean => wanted.usedHashes.has(hashOf(one) ?? '');
   const old = existing.filter((one) => one !== found && !isUsed(one));
   for (const one of old.slice(0, Math.max(0, old.length - wanted.historyLimit))) {
@@ -96,5 +98,39 @@ export async function ensureRevision<O extends KubeObject>(
       if (!isNotFound(error)) throw error;
     }
   }
-  return { name: found?.metadata?.name ?? name, hash: (found && hashOf(found)) ?? hash };
+  const { name = '' } = revision.metadata ?? {};
+  return { name, hash: hashOf(revision) ?? name.slice(ownerName.length + 1), collisionCount };
+}
+
+/** The revision of a template that has none: by the first name that is free, or is that of its own data already. */
+async function createRevision<O extends KubeObject>(
+  client: ControllerContext['client'],
+  { kind, owner, template, hashLabel, collisionCount: known }: RevisionOwner<O>,
+  revision: number,
+): Promise<{ readonly revision: ControllerRevision; readonly collisionCount: number | undefined }> {
+  const { name: ownerName = '', namespace, annotations } = owner.metadata ?? {};
+  const data = revisionData(template);
+  let collisionCount = known;
+  for (let tried = 0; tried < collisionsMax; tried++) {
+    const hash = templateHash(template, collisionCount);
+    const name = `${ownerName}-${hash}`;
+    const metadata = {
+      ...{ name, namespace },
+      labels: { ...template.metadata?.labels, [hashLabel]: hash },
+      // `kubectl rollout history` reads there why it was made.
+      ...(annotations === undefined ? {} : { annotations }),
+      ownerReferences: [ownerReference(owner, kind)],
+    };
+    try {
+      const made = await client.create(controllerRevisions, { metadata, data, revision });
+      return { revision: made, collisionCount };
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+    const there = await client.get(controllerRevisions, { namespace, name });
+    if (equalJson(there.data, data)) return { revision: there, collisionCount };
+    collisionCount = (collisionCount ?? 0) + 1;
+  }
+  const what = `create a ControllerRevision for ${kind.kind} ${namespace ?? ''}/${ownerName}`;
+  throw new PodwrightError('E_LIMIT', `${what}: ${collisionsMax} names are taken by other templates`);
 }

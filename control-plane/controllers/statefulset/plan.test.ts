@@ -134,6 +134,47 @@ describe('planStateful()', () => {
   });
 });
 
+/** Updates of parallel sets whose pods are partly away: kubernetes/kubernetes#137409. */
+const updates: readonly {
+  readonly replicas: number;
+  readonly maxUnavailable: number;
+  readonly partition?: number;
+  readonly pods: string;
+  readonly want: string;
+}[] = [
+  { replicas: 1, maxUnavailable: 1, pods: '0old!', want: '-0' },
+  { replicas: 3, maxUnavailable: 1, pods: '0old 1old 2old!', want: '-2' },
+  { replicas: 5, maxUnavailable: 2, pods: '0old 1old 2old 3old! 4old!', want: '-4 -3' },
+  { replicas: 3, maxUnavailable: 1, pods: '0old 1old 2old-', want: '' },
+  { replicas: 5, maxUnavailable: 3, pods: '0old 1old 2old 3old! 4old-', want: '-3 -2' },
+  { replicas: 5, maxUnavailable: 3, pods: '0old 1old 2old 3old- 4old!', want: '-4 -2' },
+  { replicas: 3, maxUnavailable: 1, pods: '0old 1old 2oldyoung', want: '-2' },
+  { replicas: 5, maxUnavailable: 1, partition: 2, pods: '0old 1old 2old 3old 4old!', want: '-4' },
+  { replicas: 5, maxUnavailable: 1, partition: 2, pods: '0old 1old 2old! 3old 4old', want: '-2' },
+  { replicas: 5, maxUnavailable: 1, partition: 2, pods: '0old 1old! 2old 3old 4old', want: '' },
+  { replicas: 5, maxUnavailable: 2, partition: 3, pods: '0old 1old 2old 3old! 4old!', want: '-4 -3' },
+  { replicas: 5, maxUnavailable: 2, partition: 3, pods: '0old 1old! 2old 3old 4old!', want: '-4' },
+  { replicas: 4, maxUnavailable: 2, pods: '0old! 1old! 2old 3old', want: '-1 -0' },
+  { replicas: 5, maxUnavailable: 3, pods: '0old! 1old! 2old 3old 4old', want: '-4 -1 -0' },
+  { replicas: 6, maxUnavailable: 2, partition: 3, pods: '0old 1old 2old 3old 4 5!', want: '-3' },
+  { replicas: 6, maxUnavailable: 2, partition: 3, pods: '0old 1old 2old 3 4 5', want: '' },
+];
+
+it.each(updates)(
+  'planStateful() $pods, $maxUnavailable may be away, from $partition',
+  ({ replicas, partition = 0, maxUnavailable, pods, want }) => {
+    const update = rolling({ partition, maxUnavailable });
+    expect(toldOf(setOf({ replicas, minReadySeconds: 30, ...parallel, ...update }), pods)).toBe(want);
+  },
+);
+
+/** Of an ordered set of six, none goes while any is away, wherever that is. */
+it.each(['5', '3', '4', '2', '1'])('planStateful() waits for pod %s of an ordered set', (away) => {
+  const pods = ['0', '1', '2', '3', '4', '5'].map((ordinal) => `${ordinal}old${ordinal === away ? '-' : ''}`);
+  const update = rolling({ partition: 3, maxUnavailable: 2 });
+  expect(toldOf(setOf({ replicas: 6, ...update }), pods.join(' '))).toBe('');
+});
+
 const policies = [
   { policy: 'OrderedReady', update: 'RollingUpdate' },
   { policy: 'OrderedReady', update: 'OnDelete' },

@@ -12,6 +12,8 @@ export interface StatefulState {
   /** Names of the ControllerRevisions: of the present template, and of the one before the update under way. */
   readonly updateRevision: string;
   readonly currentRevision: string;
+  /** Where it is not that of the status: names for a revision that were taken by others. */
+  readonly collisionCount?: number | undefined;
   readonly deletedUids: ReadonlySet<string>;
   readonly nowMs: number;
 }
@@ -151,6 +153,6 @@ export function computeStatefulStatus(state: StatefulState): StatefulSetStatus {
     currentReplicas: orNothing(ofRevision(isOver ? updateRevision : currentRevision)),
     currentRevision: isOver ? updateRevision : currentRevision,
     updateRevision,
-    collisionCount: statefulSet.status?.collisionCount ?? 0,
+    collisionCount: state.collisionCount ?? statefulSet.status?.collisionCount ?? 0,
   };
 }

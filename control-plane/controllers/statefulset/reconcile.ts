@@ -82,7 +82,7 @@ async function reconcile(loop: Loop, statefulSet: StatefulSet, key: string): Pro
 function writeStatus(
   { replicas }: Loop,
   key: string,
-  more: Pick<StatefulState, 'updateRevision' | 'currentRevision' | 'nowMs'>,
+  more: Pick<StatefulState, 'updateRevision' | 'currentRevision' | 'collisionCount' | 'nowMs'>,
 ): Promise<void> {
   return replicas.writeStatus(key, (latest, now) => ({
     ...latest,
@@ -144,15 +144,15 @@ function tellRecreated({ replicas }: Loop, object: StatefulSet, key: string, pod
   replicas.recorder.record({ kind: statefulSets, object }, type, reason, message);
 }
 
-/** Names of the revision that its template is and of the one that its pods are still of. */
+/** Names of the revision that its template is and of the one that its pods are still of, and how many were taken. */
 async function revisionsOf(
   { context, revisions }: Loop,
   statefulSet: StatefulSet,
   owned: readonly Pod[],
-): Promise<{ readonly updateRevision: string; readonly currentRevision: string }> {
+): Promise<Pick<StatefulState, 'updateRevision' | 'currentRevision' | 'collisionCount'>> {
   const { currentRevision: known } = statefulSet.status ?? {};
   const used = [...owned.map(revisionOfPod), known].map((name) => hashIn(statefulSet, name));
-  const { name: updateRevision } = await ensureRevision(context, revisions, {
+  const { name: updateRevision, collisionCount } = await ensureRevision(context, revisions, {
     kind: statefulSets,
     owner: statefulSet,
     template: statefulSet.spec?.template ?? {},
@@ -160,12 +160,14 @@ async function revisionsOf(
     historyLimit: statefulSet.spec?.revisionHistoryLimit ?? 10,
     hashLabel: 'controller.kubernetes.io/hash',
     usedHashes: new Set(used),
+    collisionCount: statefulSet.status?.collisionCount,
   });
   // Of one that somebody deleted nobody knows the template any more.
   const isThere = revisions
     .byIndex('controller', statefulSet.metadata?.uid ?? '')
     .some(({ metadata }) => metadata?.name === known);
-  return { updateRevision, currentRevision: known !== undefined && isThere ? known : updateRevision };
+  const currentRevision = known !== undefined && isThere ? known : updateRevision;
+  return { updateRevision, currentRevision, collisionCount };
 }
 
 /** With its claims before it; not while one of the pod before is still going: its deletion comes here again. */
