@@ -737,6 +737,21 @@ it('a CronJob starts a Job each minute, keeps as many ended ones as it may, and 
   expect([...client.all(kinds.jobs), ...client.all(kinds.pods)]).toEqual([]);
 });
 
+it('a CronJob leaves a Job of somebody else that has the name of a time alone, and starts the next', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const jobTemplate = { spec: { template: podTemplate('ok', { restartPolicy: 'Never' }) } };
+  const start = Date.UTC(2026, 0, 1) / 60_000;
+  const stranger = { ...setWhere, name: `set-${start + 1}`, labels: { of: 'stranger' } };
+  await client.create(kinds.jobs, { metadata: stranger, spec: { suspend: true, ...jobTemplate.spec } });
+  await client.create(kinds.cronJobs, { metadata: setWhere, spec: { schedule: '* * * * *', jobTemplate } });
+  await cluster.settle(130_000);
+  const made = client.all(kinds.jobs).map(({ metadata }) => `${metadata?.name} ${metadata?.labels?.['of']}`);
+  expect(made).toEqual([`set-${start + 1} stranger`, `set-${start + 2} undefined`]);
+  const told = client.all(kinds.events).filter(({ type }) => type === 'Warning');
+  expect(told.filter(({ involvedObject }) => involvedObject.kind === 'CronJob')).toEqual([]);
+});
+
 it('a CronJob whose schedule changes does not make up for a time that the new one would have had', async () => {
   await using cluster = await startCluster();
   const { client } = cluster;

@@ -85,6 +85,16 @@ const rows: readonly {
     want: { start: `cron-${minute}`, again: 3_600_000, at: '2026-01-02T21:00:00+09:00' },
   },
   { name: 'a zone that is none', spec: { timeZone: 'Mars/Base' }, want: { events: 'UnknownTimeZone' } },
+  {
+    name: 'a schedule of before that names its zone',
+    spec: { schedule: 'CRON_TZ=Asia/Tokyo 0 21 * * *', timeZone: 'Europe/Berlin' },
+    want: { start: `cron-${minute}`, again: 3_600_000, events: 'UnsupportedSchedule' },
+  },
+  {
+    name: 'a schedule of before that names a zone that is none',
+    spec: { schedule: 'TZ=Mars/Base 0 21 * * *' },
+    want: { events: 'UnsupportedSchedule UnparseableSchedule' },
+  },
   { name: 'a schedule that is none', spec: { schedule: 'x' }, want: { events: 'UnparseableSchedule' } },
   {
     name: 'Allow',

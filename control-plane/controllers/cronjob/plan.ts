@@ -1,5 +1,5 @@
 import { latestTime, nextTime } from '#api/cron/next-time.ts';
-import { parseSchedule, type CronSchedule } from '#api/cron/schedule.ts';
+import { parseSchedule, type CronSchedule, type InvalidSchedule } from '#api/cron/schedule.ts';
 import { formatZonedTime, timeZoneError } from '#api/cron/time-zone.ts';
 import { isConditionTrue } from '#api/meta/condition.ts';
 import { cronJobs } from '#api/schema/kind-ref.ts';
@@ -51,7 +51,7 @@ export function planCronJob(state: CronState): CronPlan {
   const { cronJob } = state;
   const noticed = noticeJobs(state);
   const idle = { ...noticed, replace: [], start: undefined, history: planHistory(state), againMs: undefined };
-  const { suspend, timeZone, schedule: text } = cronJob.spec;
+  const { suspend, timeZone } = cronJob.spec;
   if (cronJob.metadata?.deletionTimestamp !== undefined) return { ...idle, history: [] };
   const warn = (reason: string, message: string): CronPlan => {
     return { ...idle, events: [...noticed.events, { type: 'Warning', reason, message }] };
@@ -60,13 +60,39 @@ export function planCronJob(state: CronState): CronPlan {
   if (zoneError !== undefined)
     return warn('UnknownTimeZone', `invalid timeZone: ${JSON.stringify(timeZone)}: ${zoneError}`);
   if (suspend === true) return idle;
-  const schedule = parseSchedule(text);
+  const { schedule, zone, events } = readSchedule(cronJob);
   if (schedule.kind === 'invalid') {
-    return warn('UnparseableSchedule', `unparseable schedule: ${JSON.stringify(text)} : ${schedule.message}`);
+    const text = JSON.stringify(cronJob.spec.schedule);
+    const plan = warn('UnparseableSchedule', `unparseable schedule: ${text} : ${schedule.message}`);
+    return { ...plan, events: [...events, ...plan.events] };
   }
-  const due = planStart(state, schedule, noticed.status);
-  return { ...idle, ...due, events: [...noticed.events, ...due.events] };
+  const due = planStart(state, { schedule, zone, status: noticed.status });
+  return { ...idle, ...due, events: [...noticed.events, ...events, ...due.events] };
 }
+
+interface ReadSchedule {
+  readonly schedule: CronSchedule | InvalidSchedule;
+  /** By whose clocks. */
+  readonly zone: string;
+  readonly events: readonly CronEvent[];
+}
+
+/** One of the time when that was let pass may name its zone itself, which then counts: `CRON_TZ=Europe/Berlin 0 3 * * *`. */
+function readSchedule({ spec: { schedule: text, timeZone = 'UTC' } }: CronJob): ReadSchedule {
+  if (!text.includes('TZ')) return { schedule: parseSchedule(text), zone: timeZone, events: [] };
+  const message = `CRON_TZ or TZ used in schedule ${JSON.stringify(text)} ${notSupported}`;
+  const events: readonly CronEvent[] = [{ type: 'Warning', reason: 'UnsupportedSchedule', message }];
+  const { zone = '', rest = '' } = /^(?:CRON_)?TZ=(?<zone>\S*) (?<rest>.*)$/.exec(text)?.groups ?? {};
+  const isNamed = /^(?:CRON_)?TZ=/.test(text);
+  const error = isNamed ? timeZoneError(zone) : undefined;
+  if (error === undefined)
+    return { schedule: parseSchedule(isNamed ? rest.trim() : text), zone: isNamed ? zone : timeZone, events };
+  const schedule = { kind: 'invalid', message: `provided bad location ${zone}: ${error}` } as const;
+  return { schedule, zone, events };
+}
+
+const notSupported =
+  'is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details';
 
 /** Whether and how a Job has ended. */
 export function endOf(job: Job): 'Complete' | 'Failed' | undefined {
@@ -114,8 +140,15 @@ function noticeJobs({ cronJob, jobs }: CronState): Pick<CronPlan, 'status' | 'ev
 
 type Due = Pick<CronPlan, 'events' | 'replace' | 'start' | 'againMs'>;
 
-function planStart({ cronJob, nowMs }: CronState, schedule: CronSchedule, status: CronJobStatus): Due {
-  const { timeZone: zone = 'UTC', startingDeadlineSeconds, concurrencyPolicy } = cronJob.spec;
+function planStart(
+  { cronJob, nowMs }: CronState,
+  {
+    schedule,
+    zone,
+    status,
+  }: { readonly schedule: CronSchedule; readonly zone: string; readonly status: CronJobStatus },
+): Due {
+  const { startingDeadlineSeconds, concurrencyPolicy } = cronJob.spec;
   const { lastScheduleTime } = cronJob.status ?? {};
   const begunMs = Date.parse(lastScheduleTime ?? cronJob.metadata?.creationTimestamp ?? '') || nowMs;
   const deadlineMs =

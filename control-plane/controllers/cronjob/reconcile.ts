@@ -111,8 +111,8 @@ async function create(
     if (isNamespaceTerminating(error)) return undefined;
     if (isAlreadyExists(error)) {
       const job = await readJob(context, wanted.metadata ?? {});
-      // Made by us before, and not noted; a stranger's of that name is in the way.
-      if (job !== undefined && isControlledBy(job, cronJob.metadata?.uid)) return job;
+      // Made by us before, and not noted; one of somebody else has the place of that time, and counts for nothing.
+      if (job !== undefined) return isControlledBy(job, cronJob.metadata?.uid) ? job : undefined;
     }
     const message = `Error creating job: ${describeRefusal(error)}`;
     record(cronJob, { type: 'Warning', reason: 'FailedCreate', message });

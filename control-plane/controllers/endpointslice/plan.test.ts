@@ -96,6 +96,7 @@ it('planSlices() publishes addresses that are not ready when asked', () => {
 
 it.each([
   { distribution: undefined, want: undefined },
+  { distribution: 'Unknown', want: undefined },
   { distribution: 'PreferClose', want: { forZones: [{ name: 'z' }] } },
   { distribution: 'PreferSameZone', want: { forZones: [{ name: 'z' }] } },
   { distribution: 'PreferSameNode', want: { forNodes: [{ name: 'n1' }], forZones: [{ name: 'z' }] } },

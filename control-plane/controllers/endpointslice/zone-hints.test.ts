@@ -80,6 +80,7 @@ const hintsOf = (slices: readonly EndpointSlice[]): string =>
     .join('');
 
 const even = [nodeIn('a'), nodeIn('b')];
+const three = [...even, nodeIn('c')];
 const insufficient = (counts: string): string =>
   `Insufficient number of endpoints (${counts} zones), addressType: IPv4`;
 const nodesSayTooLittle =
@@ -91,6 +92,27 @@ describe('hints by where processors are', () => {
     { name: 'endpoints that are not ready have none', nodes: even, pods: 'aAbB', want: 'a.b.' },
     { name: 'a zone that has too many gives', nodes: even, pods: 'aaab', want: 'baab' },
     { name: 'a zone without any gets its part', nodes: even, pods: 'aaaa', want: 'bbaa' },
+    {
+      name: 'nearly as many processors',
+      nodes: [nodeIn('a', '45'), nodeIn('b', '55')],
+      pods: 'ab',
+      want: 'ab',
+    },
+    { name: 'of three zones two get of the third', nodes: three, pods: 'ccc', want: 'abc' },
+    { name: 'one of nine moves', nodes: three, pods: 'aaccaabbb', want: 'caccaabbb' },
+    {
+      name: 'of ten endpoints one is nearer to what is desired elsewhere',
+      nodes: [nodeIn('a', '35'), nodeIn('b', '35'), nodeIn('c', '30')],
+      pods: 'abccaaabca',
+      want: 'bbccaaabca',
+    },
+    {
+      name: 'four endpoints of three zones are too few',
+      nodes: three,
+      pods: 'aacc',
+      want: '....',
+      why: 'Unable to allocate minimum required endpoints to each zone without exceeding overload threshold (4 endpoints, 3 zones), addressType: IPv4',
+    },
     { name: 'less than one too many stays', nodes: even, pods: 'aaaabbb', want: 'aaaabbb' },
     {
       name: 'by processors, not by nodes',
