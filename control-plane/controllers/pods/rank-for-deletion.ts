@@ -21,8 +21,11 @@ export function rankForDeletion(
   for (const { spec } of related.filter(isActive)) {
     if (spec?.nodeName !== undefined) perNode.set(spec.nodeName, (perNode.get(spec.nodeName) ?? 0) + 1);
   }
-  const keyed = pods.map((pod) => ({ pod, keys: sortKeys(pod, perNode, nowMs) }));
-  return keyed.toSorted((a, b) => compareKeys(a.keys, b.keys)).map(({ pod }) => pod);
+  const first = pods.map((pod) => ({
+    ...rankedOf(pod),
+    keys: [...stageKeys(pod), ...placeKeys(pod, perNode)],
+  }));
+  return first.toSorted((a, b) => compare(a, b, nowMs)).map(({ pod }) => pod);
 }
 
 /**
@@ -30,22 +33,57 @@ export function rankForDeletion(
  * node, phase, not ready, ready for less time, more restarts, younger.
  */
 export function rankActive(pods: readonly Pod[]): readonly Pod[] {
-  const keyed = pods.map((pod) => {
-    const createdMs = Date.parse(pod.metadata?.creationTimestamp ?? '') || 0;
-    return { pod, keys: [...stageKeys(pod), -(readySinceMs(pod) ?? 0), ...restartKeys(pod), -createdMs] };
-  });
-  return keyed.toSorted((a, b) => compareKeys(a.keys, b.keys)).map(({ pod }) => pod);
+  const first = pods.map((pod) => ({ ...rankedOf(pod), keys: stageKeys(pod) }));
+  return first.toSorted((a, b) => compare(a, b)).map(({ pod }) => pod);
 }
 
-/** Lower is deleted first, key by key. */
-function sortKeys(pod: Pod, perNode: ReadonlyMap<string, number>, nowMs: number): readonly number[] {
+/** Lower keys are deleted first, key by key, then younger ones, of unknown age before all. */
+interface Ranked {
+  readonly pod: Pod;
+  readonly keys: readonly number[];
+  readonly readySinceMs: number;
+  readonly restarts: readonly number[];
+  readonly createdMs: number;
+}
+
+const unknownMs = Number.POSITIVE_INFINITY;
+
+function rankedOf(pod: Pod): Omit<Ranked, 'keys'> {
+  return {
+    pod,
+    readySinceMs: (readySinceMs(pod) ?? 0) || unknownMs,
+    restarts: restartKeys(pod),
+    createdMs: Date.parse(pod.metadata?.creationTimestamp ?? '') || unknownMs,
+  };
+}
+
+function compare(a: Ranked, b: Ranked, nowMs?: number): number {
+  return (
+    compareKeys(a.keys, b.keys) ||
+    compareSince([a.pod, a.readySinceMs], [b.pod, b.readySinceMs], nowMs) ||
+    compareKeys(a.restarts, b.restarts) ||
+    compareSince([a.pod, a.createdMs], [b.pod, b.createdMs], nowMs)
+  );
+}
+
+/** A later time first. With a present time, ages of one order of magnitude are alike, and the uid decides: that is as good as chance. */
+function compareSince(
+  [a, aMs]: readonly [pod: Pod, ms: number],
+  [b, bMs]: readonly [pod: Pod, ms: number],
+  nowMs: number | undefined,
+): number {
+  if (aMs === bMs) return 0;
+  if (nowMs === undefined || aMs === unknownMs || bMs === unknownMs) return aMs > bMs ? -1 : 1;
+  const difference = magnitude(nowMs - aMs) - magnitude(nowMs - bMs);
+  if (difference !== 0) return difference;
+  const [uidA, uidB] = [a.metadata?.uid ?? '', b.metadata?.uid ?? ''];
+  return uidA < uidB ? -1 : uidA > uidB ? 1 : 0;
+}
+
+function placeKeys({ metadata, spec }: Pod, perNode: ReadonlyMap<string, number>): readonly number[] {
   return [
-    ...stageKeys(pod),
-    Number(pod.metadata?.annotations?.[deletionCostAnnotation] ?? 0) || 0,
-    -(perNode.get(pod.spec?.nodeName ?? '') ?? 0),
-    magnitude(nowMs - (readySinceMs(pod) ?? nowMs)),
-    ...restartKeys(pod),
-    magnitude(nowMs - Date.parse(pod.metadata?.creationTimestamp ?? '')),
+    Number(metadata?.annotations?.[deletionCostAnnotation] ?? 0) || 0,
+    -(perNode.get(spec?.nodeName ?? '') ?? 0),
   ];
 }
 
@@ -66,9 +104,9 @@ function restartKeys(pod: Pod): readonly number[] {
   return [-Math.max(0, ...restarts), -Math.max(0, ...restartsBeside)];
 }
 
-/** Ages within a factor of two are alike, so that the choice does not always fall on the same rollout's pods. */
+/** The power of two in which an age is, in nanoseconds as upstream has them: those of one are alike. */
 function magnitude(ms: number): number {
-  return Number.isFinite(ms) && ms > 0 ? Math.floor(Math.log2(ms)) : 0;
+  return ms > 0 ? Math.floor(Math.log2(ms * 1_000_000)) : -1;
 }
 
 function compareKeys(a: readonly number[], b: readonly number[]): number {
