@@ -52,6 +52,26 @@ const rows: readonly {
     want: { kind: 'delete', propagationPolicy: 'Foreground' },
   },
   {
+    name: 'deletes for a waiting owner, dependents first, though it would orphan its own',
+    metadata: { finalizers: ['orphan'] },
+    owners: ['waiting'],
+    dependents: [dependent],
+    want: { kind: 'delete', propagationPolicy: 'Foreground' },
+  },
+  {
+    name: 'orphans its own when nobody waits',
+    metadata: { finalizers: ['orphan'] },
+    owners: ['absent'],
+    dependents: [dependent],
+    want: { kind: 'delete', propagationPolicy: 'Orphan' },
+  },
+  {
+    name: 'lets its dependents go first when nobody waits, if it is to',
+    metadata: { finalizers: ['foregroundDeletion'] },
+    owners: ['absent'],
+    want: { kind: 'delete', propagationPolicy: 'Foreground' },
+  },
+  {
     name: 'keeps what has another owner than the waiting one',
     owners: ['waiting', 'present'],
     want: { kind: 'dropOwners', uids: new Set(['0']) },

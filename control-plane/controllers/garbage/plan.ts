@@ -54,16 +54,16 @@ export function planGarbage({ object, owners, dependents }: GarbageInput): Garba
       ? { kind: 'none' }
       : { kind: 'dropOwners', uids: new Set(gone.map(({ reference }) => reference.uid)) };
   }
-  if (finalizers.includes(orphanFinalizer)) return { kind: 'delete', propagationPolicy: 'Orphan' };
-  const isWaited = owners.some(({ state }) => state === 'waiting');
-  const isForeground =
-    finalizers.includes(foregroundFinalizer) || (isWaited && hasSome(dependents(), () => true));
+  const isWaited = owners.some(({ state }) => state === 'waiting') && hasSome(dependents(), () => true);
   const mayBeCircle = isWaited && owners.some(isHolding) && hasSome(dependents(), isWaiting);
-  return {
-    kind: 'delete',
-    propagationPolicy: isForeground ? 'Foreground' : 'Background',
-    ...(mayBeCircle ? { unblocksOwners: true } : {}),
-  };
+  const propagationPolicy = isWaited ? 'Foreground' : policyOf(finalizers);
+  return { kind: 'delete', propagationPolicy, ...(mayBeCircle ? { unblocksOwners: true } : {}) };
+}
+
+/** What becomes of the dependents of an object that nobody waits for: as its finalizers say. */
+function policyOf(finalizers: readonly string[]): 'Background' | 'Foreground' | 'Orphan' {
+  if (finalizers.includes(orphanFinalizer)) return 'Orphan';
+  return finalizers.includes(foregroundFinalizer) ? 'Foreground' : 'Background';
 }
 
 function hasSome(objects: Iterable<KubeObject>, isSo: (object: KubeObject) => boolean): boolean {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Job, Pod, PodFailurePolicyRule, SuccessPolicyRule } from '#api/generated/objects.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { judgeFailure } from './failure-policy.ts';
 import { formatIndexes, parseIndexes } from './indexes.ts';
+import { timeToLiveMs } from './plan.ts';
 import { metSuccessRule } from './success-policy.ts';
 
 const template = { spec: { containers: [] } };
@@ -111,4 +113,27 @@ it('indexes round trip, and those beyond completions are dropped', () => {
   expect(parseIndexes('0-2,5', 2)).toEqual([0, 1]);
   expect(parseIndexes('', 2)).toEqual([]);
   expect(formatIndexes(new Set([5, 2, 0, 1, 8, 7]))).toBe('0-2,5,7,8');
+});
+
+it.each([
+  { name: 'none that is to be', seconds: undefined, endedSecondsAgo: 10, type: 'Complete', want: undefined },
+  { name: 'none that has ended', seconds: 10, endedSecondsAgo: 10, type: 'Suspended', want: undefined },
+  { name: 'none that says when', seconds: 10, endedSecondsAgo: undefined, type: 'Complete', want: undefined },
+  { name: 'over', seconds: 0, endedSecondsAgo: 0, type: 'Complete', want: 0 },
+  { name: 'some left', seconds: 15, endedSecondsAgo: 10, type: 'Complete', want: 5 },
+  { name: 'some left of one that failed', seconds: 15, endedSecondsAgo: 10, type: 'Failed', want: 5 },
+  { name: 'over for long', seconds: 10, endedSecondsAgo: 15, type: 'Failed', want: -5 },
+])('timeToLiveMs() $name', ({ seconds, endedSecondsAgo, type, want }) => {
+  const nowMs = Date.UTC(2026, 0, 2);
+  const condition = {
+    ...{ type, status: 'True' },
+    ...(endedSecondsAgo === undefined
+      ? {}
+      : { lastTransitionTime: formatTime(nowMs - endedSecondsAgo * 1000) }),
+  };
+  const job: Job = {
+    spec: { template, ...(seconds === undefined ? {} : { ttlSecondsAfterFinished: seconds }) },
+    status: { conditions: [condition] },
+  };
+  expect(timeToLiveMs(job, nowMs)).toBe(want === undefined ? undefined : want * 1000);
 });
