@@ -199,6 +199,11 @@ it.each<{
     want: 'web-0: 60 → 63, web-1: 98 → 100',
   },
   { name: 'whole ones by themselves', slices: [95], come: 203, want: 'web-0: 95 → 98, new 100, new 100' },
+  {
+    name: 'whole ones by themselves, the rest into the fullest',
+    ...{ slices: [62, 61], come: 127, want: 'web-0: 62 → 89, new 100' },
+  },
+  { name: 'into none rather than into two', slices: [74, 74], come: 152, want: 'new 100, new 52' },
   { name: 'in place of those that went', slices: [3], go: [0, 1, 2], come: 2, want: 'web-0: 3 → 2' },
   { name: 'into none when a slice only loses', slices: [2, 1], go: [2], come: 0, want: 'without web-1' },
 ])('planSlices() puts new endpoints $name', ({ slices, go = [], change = [], come, want }) => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createRandom } from '#base/random.fixture.ts';
 import type { EndpointSlice, Node, Pod, Service } from '#api/generated/objects.ts';
 import { planSlices } from './plan.ts';
+import { movesOf } from './zone-hints.ts';
 import { ZoneProcessors, type ZoneShares } from './zone-shares.ts';
 
 const zoneLabel = 'topology.kubernetes.io/zone';
@@ -219,4 +220,62 @@ describe('hints by where processors are', () => {
       }
     }
   });
+});
+
+// Test_getGivingAndReceivingZones of Kubernetes: what zones are to have, and what they have.
+it.each<
+  readonly [
+    name: string,
+    desired: readonly number[],
+    allocated: readonly number[],
+    gives: string,
+    gets: string,
+  ]
+>([
+  ['nothing', [], [], '', ''],
+  ['each zone as it should be', [1.2, 1.1, 1], [1, 1, 1], '', ''],
+  ['less than one too many stays', [5.1, 5.1, 5.8], [16, 0, 0], 'a 10', 'b 5, c 5'],
+  ['the last to who needs it most', [5, 5.6, 5.4], [16, 0, 0], 'a 11', 'b 6, c 5'],
+  ['from who has most too many', [5, 5.6, 5.4], [0, 8, 8], 'b 2, c 3', 'a 5'],
+  ['more than there should be', [5, 5, 5], [6, 6, 6], '', ''],
+  ['fewer than none should be', [-5, -5, -5], [6, 6, 6], '', ''],
+  ['fewer than none are', [5, 5, 5], [-4, -3, -2], '', ''],
+  ['fewer than none are in one', [5, 5, 5], [-40, 20, 20], 'b 15, c 15', 'a 30'],
+])('movesOf() %s', (_name, desired, allocated, gives, gets) => {
+  const zones = ['a', 'b', 'c'].slice(0, desired.length);
+  const moves = movesOf(
+    new Map(zones.map((zone, index) => [zone, { desired: desired[index] ?? 0 }])),
+    new Map(zones.map((zone, index) => [zone, allocated[index] ?? 0])),
+  );
+  const told = (of: ReadonlyMap<string, number>): string =>
+    [...of]
+      .map(([zone, count]) => `${zone} ${count}`)
+      .toSorted()
+      .join(', ');
+  expect([told(moves.giving), told(moves.receiving)]).toEqual([gives, gets]);
+});
+
+// TestSetNodes of Kubernetes: zones with processors; `!` is not ready, `*` of the control plane.
+it.each([
+  { nodes: '', want: undefined },
+  { nodes: 'a1', want: undefined },
+  { nodes: 'a1 a1', want: undefined },
+  { nodes: 'a1 b1', want: { a: 0.5, b: 0.5 } },
+  { nodes: 'a1! b1', want: undefined },
+  { nodes: 'a1 b1*', want: undefined },
+  { nodes: 'a1 b1 b1!', want: { a: 0.5, b: 0.5 } },
+  { nodes: 'a1 b1 b1*', want: { a: 0.5, b: 0.5 } },
+  { nodes: 'a1 a1 a1 a2 b3 b1.5 c0.5', want: { a: 0.5, b: 0.45, c: 0.05 } },
+])('shares of $nodes', ({ nodes, want }) => {
+  const control = { metadata: { labels: { 'node-role.kubernetes.io/control-plane': '' } } };
+  const made = nodes
+    .split(' ')
+    .filter(Boolean)
+    .map((text) => {
+      const node = nodeIn(text[0], /[\d.]+/.exec(text)?.[0], text.endsWith('*') ? control : {});
+      const conditions = [{ type: 'Ready', status: text.endsWith('!') ? 'False' : 'True' }];
+      return { ...node, status: { ...node.status, conditions } };
+    });
+  const shares = sharesOf(made);
+  expect(shares === undefined ? undefined : Object.fromEntries(shares)).toEqual(want);
 });

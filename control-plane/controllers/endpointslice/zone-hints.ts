@@ -136,8 +136,8 @@ interface Moves {
 }
 
 /** Whole endpoints go from the zone with most too many to the one with most too few, while that is nearer to what is desired. */
-function movesOf(
-  allocations: ReadonlyMap<string, Allocation>,
+export function movesOf(
+  allocations: ReadonlyMap<string, Pick<Allocation, 'desired'>>,
   allocated: ReadonlyMap<string, number>,
 ): Moves {
   const differences = [...allocations]
