@@ -117,6 +117,48 @@ it.each<{ name: string; hard: Record<string, string>; more?: JsonObject; used: R
   expect(status).toEqual({ hard, used });
 });
 
+type Scoped = readonly [
+  operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist',
+  values: readonly string[] | undefined,
+  ofClasses: string,
+  ofNone: string,
+];
+
+// The scopes of TestSyncResourceQuota of Kubernetes, beside pods that have no class.
+it.each<Scoped>([
+  ['Exists', undefined, '2 600m 51Gi', '0 0 0'],
+  ['In', ['high', 'low'], '2 600m 51Gi', '0 0 0'],
+  ['In', ['high'], '1 500m 50Gi', '0 0 0'],
+  ['In', ['low'], '1 100m 1Gi', '0 0 0'],
+  ['In', ['random'], '0 0 0', '0 0 0'],
+  ['NotIn', ['high'], '1 100m 1Gi', '2 200m 2Gi'],
+  ['NotIn', ['random'], '2 600m 51Gi', '2 200m 2Gi'],
+  ['DoesNotExist', undefined, '0 0 0', '2 200m 2Gi'],
+])('planQuotaStatus() counts pods of scope PriorityClass %s %s', (operator, values, ...want) => {
+  const scope = {
+    scopeName: 'PriorityClass' as const,
+    operator,
+    ...(values === undefined ? {} : { values }),
+  };
+  const spec = {
+    hard: { cpu: '3', memory: '100Gi', pods: '5' },
+    scopeSelector: { matchExpressions: [scope] },
+  };
+  const classed = [
+    pod({ cpu: '500m', memory: '50Gi' }, { priorityClassName: 'high' }),
+    pod({ cpu: '100m', memory: '1Gi' }, { priorityClassName: 'low' }),
+  ];
+  const plain = [pod({ cpu: '100m', memory: '1Gi' }), pod({ cpu: '100m', memory: '1Gi' })];
+  const told = [classed, plain].map((pods) => {
+    const kinds = [{ group: '', resource: 'pods' }];
+    const { used = {} } = planQuotaStatus({ spec }, kinds, (kind) =>
+      sumUsage({ spec }, kind, { objects: pods, nowMs: 0 }),
+    );
+    return `${used['pods']} ${used['cpu']} ${used['memory']}`;
+  });
+  expect(told).toEqual(want);
+});
+
 it('countedNames() gives each kind once', () => {
   const hard = { pods: '1', cpu: '1', 'count/deployments.apps': '1', 'count/widgets.example.com': '1' };
   expect(countedNames({ spec: { hard } })).toEqual([
