@@ -23,6 +23,11 @@ const defaultClassAnnotations: readonly string[] = [
   'storageclass.beta.kubernetes.io/is-default-class',
 ];
 
+/** Who is to make the claim's volume; '': nobody was said. */
+export function provisionerOf({ metadata }: PersistentVolumeClaim): string {
+  return storageProvisionerAnnotations.map((name) => metadata?.annotations?.[name]).find(Boolean) ?? '';
+}
+
 /** The provisioner of classes whose volumes somebody makes by hand. */
 export const noProvisioner = 'kubernetes.io/no-provisioner';
 

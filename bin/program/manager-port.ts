@@ -1,8 +1,11 @@
 /** The port where a kube-controller-manager is looked for: what its loops do, for Prometheus. */
 import type { Clock } from '#base/clock.ts';
 import { createManagerMetrics } from '#control-plane/controllers/metrics/manager-metrics.ts';
+import { VolumeLoopCounts } from '#control-plane/controllers/metrics/volume-counts.ts';
+import { volumeMetrics } from '#control-plane/controllers/metrics/volume-metrics.ts';
 import type { RenderedMetrics } from '#control-plane/apiserver/serve/process-metrics.ts';
 import { metricsOfRequests } from '#control-plane/controllers/metrics/count-requests.ts';
+import type { Informers } from '#client/informers.ts';
 import { RequestsAsked } from '#client/requests/requests-asked.ts';
 import type { PortAnswer, PortPaths } from '#control-plane/apiserver/paths/port-paths.ts';
 import { textResponse } from '#control-plane/apiserver/serve/respond.ts';
@@ -10,8 +13,11 @@ import { textResponse } from '#control-plane/apiserver/serve/respond.ts';
 /** What is known of the loops of this server; written by who runs them. */
 export interface ManagerState {
   readonly requests: RequestsAsked;
+  readonly volumeCounts: VolumeLoopCounts;
   /** Names of loops that run; none while another server leads. */
   running: readonly string[];
+  /** The caches of those that run; undefined while another server leads. */
+  informers: Informers | undefined;
   readonly paths: PortPaths;
 }
 
@@ -20,12 +26,18 @@ const prometheus = 'text/plain; version=0.0.4; charset=utf-8';
 /** @param host of the API server that loops ask */
 export function createManagerState(host: string, clock: Clock): ManagerState {
   const requests = new RequestsAsked(host, clock);
-  const isLeading = (): boolean => state.running.length > 0;
+  const counts = new VolumeLoopCounts(clock);
+  const running = (): readonly string[] => state.running;
+  const isLeading = (): boolean => running().length > 0;
   const render = createManagerMetrics({
-    ...{ running: () => state.running, isLeading, requests: metricsOfRequests(requests) },
+    ...{ running, isLeading },
+    metrics: [
+      ...volumeMetrics({ counts, running, informers: () => state.informers }),
+      ...metricsOfRequests(requests),
+    ],
   });
   const paths: PortPaths = new Map<string, PortAnswer>([...healthPaths(), metricsPath(render)]);
-  const state: ManagerState = { requests, running: [], paths };
+  const state: ManagerState = { requests, volumeCounts: counts, running: [], informers: undefined, paths };
   return state;
 }
 

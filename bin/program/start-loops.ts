@@ -66,12 +66,17 @@ export function startLoops(
     rootCaPem: server.caCertPem,
     signToken: server.signSecretToken,
     mayHold: server.mayHold,
+    volumeCounts: manager?.volumeCounts,
     signRequest: (order) =>
       server.signRequest({ ...order, lifeMsMax: parseDurationMs(options.clusterSigningDuration) }),
   });
   if (manager !== undefined) {
     manager.running = controllerNames.filter(isOn);
-    stack.defer(() => void (manager.running = []));
+    manager.informers = informers;
+    stack.defer(() => {
+      manager.running = [];
+      manager.informers = undefined;
+    });
   }
   const scheduler =
     options.disableScheduler === true

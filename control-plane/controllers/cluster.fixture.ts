@@ -9,6 +9,7 @@ import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
 import { createInformers, withoutManagedFields, type Informers } from '#client/informers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
 import type { IsOn } from './controller-names.ts';
+import { VolumeLoopCounts } from './metrics/volume-counts.ts';
 import { createRoledClients } from './roled-clients.fixture.ts';
 import { renderLocalClass } from './persistent-volume/local-class.ts';
 import { startControllers } from './start-controllers.ts';
@@ -17,6 +18,7 @@ export interface Cluster extends AsyncDisposable {
   readonly client: FakeApiClient;
   readonly clock: FakeClock;
   readonly informers: Informers;
+  readonly volumeCounts: VolumeLoopCounts;
   /** Lets `ms` pass in steps, and everything come to rest in each. */
   settle(ms?: number): Promise<void>;
 }
@@ -42,7 +44,9 @@ export async function startCluster(
   client.seed(kinds.storageClasses, renderLocalClass('standard', true));
   const shared = { informers, clock, logger: silentLogger };
   const scheduler = startScheduler({ ...shared, client: clients.scheduler });
+  const volumeCounts = new VolumeLoopCounts(clock);
   const controllers = startControllers({
+    volumeCounts,
     ...{ ...shared, clientAs: clients.controller },
     ...{ loadBalancerCidrs: ['203.0.113.0/24'] },
     ...{ clusterCidrs: ['10.244.0.0/16'], rootCaPem: 'PEM', isOn },
@@ -62,6 +66,7 @@ export async function startCluster(
     client,
     clock,
     informers,
+    volumeCounts,
     settle,
     [Symbol.asyncDispose]: async () => {
       kubelet[Symbol.dispose]();

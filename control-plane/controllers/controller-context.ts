@@ -5,6 +5,7 @@ import type { ApiClient } from '#client/client.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { KindRef } from '#api/schema/kind-ref.ts';
 import type { Informers } from '#client/informers.ts';
+import type { VolumeLoopCounts } from './metrics/volume-counts.ts';
 
 /** Whether there may be objects of the kind in the namespace now. Whoever is not sure says yes: then they are asked for. */
 export type MayHold = (kind: KindRef<unknown>, namespace: string) => Promise<boolean>;
@@ -23,6 +24,8 @@ export interface ControllerContext {
   readonly presence: Presence;
   /** Of a server in this process; others are asked kind by kind. */
   readonly mayHold?: MayHold | undefined;
+  /** Told what becomes of volumes; undefined: nobody asks. */
+  readonly volumeCounts?: VolumeLoopCounts | undefined;
   /** A recorder that speaks in the name of the component; owned by the caller of the controllers. */
   readonly recorder: (component: string) => EventRecorder;
 }

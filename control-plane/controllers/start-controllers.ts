@@ -50,6 +50,7 @@ import { runServiceLoadBalancers } from './service-lb/reconcile.ts';
 import { runStatefulSets } from './statefulset/reconcile.ts';
 import { runStorageMigrations } from './storage-migration/reconcile.ts';
 import { runLegacyTokenCleaner } from './token-cleaner/reconcile.ts';
+import type { VolumeLoopCounts } from './metrics/volume-counts.ts';
 import { runNodeTtl } from './ttl/reconcile.ts';
 import { runTokenSecrets, type TokenSecretsOptions } from './token-secrets/reconcile.ts';
 
@@ -94,15 +95,17 @@ export interface ControllersOptions {
   readonly signToken?: TokenSecretsOptions['signToken'] | undefined;
   /** Where the server is in this process: what a namespace may hold, so that most of its kinds need not be listed as it goes. */
   readonly mayHold?: MayHold | undefined;
+  /** Told what becomes of volumes, for /metrics. */
+  readonly volumeCounts?: VolumeLoopCounts | undefined;
 }
 
 /** Runs every controller until disposed. Each asks as the account that it has in kube-controller-manager. */
 export function startControllers(options: ControllersOptions): AsyncDisposable {
   const { informers, clock, logger, clusterCidrs, nodePrefixLengths, mayHold, rootCaPem, signToken } =
     options;
-  const { loadBalancerCidrs, isOn = () => true } = options;
+  const { loadBalancerCidrs, volumeCounts, isOn = () => true } = options;
   const presence = watchPresence(clock);
-  const { as, recorders } = contexts(options, { informers, clock, logger, presence, mayHold });
+  const { as, recorders } = contexts(options, { informers, clock, logger, presence, mayHold, volumeCounts });
   const told =
     (name: ControllerName): As =>
     (account) => ({ ...as(account), syncsMax: options.syncs?.[name] });

@@ -4,6 +4,7 @@ import { labelValuesMax, timed } from '#agent/device/device-counts.ts';
 import { SecondsHistogram } from '#agent/kubelet/stats/seconds-histogram.ts';
 import type { PersistentVolume, Pod, Volume } from '#api/generated/objects.ts';
 import { modeOf } from '#api/volume/match.ts';
+import { csiPlugin, pluginOfVolume } from '#api/volume/plugin.ts';
 import { goName } from '#proto/rpc-error.ts';
 import { statusNameOf } from '#proto/status.ts';
 
@@ -36,16 +37,12 @@ export interface VolumePlugin {
 
 /** Of a volume that a claim is bound to. */
 export function pluginOfClaimed(volume: PersistentVolume): VolumePlugin {
-  const { csi, nfs, local } = volume.spec ?? {};
-  const isDevice = modeOf(volume) === 'Block';
-  if (csi !== undefined) return { name: `kubernetes.io/csi:${csi.driver}`, isDevice };
-  if (nfs !== undefined) return { name: 'kubernetes.io/nfs', isDevice };
-  return { name: local === undefined ? 'kubernetes.io/host-path' : 'kubernetes.io/local-volume', isDevice };
+  return { name: pluginOfVolume(volume) ?? 'kubernetes.io/host-path', isDevice: modeOf(volume) === 'Block' };
 }
 
 /** Of what a pod says itself; undefined: a claim, or what this node does not have. */
 function pluginOf(volume: Volume): VolumePlugin | undefined {
-  if (volume.csi !== undefined) return { name: `kubernetes.io/csi:${volume.csi.driver}`, isDevice: false };
+  if (volume.csi !== undefined) return { name: csiPlugin(volume.csi.driver), isDevice: false };
   const isField = (key: string): key is keyof Volume => key in pluginOfField;
   const field = Object.keys(volume).find(isField);
   const name = field === undefined ? undefined : pluginOfField[field];

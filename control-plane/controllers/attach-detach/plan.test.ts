@@ -51,7 +51,7 @@ const told = (input: Partial<AttachInput>): readonly string[] =>
     if (step.kind === 'attach') return `attach ${step.attachment.spec.nodeName}`;
     if (step.kind === 'note') return `note ${step.nodeName}`;
     if (step.kind === 'detach')
-      return `detach ${step.attachment.spec.nodeName}${step.isForced ? ' by force' : ''}`;
+      return `detach ${step.attachment.spec.nodeName}${step.force === undefined ? '' : ` by force: ${step.force}`}`;
     return step.kind === 'warn'
       ? `${step.pod.metadata?.name ?? ''}: ${step.message}`
       : `again in ${step.afterMs}`;
@@ -123,7 +123,7 @@ const rows: readonly Row[] = [
   {
     name: 'its node is gone',
     given: { attachments: [attachment('n1')], node: () => undefined },
-    want: ['detach n1 by force'],
+    want: ['detach n1 by force: gone'],
   },
   {
     name: 'its node is silent',
@@ -137,7 +137,7 @@ const rows: readonly Row[] = [
       node: () => node(using, {}, 'Unknown'),
       unwantedMs: () => unmountMsMax,
     },
-    want: ['detach n1 by force'],
+    want: ['detach n1 by force: timeout'],
   },
   {
     name: 'its node is out of service',
@@ -145,7 +145,7 @@ const rows: readonly Row[] = [
       attachments: [attachment('n1')],
       node: () => node(using, { taints: [{ key: outOfServiceTaint, effect: 'NoExecute' }] }, 'Unknown'),
     },
-    want: ['detach n1 by force'],
+    want: ['detach n1 by force: out-of-service'],
   },
   {
     name: 'an attachment of somebody else',

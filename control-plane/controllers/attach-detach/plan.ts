@@ -26,18 +26,21 @@ export interface AttachInput {
   readonly unwantedMs: (nodeName: string) => number;
 }
 
+/** Why a node is not waited for: it is silent for too long, somebody says that it is off, or there is none. */
+export type DetachForce = 'timeout' | 'out-of-service' | 'gone';
+
 /** What is due, in order. */
 export type AttachStep =
   /** Its pods are told if it cannot be asked for. */
   | { readonly kind: 'attach'; readonly attachment: VolumeAttachment; readonly pods: readonly Pod[] }
   /** The Node says that it has the volume; its pods are told. */
   | { readonly kind: 'note'; readonly nodeName: string; readonly name: string; readonly pods: readonly Pod[] }
-  /** The Node says so no longer, unless it uses it (`isForced`: whatever it says); then the attachment goes. */
+  /** The Node says so no longer, unless it uses it (by force: whatever it says); then the attachment goes. */
   | {
       readonly kind: 'detach';
       readonly attachment: VolumeAttachment;
       readonly name: string;
-      readonly isForced: boolean;
+      readonly force: DetachForce | undefined;
     }
   | { readonly kind: 'warn'; readonly pod: Pod; readonly message: string }
   | { readonly kind: 'again'; readonly afterMs: number };
@@ -87,7 +90,7 @@ export function isAttachManaged(node: Node | undefined): boolean {
 }
 
 /** Nothing of it runs any more (IsPodTerminated of kubernetes pkg/volume/util). */
-function isDone(pod: Pod): boolean {
+export function isDone(pod: Pod): boolean {
   if (isTerminal(pod)) return true;
   const statuses = pod.status?.containerStatuses ?? [];
   return (
@@ -129,12 +132,12 @@ function planDetach(
   const name = attachedName(csi);
   const found = node(attachment.spec.nodeName);
   const detach = { kind: 'detach', attachment, name } as const;
-  if (found === undefined) return [{ ...detach, isForced: true }];
-  if (found.status?.volumesInUse?.includes(name) !== true) return [{ ...detach, isForced: false }];
-  if (isOutOfService(found)) return [{ ...detach, isForced: true }];
+  if (found === undefined) return [{ ...detach, force: 'gone' }];
+  if (found.status?.volumesInUse?.includes(name) !== true) return [{ ...detach, force: undefined }];
+  if (isOutOfService(found)) return [{ ...detach, force: 'out-of-service' }];
   if (findCondition(found.status?.conditions, 'Ready')?.status === 'True') return []; // It says when it is done.
   const leftMs = unmountMsMax - unwantedMs(attachment.spec.nodeName);
-  return leftMs <= 0 ? [{ ...detach, isForced: true }] : [{ kind: 'again', afterMs: leftMs }];
+  return leftMs <= 0 ? [{ ...detach, force: 'timeout' }] : [{ kind: 'again', afterMs: leftMs }];
 }
 
 /** Whether somebody says that the node is off for good. */

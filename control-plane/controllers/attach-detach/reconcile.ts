@@ -179,21 +179,22 @@ class AttachDetach {
   }
 
   /** On the revision in which the node does not use it: one that begins to writes first, and this fails and looks again. */
-  async #detach({ attachment, name, isForced }: Extract<AttachStep, { kind: 'detach' }>): Promise<undefined> {
+  async #detach({ attachment, name, force }: Extract<AttachStep, { kind: 'detach' }>): Promise<undefined> {
     const { nodeName } = attachment.spec;
     const node = await this.#freshNode(nodeName);
     if (node !== undefined) {
-      if (!isForced && node.status?.volumesInUse?.includes(name) === true) return; // The node's next word comes by the watch.
+      if (force === undefined && node.status?.volumesInUse?.includes(name) === true) return; // The node's next word comes by the watch.
       const before = node.status?.volumesAttached ?? [];
       const left = before.filter((one) => one.name !== name);
       if (left.length < before.length) await this.#putNode(node, { volumesAttached: left });
-      if (isForced)
+      if (force !== undefined)
         this.#context.logger.warn(
-          { node: nodeName, volume: name },
+          { node: nodeName, volume: name, force },
           'detached from a node that does not answer',
         );
     }
     const preconditions = { uid: attachment.metadata?.uid };
+    if (force === 'timeout' || force === 'out-of-service') this.#context.volumeCounts?.forced(force);
     try {
       await this.#context.client.delete(
         volumeAttachments,

@@ -4,6 +4,7 @@ import { claimKeysOfPod } from '#api/volume/claim.ts';
 import { describeRefusal, isAlreadyExists } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { countTry } from '#control-plane/controllers/metrics/volume-counts.ts';
 import { planEphemeral } from './plan.ts';
 
 /** Makes the claims of pods' ephemeral volumes. */
@@ -49,7 +50,8 @@ export function runEphemeralVolumes(context: ControllerContext): Controller {
         }
         const { namespace = '', name = '' } = step.claim.metadata ?? {};
         try {
-          claimInformer.observe(await client.create(persistentVolumeClaims, step.claim, { namespace }));
+          const create = () => client.create(persistentVolumeClaims, step.claim, { namespace });
+          claimInformer.observe(await countTry(context.volumeCounts?.claimsCreated, create));
         } catch (error) {
           if (isAlreadyExists(error)) {
             isRefused = true; // Whose it is the cache will say.

@@ -14,8 +14,8 @@ export interface ManagerFacts {
   /** Loops of it that run now. */
   readonly running: () => readonly string[];
   readonly isLeading: () => boolean;
-  /** What its clients ask. */
-  readonly requests: readonly ReadMetric[];
+  /** What its clients ask, and what its loops did. */
+  readonly metrics: readonly ReadMetric[];
 }
 
 /** In which order they are told, and what of a queue. Help as upstream's means it. */
@@ -85,5 +85,5 @@ function factMetrics({ running, isLeading }: ManagerFacts): readonly ReadMetric[
 
 /** What `/metrics` of its port answers; loaded when somebody asks first. */
 export function createManagerMetrics(facts: ManagerFacts): () => Promise<RenderedMetrics> {
-  return createPortMetrics(() => [...queueMetrics(), ...factMetrics(facts), ...facts.requests]);
+  return createPortMetrics(() => [...queueMetrics(), ...factMetrics(facts), ...facts.metrics]);
 }

@@ -19,7 +19,7 @@ import { localProvisioner } from '#api/volume/local-volumes.ts';
 import { findVolume, mismatch } from '#api/volume/match.ts';
 import { planExpansion } from './plan-expansion.ts';
 import { isMadeFor, planLocalVolume, provisioningFailed, whyNotOn } from './plan-local-volume.ts';
-import { event, type ClaimStep } from './step.ts';
+import { event, externalProvisioning, type ClaimStep } from './step.ts';
 
 /** All that is looked at for one claim. */
 export interface ClaimInput {
@@ -172,7 +172,7 @@ function planProvisioning(input: ClaimInput, name: string): readonly ClaimStep[]
     return steps.some(({ kind }) => kind === 'createVolume') ? steps : [...tell, ...steps];
   }
   const message = `Waiting for a volume to be created either by the external provisioner '${provisioner}' or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.`;
-  return [...tell, event('Normal', 'ExternalProvisioning', message)];
+  return [...tell, event('Normal', externalProvisioning, message)];
 }
 
 /** What a claim says of who makes its volume. */

@@ -18,6 +18,8 @@ import {
   defaultClassOf,
   isFullyBound,
   offeredTo,
+  provisionedByAnnotation,
+  provisionerOf,
   selectedNodeAnnotation,
   volumeClass,
   nodeWithClaims,
@@ -33,10 +35,11 @@ import { onlySynced, runController, source, type Controller } from '#client/cont
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { countTry } from '#control-plane/controllers/metrics/volume-counts.ts';
 import { announced } from './plan-expansion.ts';
 import { boundClaim, boundClaimStatus, planClaim, unboundClaimStatus } from './plan-claim.ts';
 import { boundVolume, planVolume, unboundVolume } from './plan-volume.ts';
-import type { ClaimStep, VolumeStep } from './step.ts';
+import { externalProvisioning, type ClaimStep, type VolumeStep } from './step.ts';
 
 /**
  * Brings claims and volumes together, has volumes made where a class says how, and takes back those whose claim is gone. Claims and
@@ -168,7 +171,10 @@ class Binder {
   async #syncClaim(key: string): Promise<KeyOutcome> {
     const namedNodes = await this.#nodesOf(key);
     const claim = this.#claims.get(key);
-    if (claim === undefined) return done;
+    if (claim === undefined) {
+      this.#context.volumeCounts?.dropped(claimKey(key));
+      return done;
+    }
     const { informers } = this.#context;
     const name = claimClass(claim) ?? '';
     const steps = planClaim({
@@ -225,9 +231,11 @@ class Binder {
   async #doForClaim(step: ClaimStep, key: string): Promise<void> {
     const claim = this.#claims.get(key);
     if (claim === undefined) return;
-    const { clock } = this.#context;
+    const { clock, volumeCounts } = this.#context;
     switch (step.kind) {
       case 'event':
+        if (step.reason === externalProvisioning)
+          volumeCounts?.started(claimKey(key), 'provision', provisionerOf(claim));
         return (step.by === undefined ? this.#recorder : this.#expander).record(
           { kind: persistentVolumeClaims, object: claim },
           step.type,
@@ -237,12 +245,16 @@ class Binder {
       case 'phase':
         return this.#putClaim(claim, unboundClaimStatus(claim, step.phase), 'status');
       case 'bind':
-        return this.#bind(step.volume, key);
+        await this.#bind(step.volume, key);
+        return volumeCounts?.ended(claimKey(key));
       case 'annotate':
         return this.#putClaim(claim, annotated(claim, step.annotations));
       case 'setClass':
-        return this.#putClaim(claim, { ...claim, spec: { ...claim.spec, storageClassName: step.name } });
+        return countTry(volumeCounts?.classesGiven, () =>
+          this.#putClaim(claim, { ...claim, spec: { ...claim.spec, storageClassName: step.name } }),
+        );
       case 'createVolume':
+        volumeCounts?.started(claimKey(key), 'provision', localProvisioner);
         return this.#createVolume(step.volume);
       case 'announceExpansion':
         return this.#putClaim(claim, announced(claim, step.size, formatTime(clock.now())), 'status');
@@ -287,10 +299,17 @@ class Binder {
 
   async #syncVolume(name: string): Promise<KeyOutcome> {
     const volume = this.#volumes.get(name);
-    if (volume === undefined) return done;
+    if (volume === undefined) {
+      this.#context.volumeCounts?.ended(volumeKey(name));
+      return done;
+    }
     const claim = await this.#claimOf(volume);
     const nodeInformer = this.#context.informers.for(nodes);
     const steps = planVolume({ volume, claim, hasNode: (node) => nodeInformer.get(node) !== undefined });
+    const { persistentVolumeReclaimPolicy: policy, claimRef } = volume.spec ?? {};
+    const maker = volume.metadata?.annotations?.[provisionedByAnnotation];
+    if (maker !== undefined && policy === 'Delete' && claimRef !== undefined && claim === undefined)
+      this.#context.volumeCounts?.started(volumeKey(name), 'delete', maker);
     for (const step of steps) await this.#doForVolume(step, name);
     return done;
   }

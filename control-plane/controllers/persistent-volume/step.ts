@@ -39,6 +39,9 @@ export type VolumeStep =
   | { readonly kind: 'letGo' }
   | EventStep;
 
+/** The reason of the event that says that somebody else makes the volume. */
+export const externalProvisioning = 'ExternalProvisioning';
+
 /** Something to be told. */
 export function event(type: EventStep['type'], reason: string, message: string): EventStep {
   return { kind: 'event', type, reason, message };
