@@ -1,46 +1,35 @@
 import { expect, it } from 'vitest';
 import type {
   Device,
-  DeviceClass,
-  Node,
-  ResourceSlice,
+  DeviceRequest,
   ResourceV1ResourceClaim as ResourceClaim,
 } from '#api/generated/objects.ts';
-import { allocate, cannotAllocate, type Allocated } from './allocate.ts';
-import { claim, device, deviceClass, driver, request, slice, withSelector } from './devices.fixture.ts';
-import { indexPools } from './pools.ts';
-import { renderAllocation } from './render-allocation.ts';
-import { DeviceLedger } from './taken-devices.ts';
+import { cannotAllocate } from './allocate.ts';
+import {
+  allocateOn,
+  claim,
+  counts,
+  device,
+  deviceClass,
+  driver,
+  multi,
+  named,
+  request,
+  shared,
+  slice,
+  withSelector,
+  zone,
+  type Given,
+} from './devices.fixture.ts';
 
-const node: Node = { metadata: { name: 'n1', labels: { zone: 'a' } } };
 const [a, b, c] = [device('a'), device('b'), device('c')];
 const numa = (name: string, id: number): Device => device(name, { attributes: { numa: { int: id } } });
 const part = (name: string, memory: string): Device =>
   device(name, { consumesCounters: [{ counterSet: 'card', counters: { memory: { value: memory } } }] });
-const shared = device('nic', {
-  allowMultipleAllocations: true,
-  capacity: {
-    bandwidth: {
-      value: '10',
-      requestPolicy: { default: '1', validRange: { min: '1', step: '2', max: '9' } },
-    },
-  },
-});
 const taint = { key: 'broken', effect: 'NoSchedule' } as const;
-const named = (pool: string, generation = 1, resourceSliceCount = 1) => ({
-  pool: { name: pool, generation, resourceSliceCount },
-});
-
-interface Row {
-  readonly name: string;
-  readonly slices?: readonly ResourceSlice[];
-  readonly claims: readonly ResourceClaim[];
-  readonly classes?: readonly DeviceClass[];
-  /** Claims that have devices already. */
-  readonly before?: readonly ResourceClaim[];
-  /** `request=device` of each claim, or the reason. */
-  readonly want: readonly string[] | string;
-}
+const wide = (name: string, value: string): Device => multi(name, { capacity: { bandwidth: { value } } });
+const asking = (bandwidth: string) => ({ capacity: { requests: { bandwidth } } });
+const many = (count: number) => Array.from({ length: count }, (_, index) => device(`d${index}`));
 
 const one = (change = {}): ResourceClaim => claim('c', [request('r', change)]);
 const all = one({ allocationMode: 'All', count: undefined });
@@ -69,11 +58,24 @@ const ways = (...names: readonly string[]): ResourceClaim =>
       })),
     },
   ]);
+const ways2: DeviceRequest = {
+  name: 's',
+  firstAvailable: [
+    { name: 'n1', deviceClassName: 'gpu', ...withSelector(`device.attributes['${driver}'].numa == 1`) },
+    { name: 'any', deviceClassName: 'gpu' },
+  ],
+};
 const sets = slice([], {
   ...named('n1', 1, 2),
   sharedCounters: [{ name: 'card', counters: { memory: { value: '40Gi' } } }],
 });
 const parts = (...devices: readonly Device[]) => [sets, slice(devices, named('n1', 1, 2))];
+
+interface Row extends Given {
+  readonly name: string;
+  /** `request=device` of each claim, or the reason. */
+  readonly want: readonly string[] | string;
+}
 
 const rows: readonly Row[] = [
   { name: 'the first that is free', claims: [one()], want: ['r=a'] },
@@ -207,6 +209,145 @@ const rows: readonly Row[] = [
     want: ['r=b'],
   },
   {
+    name: 'shares of what has no capacity to divide',
+    slices: [slice([multi('x')])],
+    claims: [one(), claim('d', [request('s')])],
+    want: ['r=x:0', 's=x:0'],
+  },
+  {
+    name: 'all that are large enough',
+    slices: [slice([wide('x', '2'), wide('y', '1'), multi('z')])],
+    claims: [one({ allocationMode: 'All', count: undefined, ...asking('2') })],
+    want: ['r=x:2'],
+  },
+  {
+    name: 'all of which enough is left by those before',
+    slices: [slice([wide('x', '1'), wide('y', '1')])],
+    claims: [one({ allocationMode: 'All', count: undefined, ...asking('1') })],
+    before: [has(['x', { shareID: 'i', consumedCapacity: { bandwidth: '1' } }])],
+    want: ['r=y:1'],
+  },
+  {
+    name: 'all, and not what the same claim has used up',
+    slices: [slice([wide('x', '1'), wide('y', '1')])],
+    claims: [
+      claim('c', [
+        request('r', asking('1')),
+        request('s', { allocationMode: 'All', count: undefined, ...asking('1') }),
+      ]),
+    ],
+    want: cannotAllocate,
+  },
+  {
+    name: 'the whole of a device only within what may be asked for',
+    slices: [slice([{ ...shared, allowMultipleAllocations: false }])],
+    claims: [one(asking('10'))],
+    want: cannotAllocate,
+  },
+  {
+    name: 'alternatives with which a claim has no more than it may',
+    slices: [slice(many(64))],
+    claims: [claim('c', [counts('r', 32, 2), counts('s', 32, 1), request('t')])],
+    want: ['r/2=d0 r/2=d1 s/1=d2 t=d3'],
+  },
+  {
+    name: 'an alternative after one of more than a claim may have',
+    claims: [claim('c', [counts('r', 500, 1)])],
+    want: ['r/1=a'],
+  },
+  {
+    name: 'nothing of a pool with a counter set twice',
+    slices: [
+      slice([a], { ...named('n1', 1, 3) }),
+      ...['1', '2'].map((name) => ({
+        ...sets,
+        metadata: { name },
+        spec: { ...sets.spec, ...named('n1', 1, 3) },
+      })),
+    ],
+    claims: [one()],
+    want: 'invalid resource pools were encountered',
+  },
+  {
+    name: 'nothing of a pool with a counter that is not there, though it is of another node',
+    slices: [
+      slice([a], named('n1', 1, 2)),
+      slice([part('b', '1Gi')], { nodeName: 'n2', ...named('n1', 1, 2) }),
+    ],
+    claims: [one()],
+    want: 'invalid resource pools were encountered',
+  },
+  {
+    name: 'nothing that counters do not reach for, as devices of another node have them',
+    slices: [
+      { ...sets, spec: { ...sets.spec, ...named('n1', 1, 3) } },
+      slice([part('a', '30Gi'), part('b', '10Gi')], named('n1', 1, 3)),
+      slice([part('c', '30Gi')], { nodeName: 'n2', ...named('n1', 1, 3) }),
+    ],
+    claims: [one()],
+    before: [has(['c'])],
+    want: ['r=b'],
+  },
+  {
+    name: 'what is of another pool, where one is not as it should be',
+    slices: [slice([a], named('n1', 1, 2)), slice([b, a], named('n1', 1, 2)), slice([c], named('other'))],
+    claims: [one()],
+    want: ['r=c'],
+  },
+  {
+    name: 'different, of some requests only',
+    slices: [slice([numa('a', 1), numa('b', 1), numa('c', 2)])],
+    claims: [
+      claim('c', [request('r'), request('s'), request('t')], {
+        constraints: [{ distinctAttribute: `${driver}/numa`, requests: ['r', 's'] }],
+      }),
+    ],
+    want: ['r=a s=c t=b'],
+  },
+  {
+    name: 'alike where the way is named that is not taken',
+    slices: [slice([numa('a', 0), numa('b', 1)])],
+    claims: [
+      claim('c', [request('r', withSelector(`device.attributes['${driver}'].numa == 0`)), ways2], {
+        constraints: [{ matchAttribute: `${driver}/numa`, requests: ['r', 's/n1'] }],
+      }),
+    ],
+    want: ['r=a s/any=b'],
+  },
+  {
+    name: 'one where all is not to be had',
+    before: [has(['a'])],
+    claims: [
+      claim('c', [
+        {
+          name: 'r',
+          firstAvailable: [
+            { name: 'all', deviceClassName: 'gpu', allocationMode: 'All' },
+            { name: 'one', deviceClassName: 'gpu' },
+          ],
+        },
+      ]),
+    ],
+    want: ['r/one=b'],
+  },
+  {
+    name: 'an admin not the same twice',
+    slices: [slice([a, b])],
+    claims: [
+      claim('c', [
+        request('r', { adminAccess: true }),
+        request('s', { adminAccess: true, allocationMode: 'All', count: undefined }),
+      ]),
+    ],
+    want: cannotAllocate,
+  },
+  {
+    name: 'an admin what another claim of the pod has',
+    slices: [slice([a])],
+    claims: [one(), claim('d', [request('s', { adminAccess: true })])],
+    want: ['r=a', 's=a'],
+  },
+  {
     name: 'nothing of a pool that is not whole',
     slices: [slice([a], named('n1', 1, 2))],
     claims: [one()],
@@ -264,30 +405,8 @@ const rows: readonly Row[] = [
   },
 ];
 
-function zone(value: string) {
-  return {
-    nodeSelectorTerms: [{ matchExpressions: [{ key: 'zone', operator: 'In' as const, values: [value] }] }],
-  };
-}
-
-function run({
-  slices = [slice([a, b, c])],
-  claims,
-  classes = [deviceClass('gpu')],
-  before = [],
-}: Row): Allocated {
-  const taken = new DeviceLedger();
-  for (const [index, each] of before.entries()) taken.set(`default/${index}`, each);
-  return allocate({
-    claims,
-    taken,
-    pools: indexPools(slices).for(node),
-    deviceClass: (name) => classes.find(({ metadata }) => metadata?.name === name),
-  });
-}
-
 it.each(rows)('gives $name', (row) => {
-  const allocated = run(row);
+  const allocated = allocateOn(row);
   const text =
     allocated.kind === 'refused'
       ? allocated.reason
@@ -306,58 +425,9 @@ it('gives up a search without end', () => {
   const devices = Array.from({ length: 24 }, (_, index) => numa(`d${index}`, index));
   const requests = Array.from({ length: 12 }, (_, index) => request(`r${index}`));
   const constraints = [{ matchAttribute: `${driver}/numa`, requests: ['r10', 'r11'] }];
-  const allocated = run({
-    name: '',
+  const allocated = allocateOn({
     slices: [slice(devices)],
     claims: [claim('c', requests, { constraints })],
-    want: '',
   });
   expect(allocated).toEqual({ kind: 'refused', reason: 'timed out trying to allocate devices' });
-});
-
-it('says in the status of a claim what it was given, with what is for the driver and for which nodes that is', () => {
-  const opaque = (parameters: object) => ({ opaque: { driver, parameters } });
-  const asked = claim(
-    'c',
-    [request('r'), request('s', { tolerations: [{ key: 'k', operator: 'Exists' }] })],
-    {
-      config: [
-        { requests: ['s'], ...opaque({ of: 'claim' }) },
-        { requests: ['gone'], ...opaque({}) },
-      ],
-    },
-  );
-  const allocated = run({
-    name: '',
-    slices: [
-      slice([a], { ...named('x'), nodeSelector: zone('a') }),
-      slice([{ ...shared, bindingConditions: ['Ready'] }], { ...named('y'), allNodes: true }),
-    ],
-    claims: [asked],
-    classes: [deviceClass('gpu', { config: [opaque({ of: 'class' })] })],
-    want: '',
-  });
-  if (allocated.kind === 'refused') throw new Error(allocated.reason);
-  const [picks] = allocated.claims;
-  if (picks === undefined) throw new Error('no claim');
-  expect(renderAllocation(picks, { nodeName: 'n1', nowMs: 0, newId: () => 'uuid' })).toEqual({
-    devices: {
-      results: [
-        { request: 'r', driver, pool: 'x', device: 'a' },
-        {
-          ...{ request: 's', driver, pool: 'y', device: 'nic' },
-          tolerations: [{ key: 'k', operator: 'Exists' }],
-          bindingConditions: ['Ready'],
-          shareID: 'uuid',
-          consumedCapacity: { bandwidth: '1' },
-        },
-      ],
-      config: [
-        { source: 'FromClass', ...opaque({ of: 'class' }) },
-        { source: 'FromClaim', requests: ['s'], ...opaque({ of: 'claim' }) },
-      ],
-    },
-    nodeSelector: zone('a'),
-    allocationTimestamp: '1970-01-01T00:00:00Z',
-  });
 });

@@ -5,8 +5,8 @@ import type {
   DeviceConstraint,
   ResourceV1ResourceClaim as ResourceClaim,
 } from '#api/generated/objects.ts';
-import { consumedCapacity, hasCapacity } from './capacity.ts';
-import { countersOf, nanosOf, type Counters, type Pool, type PoolDevice } from './pools.ts';
+import { shareOf } from './capacity.ts';
+import { countersOf, type Counters, type Pool, type PoolDevice } from './pools.ts';
 import type { TakenDevices } from './taken-devices.ts';
 import { resultCountMax, wantedOf, type Wanted, type WantedClaim, type WantedSources } from './wanted.ts';
 
@@ -25,7 +25,6 @@ export interface ClaimPicks {
 
 export interface AllocateInput extends WantedSources {
   readonly claims: readonly ResourceClaim[];
-  readonly taken: TakenDevices;
 }
 
 export type Allocated =
@@ -42,14 +41,14 @@ export const cannotAllocate = 'cannot allocate all claims';
  * devices, in which each choice is taken back when nothing can be had behind it (Allocator of
  * k8s.io/dynamic-resource-allocation/structured). Pure.
  */
-export function allocate({ claims, taken, ...sources }: AllocateInput): Allocated {
+export function allocate({ claims, ...sources }: AllocateInput): Allocated {
   const wanted: WantedClaim[] = [];
   for (const claim of claims) {
     const found = wantedOf(claim, sources);
     if (typeof found === 'string') return { kind: 'refused', reason: found };
     wanted.push(found);
   }
-  const search = new Search(wanted, taken);
+  const search = new Search(wanted, sources.taken);
   if (search.run()) return { kind: 'allocated', claims: search.result() };
   if (search.isExhausted) return { kind: 'refused', reason: 'timed out trying to allocate devices' };
   const isInvalid = sources.pools.some(({ pool }) => pool.problem !== undefined);
@@ -100,7 +99,11 @@ class Search {
     const ways = of.requests[request];
     if (ways === undefined) return this.#fillRequest(claim + 1, 0);
     const place = { claim, request, constraints: of.claim.spec.devices?.constraints ?? [] };
-    return ways.some((wanted) => wanted.count > 0 && this.#fill(wanted, place, { done: 0, from: 0 }));
+    const countMax = resultCountMax - (this.#picks[claim]?.length ?? 0) - (of.countsBehind[request] ?? 0);
+    return ways.some(
+      (wanted) =>
+        wanted.count > 0 && wanted.count <= countMax && this.#fill(wanted, place, { done: 0, from: 0 }),
+    );
   }
 
   /** Takes the devices of one way, in order, so that no set of them is tried twice. */
@@ -111,7 +114,6 @@ class Search {
   ): boolean {
     if (done === wanted.count) return this.#fillRequest(place.claim, place.request + 1);
     const picks = this.#picks[place.claim] ?? [];
-    if (picks.length >= resultCountMax) return false;
     const end = wanted.isAll ? from + 1 : wanted.candidates.length;
     for (let index = from; index < end; index++) {
       const of = wanted.candidates[index];
@@ -140,15 +142,13 @@ class Search {
     if (this.#taken.isWhole(of.id) || here.some(({ share }) => share === undefined)) return undefined;
     const shares = this.#taken.sharesOf(of.id);
     if (device.allowMultipleAllocations !== true) {
-      const isFree = shares === undefined && hasCapacity(device, wanted.capacity);
+      const isFree = shares === undefined && shareOf(device, wanted.capacity) !== undefined;
       return isFree && this.#hasCounters(of) ? { wanted, of, share: undefined } : undefined;
     }
-    const share = consumedCapacity(device, wanted.capacity);
+    const share = shareOf(device, wanted.capacity, (name) =>
+      here.reduce((sum, pick) => sum + (pick.share?.get(name) ?? 0n), shares?.get(name) ?? 0n),
+    );
     if (share === undefined) return undefined;
-    for (const [name, amount] of share) {
-      const others = here.reduce((sum, pick) => sum + (pick.share?.get(name) ?? 0n), shares?.get(name) ?? 0n);
-      if (others + amount > nanosOf(device.capacity?.[name]?.value)) return undefined;
-    }
     // Whoever has a share of it already has its counters.
     const isHad = shares !== undefined || here.length > 0;
     return isHad || this.#hasCounters(of) ? { wanted, of, share } : undefined;

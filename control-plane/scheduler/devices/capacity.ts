@@ -2,10 +2,24 @@ import type { CapacityRequirements, Device, DeviceCapacity } from '#api/generate
 import { nanosOf, type Counters } from './pools.ts';
 
 /**
+ * What a request takes of each capacity of a device of which others have some, in billionths; undefined: that much is not left, or it cannot have that. Pure.
+ */
+export function shareOf(
+  device: Device,
+  asked: CapacityRequirements | undefined,
+  others: (name: string) => bigint = () => 0n,
+): Counters | undefined {
+  const consumed = consumedCapacity(device, asked);
+  for (const [name, amount] of consumed ?? [])
+    if (others(name) + amount > nanosOf(device.capacity?.[name]?.value)) return undefined;
+  return consumed;
+}
+
+/**
  * What a request takes of each capacity of a device that several may use, in billionths; undefined: it cannot have that
  * (DRAConsumableCapacity, KEP-5075). Pure.
  */
-export function consumedCapacity(
+function consumedCapacity(
   { capacity = {} }: Device,
   { requests = {} }: CapacityRequirements = {},
 ): Counters | undefined {
@@ -37,15 +51,4 @@ function amountOf({ value, requestPolicy }: DeviceCapacity, asked: string | unde
 
 function roundUp(amount: bigint, step: bigint): bigint {
   return step <= 0n ? amount : ((amount + step - 1n) / step) * step;
-}
-
-/** Whether a device that one claim has as a whole is large enough. */
-export function hasCapacity(
-  { capacity = {} }: Device,
-  { requests = {} }: CapacityRequirements = {},
-): boolean {
-  return Object.entries(requests).every(([name, asked]) => {
-    const of = capacity[name];
-    return of !== undefined && nanosOf(asked) <= nanosOf(of.value);
-  });
 }

@@ -4,10 +4,15 @@ import type {
   DeviceClaim,
   DeviceRequest,
   ExactDeviceRequest,
+  Node,
+  NodeSelector,
   ResourceSlice,
   ResourceSliceSpec,
   ResourceV1ResourceClaim as ResourceClaim,
 } from '#api/generated/objects.ts';
+import { allocate, type Allocated } from './allocate.ts';
+import { indexPools } from './pools.ts';
+import { DeviceLedger } from './taken-devices.ts';
 
 export const driver = 'gpu.example';
 
@@ -55,4 +60,63 @@ export function claim(
 
 export function withSelector(expression: string): Partial<ExactDeviceRequest> {
   return { selectors: [{ cel: { expression } }] };
+}
+
+/** A device that several may use. */
+export function multi(name: string, more: Partial<Device> = {}): Device {
+  return device(name, { allowMultipleAllocations: true, ...more });
+}
+
+export const shared: Device = multi('nic', {
+  capacity: {
+    bandwidth: {
+      value: '10',
+      requestPolicy: { default: '1', validRange: { min: '1', step: '2', max: '9' } },
+    },
+  },
+});
+
+export function named(pool: string, generation = 1, resourceSliceCount = 1): Pick<ResourceSliceSpec, 'pool'> {
+  return { pool: { name: pool, generation, resourceSliceCount } };
+}
+
+/** Alternatives that differ in nothing but how many they are. */
+export function counts(name: string, ...all: readonly number[]): DeviceRequest {
+  return {
+    name,
+    firstAvailable: all.map((count) => ({ name: `${count}`, deviceClassName: 'gpu', count })),
+  };
+}
+
+export function zone(value: string): NodeSelector {
+  return {
+    nodeSelectorTerms: [{ matchExpressions: [{ key: 'zone', operator: 'In', values: [value] }] }],
+  };
+}
+
+const node: Node = { metadata: { name: 'n1', labels: { zone: 'a' } } };
+
+export interface Given {
+  readonly slices?: readonly ResourceSlice[];
+  readonly claims: readonly ResourceClaim[];
+  readonly classes?: readonly DeviceClass[];
+  /** Claims that have devices already. */
+  readonly before?: readonly ResourceClaim[];
+}
+
+/** On n1, of zone a; by default with three devices, and the class gpu. */
+export function allocateOn({
+  slices = [slice(['a', 'b', 'c'].map((name) => device(name)))],
+  claims,
+  classes = [deviceClass('gpu')],
+  before = [],
+}: Given): Allocated {
+  const taken = new DeviceLedger();
+  for (const [index, each] of before.entries()) taken.set(`default/${index}`, each);
+  return allocate({
+    claims,
+    taken,
+    pools: indexPools(slices).for(node),
+    deviceClass: (name) => classes.find(({ metadata }) => metadata?.name === name),
+  });
 }

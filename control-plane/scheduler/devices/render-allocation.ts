@@ -42,7 +42,8 @@ function resultOf({ wanted, of, share }: Pick, { newId }: RenderContext): Device
     ...(wanted.tolerations === undefined ? {} : { tolerations: wanted.tolerations }),
     ...(bindingConditions.length === 0 ? {} : { bindingConditions }),
     ...(bindingFailureConditions.length === 0 ? {} : { bindingFailureConditions }),
-    ...(share === undefined ? {} : { shareID: newId(), consumedCapacity: consumedOf(of.device, share) }),
+    ...(share === undefined ? {} : { shareID: newId() }),
+    ...(share === undefined || share.size === 0 ? {} : { consumedCapacity: consumedOf(of.device, share) }),
   };
 }
 
@@ -56,9 +57,9 @@ function consumedOf(
   );
 }
 
-/** Of each class once, then of the claim; one that is for all requests names none. */
+/** Of each class once, with the requests that have it, then of the claim. */
 function configOf({ claim, picks }: ClaimPicks): readonly DeviceAllocationConfiguration[] {
-  const { requests = [], config = [] } = claim.spec.devices ?? {};
+  const { config = [] } = claim.spec.devices ?? {};
   const chosen = [...new Set(picks.map(({ wanted }) => wanted))];
   const byClass = Map.groupBy(chosen, ({ deviceClass }) => deviceClass);
   const all: DeviceAllocationConfiguration[] = [];
@@ -70,9 +71,7 @@ function configOf({ claim, picks }: ClaimPicks): readonly DeviceAllocationConfig
     const concerns = chosen.some(({ name, request }) => named.includes(request) || named.includes(name));
     if (named.length === 0 || concerns) all.push({ source: 'FromClaim', ...one });
   }
-  return all.map(({ requests: named = [], ...one }) =>
-    named.length === 0 || named.length === requests.length ? one : { ...one, requests: named },
-  );
+  return all;
 }
 
 /** The nodes from which all of the devices can be used; undefined: all. */

@@ -9,7 +9,9 @@ import type {
   ResourceV1ResourceClaim as ResourceClaim,
 } from '#api/generated/objects.ts';
 import { objectKey } from '#api/meta/object.ts';
+import { shareOf } from './capacity.ts';
 import type { NodePool, PoolDevice } from './pools.ts';
+import type { TakenDevices } from './taken-devices.ts';
 
 /** Devices of one claim (resource/v1 AllocationResultsMaxSize). */
 export const resultCountMax = 32;
@@ -26,7 +28,7 @@ export interface Wanted {
   readonly count: number;
   /** Each of them is taken; undefined: any `count` of `candidates`. */
   readonly isAll: boolean;
-  /** That meet all conditions of class and request; of those that are not all, the taints, too. */
+  /** That meet all conditions of class and request; of those that are not all, the taints, too; of all, those that are large enough by what is left. */
   readonly candidates: readonly PoolDevice[];
 }
 
@@ -34,30 +36,37 @@ export interface Wanted {
 export interface WantedClaim {
   readonly claim: ResourceClaim;
   readonly requests: readonly (readonly Wanted[])[];
+  /** By request, how many devices those behind it need at least. */
+  readonly countsBehind: readonly number[];
 }
 
 export interface WantedSources {
   readonly pools: readonly NodePool[];
   readonly deviceClass: (name: string) => DeviceClass | undefined;
+  readonly taken: TakenDevices;
 }
 
 /** What a claim asks for on a node, or why that cannot be told there. Pure. */
 export function wantedOf(claim: ResourceClaim, sources: WantedSources): WantedClaim | string {
   const requests: (readonly Wanted[])[] = [];
-  let least = 0;
   for (const request of claim.spec.devices?.requests ?? []) {
     const ways: Wanted[] = [];
     for (const ask of asksOf(request)) {
-      const wanted = wayOf(ask, request.name, { claim, ...sources });
+      const wanted = wayOf(ask, request.name, sources);
       if (typeof wanted === 'string') return `claim ${objectKey(claim)}, request ${ask.name}: ${wanted}`;
       ways.push(wanted);
     }
-    least += ways.length === 0 ? 0 : Math.min(...ways.map(({ count }) => count));
     requests.push(ways);
+  }
+  let least = 0;
+  const countsBehind: number[] = [];
+  for (const ways of requests.toReversed()) {
+    countsBehind.unshift(least);
+    least += ways.length === 0 ? 0 : Math.min(...ways.map(({ count }) => count));
   }
   return least > resultCountMax
     ? `claim ${objectKey(claim)}: number of requested devices ${least} exceeds the claim limit of ${resultCountMax}`
-    : { claim, requests };
+    : { claim, requests, countsBehind };
 }
 
 /** What alternatives and exact requests have in common. */
@@ -87,7 +96,7 @@ export function classNamesOf(claim: ResourceClaim): readonly (readonly [request:
 function wayOf(
   ask: Ask,
   request: string,
-  { pools, deviceClass: find }: WantedSources & { readonly claim: ResourceClaim },
+  { pools, deviceClass: find, taken }: WantedSources,
 ): Wanted | string {
   const { name, deviceClassName, allocationMode = 'ExactCount', tolerations, capacity } = ask;
   const deviceClass = find(deviceClassName);
@@ -95,6 +104,8 @@ function wayOf(
   const selectors = [...(deviceClass.spec.selectors ?? []), ...(ask.selectors ?? [])];
   const isAll = allocationMode === 'All';
   if (!isAll && allocationMode !== 'ExactCount') return `unsupported count mode ${allocationMode}`;
+  const isLargeEnough = ({ id, device }: PoolDevice): boolean =>
+    shareOf(device, capacity, (of) => taken.sharesOf(id)?.get(of) ?? 0n) !== undefined;
   const candidates: PoolDevice[] = [];
   for (const { pool, devices } of pools) {
     const poolName = `${pool.driver}/${pool.name}`;
@@ -106,7 +117,8 @@ function wayOf(
     for (const one of devices) {
       const verdict = meetsAll(selectors, one);
       if (typeof verdict === 'string') return verdict;
-      if (verdict && (isAll || toleratesDevice(tolerations, one.device.taints))) candidates.push(one);
+      if (verdict && (isAll ? isLargeEnough(one) : toleratesDevice(tolerations, one.device.taints)))
+        candidates.push(one);
     }
   }
   const count = isAll ? candidates.length : (ask.count ?? 1);
