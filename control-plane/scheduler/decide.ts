@@ -206,7 +206,7 @@ function nodesFor(
 }
 
 /** The sum of all plugins' scores, in the order of the nodes. Of hundreds of nodes for each pod: loops by index, and no list for each. */
-function scoreNodes(
+export function scoreNodes(
   context: SchedulingContext,
   nodes: readonly NodeInfo[],
   places: readonly number[] | undefined,

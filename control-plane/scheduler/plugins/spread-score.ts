@@ -58,9 +58,10 @@ function partOf(
   const counts = countsOf(constraint, { context, constraints: needed });
   if (counts.size === 0) return () => 0; // Most clusters are in no zones.
   const valueOf = ({ node }: NodeInfo): string | undefined => memberOf(node.metadata?.labels, topologyKey);
-  const values = counts.size === 1 ? new Set(counts.keys()) : new Set(scored.map(valueOf));
+  const isOne = counts.size === 1 && scored.every((node) => valueOf(node) !== undefined);
+  const values = isOne ? new Set(counts.keys()) : new Set(scored.map(valueOf));
+  const weight = weightOf(values.size); // Nodes without the label are a domain, too, in which nobody is counted.
   values.delete(undefined);
-  const weight = weightOf(values.size);
   const byValue = new Map<string | undefined, number>();
   for (const value of values)
     byValue.set(value, (counts.get(value ?? '')?.amount ?? 0) * weight + (maxSkew - 1));

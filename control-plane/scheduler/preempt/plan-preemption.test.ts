@@ -90,11 +90,28 @@ function told(given: Given): string {
   return [...plan.reasons].map(([reason, count]) => `${count} ${reason}`).join(', ');
 }
 
+const budgetStatus = (disruptionsAllowed: number) => ({
+  ...{ currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed, expectedPods: 0 },
+});
 const budget = (app: string, allowed: number): PodDisruptionBudget => ({
   metadata: { name: app, namespace: 'default' },
   spec: { selector: { matchLabels: { app } } },
-  status: { currentHealthy: 0, desiredHealthy: 0, disruptionsAllowed: allowed, expectedPods: 0 },
+  status: budgetStatus(allowed),
 });
+/** With pods that have been evicted, and are not gone yet. */
+const going = (app: string, allowed: number, ...names: readonly string[]): PodDisruptionBudget => {
+  const disruptedPods = Object.fromEntries(names.map((name) => [name, '2026-01-01T00:00:00Z']));
+  return { ...budget(app, allowed), status: { ...budgetStatus(allowed), disruptedPods } };
+};
+/** Pods on a node: cpus, priority, and on which day each started. */
+const on = (
+  node: string,
+  ...pods: readonly (readonly [cpu: number, priority: number, day?: number])[]
+): readonly Running[] =>
+  pods.map(([cpu, priority, day = 1], index) => ({
+    ...{ on: node, name: `${node}${index}`, cpu: `${cpu}`, priority },
+    started: `2026-01-0${day}T00:00:00Z`,
+  }));
 const awayFrom = (app: string): Partial<Spec> => ({
   affinity: {
     podAntiAffinity: {
@@ -270,6 +287,125 @@ const cases: readonly { readonly name: string; readonly given: Given; readonly w
       pod: { cpu: '2' },
     },
     want: 'a: x',
+  },
+  {
+    name: 'a middle one, where the lowest is small and may stay',
+    given: {
+      nodes: ['a'],
+      running: [
+        { on: 'a', name: 'low', cpu: '1' },
+        { on: 'a', name: 'middle', cpu: '3', priority: 5 },
+      ],
+      pod: { cpu: '3' },
+    },
+    want: 'a: middle',
+  },
+  {
+    name: 'on the node where the sum of their priorities is least',
+    given: {
+      nodes: ['a', 'b', 'c'],
+      running: [...on('a', [2, 5], [2, 5]), ...on('b', [2, 5], [2, 0]), ...on('c', [1, 5], [3, 5])],
+      pod: { cpu: '4' },
+    },
+    want: 'b: b0 b1',
+  },
+  {
+    name: 'on the node where they are fewer, though of negative priorities',
+    given: {
+      nodes: ['a', 'b', 'c'],
+      running: [
+        ...on('a', [1, 50], [1, -50], [1, -50]),
+        ...on('b', [2, 50], [2, -50]),
+        ...on('c', [2, 50], [1, -50], [1, 0]),
+      ],
+      pod: { cpu: '4' },
+    },
+    want: 'b: b0 b1',
+  },
+  {
+    name: 'by the highest, then the sum, then how many they are',
+    given: {
+      nodes: ['a', 'b', 'c', 'd'],
+      running: [
+        ...on('a', [2, 50], [1, 0], [1, 0]),
+        ...on('b', [4, 90]),
+        ...on('c', [1, 50], [1, 0], [1, 0], [1, 0]),
+        ...on('d', [1, 50], [1, 50], [1, 50], [1, -50]),
+      ],
+      pod: { cpu: '4' },
+    },
+    want: 'a: a0 a1 a2',
+  },
+  {
+    name: 'on the node where the first of the most important started last',
+    given: {
+      nodes: ['a', 'b', 'c'],
+      running: [
+        ...on('a', [2, 5, 4], [2, 5, 2]),
+        ...on('b', [2, 5, 5], [2, 5, 1]),
+        ...on('c', [2, 5, 3], [2, 5, 6]),
+      ],
+      pod: { cpu: '4' },
+    },
+    want: 'c: c0 c1',
+  },
+  {
+    name: 'on the node where the most important one started last, whenever the others did',
+    given: {
+      nodes: ['a', 'b', 'c'],
+      running: [
+        ...on('a', [2, 0, 4], [2, 5, 2]),
+        ...on('b', [2, 5, 6], [2, 0, 1]),
+        ...on('c', [2, 0, 3], [2, 5, 5]),
+      ],
+      pod: { cpu: '4' },
+    },
+    want: 'b: b0 b1',
+  },
+  {
+    name: 'past as many nodes as are enough, until no budget forbids it',
+    given: {
+      nodes: ['a', 'b', 'c', 'd'],
+      running: ['a', 'b', 'c', 'd'].map((name) => ({
+        ...{ on: name, name, cpu: '4' },
+        labels: { app: name === 'c' ? 'free' : 'kept' },
+      })),
+      budgets: [budget('kept', 0)],
+      pod: { cpu: '4' },
+    },
+    want: 'c: c',
+  },
+  {
+    name: 'whom a budget counts already, before whom it would count',
+    given: {
+      running: ['a', 'b'].flatMap((node) =>
+        on(node, [2, 5], [2, 5]).map((one) => ({ ...one, labels: { app: 'kept' } })),
+      ),
+      budgets: [going('kept', 1, 'b0')],
+      pod: { cpu: '4' },
+    },
+    want: 'b: b0 b1',
+  },
+  {
+    name: 'of a domain that has too many',
+    given: {
+      nodes: ['a', 'b'],
+      running: [
+        ...on('a', [0, 5], [0, 0]).map((one) => ({ ...one, labels: { app: 'p' } })),
+        ...on('b', [0, 200]).map((one) => ({ ...one, labels: { app: 'p' } })),
+        { on: 'b', name: 'full', cpu: '4', priority: 200 },
+      ],
+      pod: {
+        cpu: '1',
+        topologySpreadConstraints: [
+          {
+            ...{ maxSkew: 1, topologyKey: 'host', whenUnsatisfiable: 'DoNotSchedule' },
+            labelSelector: { matchLabels: { app: 'p' } },
+          },
+        ],
+      },
+    },
+    want: 'a: a1',
   },
 ];
 
