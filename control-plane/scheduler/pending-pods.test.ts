@@ -137,6 +137,21 @@ it('a new status does not wake an unschedulable pod, a new spec does', () => {
   expect(takeName()).toBe('a');
 });
 
+it('a pod that changed while it was tried is tried again as it is now', () => {
+  const { pending } = setUp();
+  const changed: Pod = { ...pod('a'), metadata: { ...pod('a').metadata, labels: { app: 'a' } } };
+  const tryWith = (now: Pod): void => {
+    const tried = pending.take();
+    pending.put(now);
+    if (tried !== undefined) pending.putUnschedulable(tried, new Set(['p']));
+  };
+  pending.put(pod('a'));
+  tryWith(changed);
+  expect(pending.counts()).toEqual({ active: 0, backoff: 1, unschedulable: 0 });
+  tryWith({ ...changed, status: { message: 'm' } });
+  expect(pending.refused().map((one) => one.pod.status?.message)).toEqual(['m']);
+});
+
 it('back-off doubles to ten seconds', () => {
   const { clock, pending, takeName } = setUp();
   pending.put(pod('a'));

@@ -32,9 +32,9 @@ export interface PendingPods extends Disposable {
   take(): Pod | undefined;
   /** Those of the pods that wait, however they do. They are out of the queue until put back. */
   takeThese(keys: Iterable<string>): readonly Pod[];
-  /** No node does, by the plugins named: waits for `wakeUnschedulable`. */
+  /** No node does, by the plugins named: waits for `wakeUnschedulable`, unless another version came while it was tried. */
   putUnschedulable(pod: Pod, refusedBy: ReadonlySet<string>): void;
-  /** The try failed for a passing reason: its whole back-off has to pass. */
+  /** The try failed for a passing reason: its whole back-off has to pass. `pod`: as it is now. */
   putFailed(pod: Pod): void;
   /** Something changed: the unschedulable pods that it may help are tried again, each after its back-off. `event`: what it was, to be counted. */
   wakeUnschedulable(mayHelp: (pod: Pod, refusedBy: ReadonlySet<string>) => boolean, event?: string): void;
@@ -172,7 +172,13 @@ class Queue implements PendingPods {
   }
 
   putUnschedulable(pod: Pod, refusedBy: ReadonlySet<string>): void {
-    const { key, entry } = this.#tried(pod);
+    const { key, entry: tried } = this.#tried(pod);
+    const latest = this.#entries.get(key)?.pod;
+    const entry = { ...tried, pod: latest?.metadata?.uid === pod.metadata?.uid ? (latest ?? pod) : pod };
+    if (isChanged(pod, entry.pod)) {
+      this.#requeue(key, entry, queueEvents.update);
+      return;
+    }
     const timer = this.#clock.after(unschedulableMaxMs, () =>
       this.#makeReady(key, { event: queueEvents.timeout, isFlushed: true }),
     );

@@ -268,7 +268,7 @@ class Scheduler implements AsyncDisposable {
   /** It is tried again after its back-off, and told why. */
   async #fail(pod: Pod, message: string): Promise<void> {
     if (!isStillWaiting(this.#parts, pod)) return;
-    this.#parts.pending.putFailed(pod);
+    this.#parts.pending.putFailed(this.#parts.informers.for(pods).get(objectKey(pod)) ?? pod);
     const nodeName = this.#preemptor.nominations.nodeOf(objectKey(pod));
     await tellRefused(this.#parts, pod, { reason: 'SchedulerError', message, nodeName });
   }

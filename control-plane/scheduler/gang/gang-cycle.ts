@@ -1,6 +1,7 @@
 import { describeError } from '#base/errors.ts';
 import type { Pod, PodGroup } from '#api/generated/objects.ts';
 import { objectKey } from '#api/meta/object.ts';
+import { pods } from '#api/schema/kind-ref.ts';
 import { minCountOf } from '#api/pod/scheduling-group.ts';
 import type { Decision } from '#control-plane/scheduler/decide.ts';
 import type { ClaimReservation } from '#control-plane/scheduler/devices/device-binder.ts';
@@ -163,7 +164,7 @@ async function failAll(
   members: readonly Pod[],
   message: string,
 ): Promise<void> {
-  for (const pod of members) parts.pending.putFailed(pod);
+  for (const pod of members) parts.pending.putFailed(parts.informers.for(pods).get(objectKey(pod)) ?? pod);
   await Promise.all(
     members.map((pod) => {
       const nodeName = preemptor.nominations.nodeOf(objectKey(pod));
