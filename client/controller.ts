@@ -140,6 +140,10 @@ async function reconcileOnce(
   { key, signal, queueLength }: { key: string; signal: AbortSignal; queueLength: () => number },
 ): Promise<KeyOutcome> {
   const late = new AbortController();
+  const stop = (): void => late.abort(signal.reason);
+  // By hand: a signal of signals for each run would stay with the controller's until it is collected.
+  if (signal.aborted) stop();
+  else if (timeoutMs !== undefined) signal.addEventListener('abort', stop, { once: true });
   using _timer =
     timeoutMs === undefined
       ? undefined
@@ -149,11 +153,12 @@ async function reconcileOnce(
   const startMs = clock.monotonic();
   let outcome: Reconciled['outcome'] = 'failed';
   try {
-    const bounded = timeoutMs === undefined ? signal : AbortSignal.any([signal, late.signal]);
+    const bounded = timeoutMs === undefined ? signal : late.signal;
     const end = (await reconcile(key, bounded)) ?? done;
     outcome = end.kind;
     return end;
   } finally {
+    signal.removeEventListener('abort', stop);
     const durationMs = clock.monotonic() - startMs;
     onReconciled?.({ controller: name, key, outcome, durationMs, queueLength: queueLength() });
   }

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { objectKey } from '#api/meta/object.ts';
 import type { Node, Pod } from '#api/generated/objects.ts';
 import { createClusterCache } from './cluster-cache.ts';
+import { askedCountMax, requestsOf, scoringRequestsOf } from './pod-facts.ts';
 import { nodeInfo } from './snapshot.ts';
 
 const node = (name: string, version = '1'): Node => ({ metadata: { name, resourceVersion: version } });
@@ -31,6 +32,27 @@ it('a change makes the state of its node anew, and of no other', () => {
   cache.setPod('default/p', { ...one, status: { phase: 'Running' } });
   expect(cache.nodes()[7]).toBe(assumed);
   expect(cache.nodes()[7]?.pods.get('default/p')?.status?.phase).toBe('Running');
+});
+
+it('pods that ask for the same share it, versions and copies of one, too', () => {
+  const asking = (cpu: string, more: Partial<Pod['status']> = {}): Pod => ({
+    ...pod('p', 'a', '1'),
+    spec: { containers: [{ name: 'c', image: 'i', resources: { requests: { cpu } } }] },
+    status: more,
+  });
+  const own = asking('1');
+  expect(requestsOf(asking('1', { phase: 'Running' }))).toBe(requestsOf(own));
+  expect(scoringRequestsOf(asking('1'))).toBe(scoringRequestsOf(own));
+  const held = { ...{ name: 'c', image: 'i', imageID: '', ready: true, restartCount: 0 } };
+  const resized = asking('1', { containerStatuses: [{ ...held, allocatedResources: { cpu: '2' } }] });
+  expect([requestsOf(resized).get('cpu'), requestsOf(own).get('cpu')]).toEqual([2000, 1000]);
+  expect([...scoringRequestsOf(own)]).toEqual([
+    ['cpu', 1000],
+    ['memory', 209_715_200],
+  ]);
+  // Not more than so many are kept.
+  for (let cpu = 0; cpu < askedCountMax; cpu++) requestsOf(asking(`${2 + cpu}`));
+  expect(requestsOf(asking('1'))).not.toBe(requestsOf(own));
 });
 
 it('whatever came and went, each node counts as if it were counted anew', () => {

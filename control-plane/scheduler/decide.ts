@@ -219,10 +219,11 @@ export function scoreNodes(
   const known = places === undefined ? undefined : memory?.answers.columns(places, nodes, steady);
   let column = 0;
   for (const { score, weight, normalization, isSteady } of profile.scores) {
-    const numbers = isSteady === true ? known?.[column++] : undefined;
-    if (numbers !== undefined && places !== undefined)
+    if (isSteady === true && known !== undefined && places !== undefined) {
+      const numbers = known[column++];
+      if (numbers === undefined) continue; // Nobody is better for 0, however it is normalised.
       for (let index = 0; index < raw.length; index++) raw[index] = numbers[places[index] ?? 0] ?? 0;
-    else {
+    } else {
       const scoreOf = score(context, nodes);
       if (scoreOf === undefined) continue;
       let index = 0;

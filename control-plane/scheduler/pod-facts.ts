@@ -19,16 +19,69 @@ function remembered<K extends object, V>(compute: (key: K) => V): (key: K) => V 
   };
 }
 
-export const requestsOf: (pod: Pod) => ResourceAmounts = remembered(podTakenNumbers);
+/** What a pod asks for, which pods of one template have in common. */
+interface Asked {
+  readonly requests: ResourceAmounts;
+  readonly forScore: ResourceAmounts;
+}
+
+/** Texts of what pods ask for, of which amounts are kept, and how long each may be; beyond, they are worked out anew, the oldest first. */
+export const askedCountMax = 1024;
+const askedLengthMax = 4096;
+const askedByText = new Map<string, Asked>();
+
+/** Pods that ask for the same have the same maps: most of a cluster's are of a few templates, and each has several versions. */
+const askedOf: (pod: Pod) => Asked = remembered((pod) => {
+  const text = JSON.stringify(askingOf(pod));
+  const known = askedByText.get(text);
+  if (known !== undefined) return known;
+  const requests = podTakenNumbers(pod);
+  const asked = { requests, forScore: scoringRequests(pod, requests) };
+  if (text.length > askedLengthMax) return asked;
+  const [oldest] = askedByText.keys();
+  if (askedByText.size >= askedCountMax && oldest !== undefined) askedByText.delete(oldest);
+  askedByText.set(text, asked);
+  return asked;
+});
+
+/** All of a pod that `podTaken` reads. */
+function askingOf({ spec, status }: Pod): unknown {
+  const { containers = [], initContainers = [], resources, overhead } = spec ?? {};
+  const ofContainer = ({ name, resources, restartPolicy }: Container): unknown => [
+    name,
+    resources?.requests,
+    restartPolicy,
+  ];
+  const { containerStatuses = [], initContainerStatuses = [], conditions = [] } = status ?? {};
+  const held = [...containerStatuses, ...initContainerStatuses].map((one) => [
+    one.name,
+    one.allocatedResources,
+    one.resources?.requests,
+  ]);
+  return [
+    containers.map(ofContainer),
+    initContainers.map(ofContainer),
+    ...[resources?.requests, overhead, held, status?.allocatedResources, status?.resources?.requests],
+    conditions.some(({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible'),
+  ];
+}
+
+export function requestsOf(pod: Pod): ResourceAmounts {
+  return askedOf(pod).requests;
+}
 
 // As kube-scheduler counts containers that ask for nothing (util.DefaultMilliCPURequest, DefaultMemoryRequest).
 const defaultRequests = { cpu: '100m', memory: '200Mi' };
 
 /** Requests of cpu and memory, with a small amount for each container that says nothing of them; 0 is said. */
-export const scoringRequestsOf: (pod: Pod) => ResourceAmounts = remembered((pod) => {
-  const requests = asksAll(pod) ? requestsOf(pod) : podTakenNumbers(askingAll(pod));
+export function scoringRequestsOf(pod: Pod): ResourceAmounts {
+  return askedOf(pod).forScore;
+}
+
+function scoringRequests(pod: Pod, asked: ResourceAmounts): ResourceAmounts {
+  const requests = asksAll(pod) ? asked : podTakenNumbers(askingAll(pod));
   return new Map(Object.keys(defaultRequests).map((name) => [name, requests.get(name) ?? 0]));
-});
+}
 
 function asksAll({ spec }: Pod): boolean {
   return [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].every(

@@ -107,19 +107,24 @@ export function priorityOf(pod: Pod): number {
 
 /** Whether a new version of a pod changes nothing of what is counted of it: most are of a status. */
 export function countsTheSame(old: Pod, current: Pod): boolean {
-  const counted = (pod: Pod): unknown => [
-    [...requestsOf(pod)],
-    [...scoringRequestsOf(pod)],
-    hostPortsOf(pod),
-    controllerUidOf(pod),
-    antiAffinityOf(pod).length > 0,
-    isAffine(pod),
-    priorityOf(pod),
+  const isSame = <T>(of: (pod: Pod) => T): boolean => {
+    const [before, after] = [of(old), of(current)];
+    return before === after || equalJson(before, after);
+  };
+  const isSameMap = (of: (pod: Pod) => ResourceAmounts): boolean =>
+    of(old) === of(current) || isSame((pod) => [...of(pod)]);
+  return (
+    isSameMap(requestsOf) &&
+    isSameMap(scoringRequestsOf) &&
+    isSame(priorityOf) &&
+    isSame(controllerUidOf) &&
+    isSame((pod) => antiAffinityOf(pod).length > 0) &&
+    isSame(isAffine) &&
+    isSame(hostPortsOf) &&
     // What selectors of other pods look at: counts of them are kept with the state of the node.
-    pod.metadata?.labels,
-    pod.metadata?.deletionTimestamp === undefined,
-  ];
-  return equalJson(counted(old), counted(current));
+    isSame(({ metadata }) => metadata?.labels) &&
+    isSame(({ metadata }) => metadata?.deletionTimestamp === undefined)
+  );
 }
 
 /** Required anti-affinity that a pod states. */

@@ -89,6 +89,8 @@ export class Answers {
   readonly #refusals: (Refusal | undefined)[] = [];
   readonly #scored: (NodeInfo | undefined)[] = [];
   #columns: Float64Array[] = [];
+  /** Whether a column has anything but 0. */
+  #says: boolean[] = [];
 
   refusal(node: NodeInfo, place: number, ask: (node: NodeInfo) => Refusal | undefined): Refusal | undefined {
     if (this.#asked[place] === node) return this.#refusals[place];
@@ -100,12 +102,12 @@ export class Answers {
     return refusal;
   }
 
-  /** The raw scores of the nodes at these places are in the columns then, one for each plugin that is asked. */
+  /** The raw scores of the nodes at these places are in the columns then, one for each plugin that is asked; undefined: all are 0. */
   columns(
     places: readonly number[],
     nodes: readonly NodeInfo[],
     plugins: () => readonly (((node: NodeInfo) => number) | undefined)[],
-  ): readonly Float64Array[] {
+  ): readonly (Float64Array | undefined)[] {
     let asked: ReturnType<typeof plugins> | undefined;
     for (let index = 0; index < places.length; index++) {
       const [place, node] = [places[index] ?? 0, nodes[index]];
@@ -114,11 +116,13 @@ export class Answers {
       this.#makeRoom(place, asked.length);
       for (let column = 0; column < asked.length; column++) {
         const numbers = this.#columns[column];
-        if (numbers !== undefined) numbers[place] = asked[column]?.(node) ?? 0; // Without a preference: the same for all.
+        const score = asked[column]?.(node) ?? 0; // Without a preference: the same for all.
+        if (numbers !== undefined) numbers[place] = score;
+        if (score !== 0) this.#says[column] = true;
       }
       this.#scored[place] = node;
     }
-    return this.#columns;
+    return this.#columns.map((numbers, column) => (this.#says[column] === true ? numbers : undefined));
   }
 
   #makeRoom(place: number, columns: number): void {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { describe, expect, it } from 'vitest';
 import { nextTurn } from '#base/time-slice.ts';
@@ -43,5 +44,33 @@ describe('createInProcessTransport()', () => {
       Array.from({ length: pieces }, (_, at) => [at, at, at]).flat(),
     );
     await transport[Symbol.asyncDispose]();
+  });
+
+  it('ends a request with its signal or the transport, and has nothing of the signal once it is answered', async () => {
+    const ends: AbortSignal[] = [];
+    const transport = createInProcessTransport(
+      async ({ path, signal }) => {
+        ends.push(signal);
+        const body = async (): Promise<void> => new Promise(() => undefined);
+        return { status: 200, headers: {}, body: path === '/whole' ? Buffer.from('') : body };
+      },
+      { user: { name: 'tester', groups: [] }, turns: new RequestTurns() },
+    );
+    const own = new AbortController();
+    const ask = (path: string, signal = own.signal) =>
+      transport.request({ method: 'GET', path, headers: {}, stream: true, signal });
+    await ask('/whole');
+    expect(getEventListeners(own.signal, 'abort')).toEqual([]);
+    const read = async ({ body }: Awaited<ReturnType<typeof ask>>): Promise<void> => {
+      for await (const piece of body) expect(piece).toBeUndefined();
+    };
+    const other = new AbortController();
+    const reading = [read(await ask('/stream')), read(await ask('/stream', other.signal))];
+    own.abort(new Error('enough'));
+    await expect(reading[0]).rejects.toThrow('enough');
+    await transport[Symbol.asyncDispose]();
+    await expect(reading[1]).rejects.toThrow('transport closed');
+    expect(ends.map(({ aborted }) => aborted)).toEqual([false, true, true]);
+    expect(getEventListeners(other.signal, 'abort')).toEqual([]);
   });
 });

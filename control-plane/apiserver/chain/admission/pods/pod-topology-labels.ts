@@ -1,3 +1,4 @@
+import { labelsOf } from '#control-plane/apiserver/objects/selectable.ts';
 import { at, stringMapOf, stringOf, withPath } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
@@ -34,9 +35,9 @@ async function withLabelsOf(
   name: string,
 ): Promise<JsonObject | undefined> {
   const node = await context.registry.read(nodes, '', name);
-  const found = Object.entries(stringMapOf(at(node?.object, 'metadata.labels'))).filter(([key]) =>
-    copied.includes(key),
-  );
+  if (node === undefined) return undefined;
+  // Found in the bytes: a node is not parsed for each pod that is bound to it.
+  const found = Object.entries(labelsOf(node.value.value)).filter(([key]) => copied.includes(key));
   if (found.length === 0) return undefined;
   const labels = { ...stringMapOf(at(object, 'metadata.labels')), ...Object.fromEntries(found) };
   return withPath(object, 'metadata.labels', labels);
