@@ -169,11 +169,11 @@ function readBody({ body, client, bodies: { room, slow } }: Exchange): Promise<U
   };
   // What listens keeps the bytes, and a stream stays in memory long after its end (docs/kernel-notes.md#http2-garbage).
   const forget = (): void => {
-    slow.remove(body);
+    slow.remove(reading);
     body.off('data', take).off('error', refuse).off('close', leave).off('end', end);
   };
   client.onEnd = () => room.give(size);
-  slow.add(body);
+  const reading = slow.add(body);
   body.on('data', take).once('error', refuse).once('close', leave).once('end', end);
   return promise;
 }
@@ -232,12 +232,12 @@ function forEachHeader(
   if (isWhole) add('content-length', String(body.byteLength));
 }
 
-/** Where a streamed body goes. */
-export function sinkOf(stream: AnswerStream, unread: UnreadAnswers): ByteSink {
+/** Where a streamed body goes. `tellWaiting`: how many of its bytes wait. */
+export function sinkOf(stream: AnswerStream, tellWaiting: (bytes: number) => void): ByteSink {
   return {
     write: (bytes, sent) => {
       if (!stream.writable || writeTo(stream, bytes, sent)) return true;
-      unread.waiting(stream, stream.writableLength);
+      tellWaiting(stream.writableLength);
       return false;
     },
     drained: async () => {
@@ -246,7 +246,7 @@ export function sinkOf(stream: AnswerStream, unread: UnreadAnswers): ByteSink {
       stream.on('drain', resolve).on('close', resolve);
       await promise;
       stream.off('drain', resolve).off('close', resolve);
-      unread.waiting(stream, stream.writableLength);
+      tellWaiting(stream.writableLength);
     },
     get pendingBytes() {
       return stream.writableLength;

@@ -191,8 +191,8 @@ async function send(
   { answer, unread }: { readonly answer: ApiResponse; readonly unread: UnreadAnswers },
 ): Promise<void> {
   const { body } = answer;
-  unread.add(response, body instanceof Uint8Array ? body.byteLength : 0);
-  response.once('close', () => unread.remove(response));
+  const unreadAnswer = unread.add(response, body instanceof Uint8Array ? body.byteLength : 0);
+  response.once('close', () => unread.remove(unreadAnswer));
   // What comes of a body that nobody reads is thrown away, and the connection good for the next request. Who has more to send need not go on, and is told.
   const isKept = request.complete || isRestShort(request);
   response.once('finish', () => {
@@ -209,7 +209,7 @@ async function send(
     response.end(body);
   } else {
     response.flushHeaders(); // A watch says that it is there before anything happens.
-    await body(sinkOf(response, unread));
+    await body(sinkOf(response, (bytes) => unread.waiting(unreadAnswer, bytes)));
     response.end();
   }
 }

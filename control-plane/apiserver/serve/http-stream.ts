@@ -70,10 +70,10 @@ async function send(
   const endStream = (isWhole && body.byteLength === 0) || isHead;
   stream.respond(headerListOf(answer), { endStream });
   if (!endStream) {
-    unread.add(stream, isWhole ? body.byteLength : 0);
+    const unreadAnswer = unread.add(stream, isWhole ? body.byteLength : 0);
     // Not by a callback of its end: most streams close before they say that they finished, and that makes an error with its stack.
-    stream.once('close', () => unread.remove(stream));
-    if (!isWhole) await body(sinkOf(stream, unread));
+    stream.once('close', () => unread.remove(unreadAnswer));
+    if (!isWhole) await body(sinkOf(stream, (bytes) => unread.waiting(unreadAnswer, bytes)));
     endWhenSent(stream);
     stream.end(isWhole ? body : emptyBody);
   }

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { PodwrightError } from '#base/errors.ts';
+import { LinkedList } from '#base/memory/linked-list.ts';
 import { nextTurn, TurnTime } from '#base/time-slice.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
 import { shareOf } from './connection-share.ts';
@@ -26,7 +27,7 @@ export function createInProcessTransport(
 ): Transport {
   let isClosed = false;
   /** Requests that have no whole answer yet. Ended by hand: a signal of signals for each request costs more than the rest of this. */
-  const open = new Set<AbortController>();
+  const open = new LinkedList<AbortController>();
   const caller: Caller = { kind: 'in-process', user };
   return {
     request: async (request) => {
@@ -34,15 +35,15 @@ export function createInProcessTransport(
         throw new PodwrightError('E_CLOSED', `${request.method} ${request.path}: transport is closed`);
       const ended = new AbortController();
       const { signal } = ended;
+      const place = open.add(ended);
       const done = (): void => {
-        open.delete(ended);
+        open.remove(place);
         request.signal?.removeEventListener('abort', onAbort);
       };
       const onAbort = (): void => {
         done();
         ended.abort(request.signal?.reason);
       };
-      open.add(ended);
       if (request.signal?.aborted === true) onAbort();
       else request.signal?.addEventListener('abort', onAbort, { once: true });
       const { promise: begun, resolve: begin } = Promise.withResolvers<Promise<ApiResponse>>();
@@ -65,7 +66,7 @@ export function createInProcessTransport(
     },
     [Symbol.asyncDispose]: async () => {
       isClosed = true;
-      for (const ended of open) ended.abort(new DOMException('transport closed', 'AbortError'));
+      for (const ended of [...open]) ended.abort(new DOMException('transport closed', 'AbortError'));
     },
   };
 }

@@ -71,24 +71,26 @@ describe('UnreadAnswers', () => {
   test('counts what is written piece by piece at once, and no longer when it was taken', () => {
     const { unread } = answers();
     const [taken, deaf, last] = [deafStream(), deafStream(), deafStream()];
-    for (const stream of [taken, deaf, last]) unread.add(stream, 0);
-    unread.waiting(taken, unreadBytesMax / 2);
-    unread.waiting(taken, 0);
-    unread.waiting(deaf, unreadBytesMax / 2);
-    unread.waiting(last, unreadBytesMax / 2);
+    const ofTaken = unread.add(taken, 0);
+    const ofDeaf = unread.add(deaf, 0);
+    const ofLast = unread.add(last, 0);
+    unread.waiting(ofTaken, unreadBytesMax / 2);
+    unread.waiting(ofTaken, 0);
+    unread.waiting(ofDeaf, unreadBytesMax / 2);
+    unread.waiting(ofLast, unreadBytesMax / 2);
     expect([taken, deaf, last].map(({ destroyed }) => destroyed)).toEqual([false, false, false]);
-    unread.waiting(last, unreadBytesMax / 2 + 1);
+    unread.waiting(ofLast, unreadBytesMax / 2 + 1);
     expect([taken, deaf, last].map(({ destroyed }) => destroyed)).toEqual([false, true, false]);
-    unread.waiting(deaf, unreadBytesMax);
+    unread.waiting(ofDeaf, unreadBytesMax);
     expect(last.destroyed).toBe(false);
   });
 
   test('looks no more when all were read', () => {
     const { clock, unread } = answers();
     const stream = deafStream();
-    unread.add(stream, 1);
-    unread.remove(stream);
-    unread.remove(stream);
+    const answer = unread.add(stream, 1);
+    unread.remove(answer);
+    unread.remove(answer);
     clock.advance(10_000);
     expect(unread.size).toBe(0);
   });

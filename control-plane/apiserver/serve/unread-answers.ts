@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Writable } from 'node:stream';
 import type { Clock } from '#base/clock.ts';
+import { LinkedList, type Place } from '#base/memory/linked-list.ts';
 
 /** The stream of an answer: of HTTP/1.1 or HTTP/2. Its own time-out knows whether what was written makes progress. */
 export type AnswerStream = Writable & Pick<ServerResponse | ServerHttp2Stream, 'setTimeout'>;
@@ -12,16 +13,26 @@ export const answerStallMs = 30_000;
 export const unreadBytesMax = 134_217_728;
 const lookEveryMs = 1_000;
 
+interface Open {
+  readonly stream: AnswerStream;
+  /** That wait. */
+  bytes: number;
+  /** Whether its stream has a time-out. */
+  isArmed: boolean;
+}
+
+/** An answer that has been begun, as `UnreadAnswers` knows it. */
+export type UnreadAnswer = Place<Open>;
+
 /**
- * Answers that their clients have not read to the end. Most are gone before anybody looks: each costs a place in a set, and only
+ * Answers that their clients have not read to the end. Most are gone before anybody looks: each costs a place in a list, and only
  * those that are still there after a while get a time-out.
  */
 export class UnreadAnswers {
   readonly #clock: Clock;
   readonly #onCutOff: (why: string) => void;
-  /** In order of age, with the bytes that wait. */
-  readonly #open = new Map<AnswerStream, number>();
-  readonly #armed = new Set<AnswerStream>();
+  /** In order of age. */
+  readonly #open = new LinkedList<Open>();
   #bytes = 0;
   #isLooking = false;
 
@@ -35,28 +46,28 @@ export class UnreadAnswers {
   }
 
   /** Before a body is written: `bytes` of a whole one, 0 of one that is written piece by piece. */
-  add(stream: AnswerStream, bytes: number): void {
-    this.#open.set(stream, 0);
-    this.waiting(stream, bytes);
+  add(stream: AnswerStream, bytes: number): UnreadAnswer {
+    const answer = this.#open.add({ stream, bytes: 0, isArmed: false });
+    this.waiting(answer, bytes);
     this.#lookSoon();
+    return answer;
   }
 
   /** So many bytes of the answer wait now. */
-  waiting(stream: AnswerStream, bytes: number): void {
-    const before = this.#open.get(stream);
-    if (before === undefined) return;
-    if (this.#bytes - before + bytes > unreadBytesMax) this.#makeRoom(stream, bytes - before);
-    this.#open.set(stream, bytes);
-    this.#bytes += bytes - before;
+  waiting(answer: UnreadAnswer, bytes: number): void {
+    if (!this.#open.has(answer)) return;
+    const open = answer.value;
+    const more = bytes - open.bytes;
+    if (this.#bytes + more > unreadBytesMax) this.#makeRoom(answer, more);
+    open.bytes = bytes;
+    this.#bytes += more;
   }
 
   /** The answer was taken, or its client has gone. */
-  remove(stream: AnswerStream): void {
-    const bytes = this.#open.get(stream);
-    if (bytes === undefined) return;
-    this.#open.delete(stream);
-    this.#bytes -= bytes;
-    if (this.#armed.delete(stream) && !stream.destroyed) stream.setTimeout(0);
+  remove(answer: UnreadAnswer): void {
+    if (!this.#open.remove(answer)) return;
+    this.#bytes -= answer.value.bytes;
+    disarm(answer.value);
   }
 
   #lookSoon(): void {
@@ -67,38 +78,46 @@ export class UnreadAnswers {
 
   #look(): void {
     this.#isLooking = false;
-    for (const stream of this.#open.keys()) {
+    for (const answer of this.#open.places()) {
+      const { stream } = answer.value;
       if (stream.destroyed) {
-        this.remove(stream);
+        this.remove(answer);
         continue;
       }
       const bytes = stream.writableLength;
-      this.waiting(stream, bytes);
+      this.waiting(answer, bytes);
       // A watch to which nothing happens is no client that does not read.
-      if (bytes > 0) this.#arm(stream);
-      else if (this.#armed.delete(stream)) stream.setTimeout(0);
+      if (bytes > 0) this.#arm(answer);
+      else disarm(answer.value);
     }
     if (this.#open.size > 0) this.#lookSoon();
   }
 
-  #arm(stream: AnswerStream): void {
-    if (this.#armed.has(stream)) return;
-    this.#armed.add(stream);
-    stream.setTimeout(answerStallMs, () => this.#cutOff(stream, `nothing read for ${answerStallMs} ms`));
+  #arm(answer: UnreadAnswer): void {
+    const open = answer.value;
+    if (open.isArmed) return;
+    open.isArmed = true;
+    open.stream.setTimeout(answerStallMs, () => this.#cutOff(answer, `nothing read for ${answerStallMs} ms`));
   }
 
   /** Cuts off the oldest of the others that have something to read, until there is room for so much more. */
-  #makeRoom(asking: AnswerStream, bytes: number): void {
-    for (const [stream, waiting] of this.#open) {
+  #makeRoom(asking: UnreadAnswer, bytes: number): void {
+    for (const answer of this.#open.places()) {
       if (this.#bytes + bytes <= unreadBytesMax) return;
-      if (waiting === 0 || stream === asking) continue;
-      this.#cutOff(stream, `more than ${unreadBytesMax} bytes unread by all clients`);
+      if (answer.value.bytes === 0 || answer === asking) continue;
+      this.#cutOff(answer, `more than ${unreadBytesMax} bytes unread by all clients`);
     }
   }
 
-  #cutOff(stream: AnswerStream, why: string): void {
-    this.remove(stream);
+  #cutOff(answer: UnreadAnswer, why: string): void {
+    this.remove(answer);
     this.#onCutOff(why);
-    stream.destroy();
+    answer.value.stream.destroy();
   }
+}
+
+function disarm(open: Open): void {
+  if (!open.isArmed) return;
+  open.isArmed = false;
+  if (!open.stream.destroyed) open.stream.setTimeout(0);
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '#base/clock.ts';
+import { LinkedList, type Place } from '#base/memory/linked-list.ts';
 import type { ApiRequest, ApiResponse, ByteSink } from '#control-plane/apiserver/serve/request.ts';
 
 /** A client that takes nothing of its answer for this long gives its seat away; the rest is sent without one (kubernetes #115409). */
@@ -17,7 +18,7 @@ interface Streamed {
 /** Seats of answers that are made while they are sent. One timer looks at all of them, while there are any. */
 export class StreamedSeats {
   readonly #clock: Clock;
-  readonly #open = new Set<Streamed>();
+  readonly #open = new LinkedList<Streamed>();
   #isLooking = false;
 
   constructor(clock: Clock) {
@@ -30,16 +31,15 @@ export class StreamedSeats {
 
   /** The same body, with whose end the seat ends, if not before. */
   keep(seat: Seat, body: (sink: ByteSink) => Promise<void>): (sink: ByteSink) => Promise<void> {
-    const streamed: Streamed = {
+    const streamed = this.#open.add({
       seat,
       untilMs: this.#clock.monotonic() + streamedMsMax,
       lagsSinceMs: Infinity,
-    };
-    this.#open.add(streamed);
+    });
     if (!this.#isLooking) this.#lookLater();
     return async (sink) => {
       try {
-        await body(this.#watched(streamed, sink));
+        await body(this.#watched(streamed.value, sink));
       } finally {
         this.#end(streamed);
       }
@@ -60,17 +60,17 @@ export class StreamedSeats {
     };
   }
 
-  #end(streamed: Streamed): void {
-    this.#open.delete(streamed);
-    streamed.seat.end();
+  #end(streamed: Place<Streamed>): void {
+    this.#open.remove(streamed);
+    streamed.value.seat.end();
   }
 
   #lookLater(): void {
     this.#isLooking = true;
     this.#clock.after(lookMs, () => {
       const nowMs = this.#clock.monotonic();
-      for (const streamed of this.#open) {
-        const { seat, untilMs, lagsSinceMs } = streamed;
+      for (const streamed of this.#open.places()) {
+        const { seat, untilMs, lagsSinceMs } = streamed.value;
         if (seat.isOver || nowMs >= untilMs || nowMs - lagsSinceMs >= lagMsMax) this.#end(streamed);
       }
       this.#isLooking = false;

@@ -1,3 +1,4 @@
+import { LinkedList, type Place } from '#base/memory/linked-list.ts';
 import { dealHand } from './deal.ts';
 import type { Queuing } from './level-seats.ts';
 import { Queue, Seated, type Arrival, type Flow, type RefusedFor, type Ticket, type Work } from './ticket.ts';
@@ -53,9 +54,9 @@ export class FairQueue<F extends Flow, A> {
   #setup: QueueSetup;
   readonly #queues = new Map<number, Queue<F, A>>();
   /** Those with requests that wait; after one had its turn it is the last. */
-  readonly #withWaiting = new Set<Queue<F, A>>();
-  readonly #seatedTickets = new Set<Seated<F, A>>();
-  readonly #lingering = new Set<Seated<F, A>>();
+  readonly #withWaiting = new LinkedList<Queue<F, A>>();
+  readonly #seatedTickets = new LinkedList<Seated<F, A>>();
+  readonly #lingering = new LinkedList<Seated<F, A>>();
   readonly #hands = new Map<string, readonly number[]>();
   #nextLingerMs = Infinity;
   #nextDeadlineMs = Infinity;
@@ -140,7 +141,7 @@ export class FairQueue<F extends Flow, A> {
     if (!(ticket instanceof Seated) || ticket.state !== 'seated') return;
     const { queue, work } = ticket;
     this.seated--;
-    this.#seatedTickets.delete(ticket);
+    leave(this.#seatedTickets, ticket);
     if (queue !== undefined) {
       queue.seated--;
       if (!queue.isActive) this.#active--;
@@ -150,7 +151,7 @@ export class FairQueue<F extends Flow, A> {
     if (work.finalMs > 0) {
       ticket.state = 'lingering';
       ticket.lingersToMs = nowMs + work.finalMs;
-      this.#lingering.add(ticket);
+      ticket.place = this.#lingering.add(ticket);
       this.#nextLingerMs = Math.min(this.#nextLingerMs, ticket.lingersToMs);
     } else {
       this.#free(ticket);
@@ -214,7 +215,7 @@ export class FairQueue<F extends Flow, A> {
       if (ticket.lingersToMs > nowMs) next = Math.min(next, ticket.lingersToMs);
       else {
         this.#advanceMeter(ticket.lingersToMs);
-        this.#lingering.delete(ticket);
+        leave(this.#lingering, ticket);
         this.#free(ticket);
       }
     }
@@ -277,23 +278,23 @@ export class FairQueue<F extends Flow, A> {
       this.#active++;
     }
     ticket.state = 'waiting';
-    queue.waiting.add(ticket);
+    ticket.place = queue.waiting.add(ticket);
     queue.waitingWork += workOf(ticket.work);
     queue.waitingSeats += ticket.work.seats;
     queue.waitingSeatsMax += ticket.seatsMax;
     ticket.queueLength = queue.waiting.size;
-    this.#withWaiting.add(queue);
+    queue.place ??= this.#withWaiting.add(queue);
     this.waiting++;
     this.waitingSeats += ticket.seatsMax;
     this.#nextDeadlineMs = Math.min(this.#nextDeadlineMs, ticket.deadlineMs);
   }
 
   #dequeue(ticket: Seated<F, A>, queue: Queue<F, A>): void {
-    queue.waiting.delete(ticket);
+    leave(queue.waiting, ticket);
     queue.waitingWork = queue.waiting.size === 0 ? 0 : queue.waitingWork - workOf(ticket.work);
     queue.waitingSeats -= ticket.work.seats;
     queue.waitingSeatsMax -= ticket.seatsMax;
-    if (queue.waiting.size === 0) this.#withWaiting.delete(queue);
+    if (queue.waiting.size === 0) leave(this.#withWaiting, queue);
     this.waiting--;
     this.waitingSeats -= ticket.seatsMax;
     if (this.waiting === 0) this.#nextDeadlineMs = Infinity;
@@ -303,12 +304,12 @@ export class FairQueue<F extends Flow, A> {
   #seatAll(): void {
     while (this.waiting > 0) {
       const next = this.#nextQueue();
-      const [ticket] = next?.waiting ?? [];
+      const ticket = next?.waiting.first;
       if (next === undefined || ticket === undefined || !this.#fits(ticket)) return;
       this.#dequeue(ticket, next);
       if (next.waiting.size > 0) {
-        this.#withWaiting.delete(next);
-        this.#withWaiting.add(next);
+        leave(this.#withWaiting, next);
+        next.place = this.#withWaiting.add(next);
       }
       if (!next.isActive) this.#active--; // Counted again below.
       this.#seat(ticket);
@@ -323,7 +324,7 @@ export class FairQueue<F extends Flow, A> {
     let [first, min, max] = [Infinity, Infinity, -Infinity];
     let [discountedMin, discountedMax] = [Infinity, -Infinity];
     for (const queue of this.#withWaiting) {
-      const [head] = queue.waiting;
+      const head = queue.waiting.first;
       if (head === undefined) continue;
       const discounted = queue.nextR - queue.seatsInUse * guessedMs;
       min = Math.min(min, queue.nextR);
@@ -354,7 +355,7 @@ export class FairQueue<F extends Flow, A> {
     ticket.startedMs = this.#nowMs;
     this.seated++;
     this.seatsInUse += ticket.seatsMax;
-    this.#seatedTickets.add(ticket);
+    ticket.place = this.#seatedTickets.add(ticket);
     if (queue === undefined) return;
     if (!queue.isActive) this.#active++;
     queue.seated++;
@@ -374,9 +375,15 @@ export class FairQueue<F extends Flow, A> {
 
   /** A queue that could not use its share for a while has no claim to it later: nothing begins before it came. */
   #bound(queue: Queue<F, A>): void {
-    const [head] = queue.waiting;
+    const head = queue.waiting.first;
     if (head !== undefined && queue.nextR < head.arrivalR) queue.nextR = head.arrivalR;
   }
+}
+
+/** Takes it out of the list in which its place is. */
+function leave<T extends { place: Place<T> | undefined }>(list: LinkedList<T>, one: T): void {
+  if (one.place !== undefined) list.remove(one.place);
+  one.place = undefined;
 }
 
 /** Seat-milliseconds. */

@@ -1,3 +1,5 @@
+import { LinkedList, type Place } from '#base/memory/linked-list.ts';
+
 /** What a request is thought to cost. */
 export interface Work {
   /** While it is worked on. */
@@ -55,7 +57,9 @@ export interface Ticket<F extends Flow, A> {
 export class Queue<F extends Flow, A> {
   readonly index: number;
   /** In order of arrival. */
-  readonly waiting: Set<Seated<F, A>> = new Set();
+  readonly waiting: LinkedList<Seated<F, A>> = new LinkedList();
+  /** Among the queues with requests that wait. */
+  place: Place<Queue<F, A>> | undefined;
   /** Seat-milliseconds, seats while worked on, and most seats of those that wait. */
   waitingWork = 0;
   waitingSeats = 0;
@@ -88,6 +92,8 @@ export class Seated<F extends Flow, A> implements Ticket<F, A> {
   startedMs = -1;
   lingersToMs = 0;
   queueLength = -1;
+  /** Among those that are as it is: wait in its queue, are seated, or linger. */
+  place: Place<Seated<F, A>> | undefined;
   onTurn: (() => void) | undefined;
 
   constructor(
