@@ -173,9 +173,21 @@ describe.each(cases)('packets of $family by $mode', ({ mode, family }) => {
     ['NodePort of another host', nodePort, [local], 'pod', '198.51.100.7:30080', '198.51.100.7:30080'],
     ['NodePort, no endpoints', nodePort, [], 'outside', '192.0.2.1:30080', 'reject'],
     ['NodePort Local', localPolicy, [local, remote], 'outside', '192.0.2.1:30080', '10.244.0.5:8080'],
-    ['NodePort Local', localPolicy, [local, remote], 'pod', '192.0.2.1:30080', both],
+    ...(['pod', 'pod of another node'] as const).flatMap(
+      (from): [string, ServiceSpec, readonly Endpoint[], keyof typeof sources, string, string][] => [
+        ['NodePort Local', localPolicy, [local, remote], from, '192.0.2.1:30080', '10.244.0.5:8080'],
+        [
+          'NodePort Local, none here',
+          localPolicy,
+          [remote],
+          from,
+          '192.0.2.1:30080',
+          "10.244.1.5:8080 with the node's address",
+        ],
+      ],
+    ),
+    ['NodePort Local', localPolicy, [local, remote], 'node', '192.0.2.1:30080', both],
     ['NodePort Local, none here', localPolicy, [remote], 'outside', '192.0.2.1:30080', 'drop'],
-    ['NodePort Local, none here', localPolicy, [remote], 'pod', '192.0.2.1:30080', '10.244.1.5:8080'],
     [
       'NodePort Local, last one terminating',
       localPolicy,
@@ -226,7 +238,9 @@ describe.each(cases)('packets of $family by $mode', ({ mode, family }) => {
           [remote],
           from,
           to,
-          '10.244.1.5:8080',
+          from === 'pod' && to.endsWith(':30080')
+            ? "10.244.1.5:8080 with the node's address"
+            : '10.244.1.5:8080',
         ],
       ),
     ),

@@ -229,8 +229,7 @@ function natChains(options: TableOptions, facts: FamilyFacts): readonly Chain[] 
       hook: { type: 'nat', hook: 'prerouting', priority: -100 },
       rules: [
         { exprs: [{ expr: 'match', left: source, op: '!=', right: clusterCidr }, jump('from-outside')] },
-        // A pod of another node too: its backend may be beside it, and would answer it directly.
-        ...forNode(options, facts, [isIn('masquerade', 'node-port', facts), markIt]),
+        ...forNode(options, facts, [jump('to-node-port')]),
         { exprs: [jump('services')] },
       ],
     },
@@ -238,6 +237,16 @@ function natChains(options: TableOptions, facts: FamilyFacts): readonly Chain[] 
       name: 'output',
       hook: { type: 'nat', hook: 'output', priority: -100 },
       rules: [{ exprs: [jump('services')] }],
+    },
+    {
+      // A pod of another node too: its backend may be beside it, and would answer it directly. Of externalTrafficPolicy Local a backend of this
+      // node answers by it, and any other does not (kubernetes#74383).
+      name: 'to-node-port',
+      rules: [
+        { exprs: [jump('local-node-port')] },
+        { exprs: [isIn('masquerade', 'node-port', facts), markIt] },
+        { exprs: [isIn('drop-outside', 'node-port', facts), markIt] },
+      ],
     },
     {
       name: 'from-outside',

@@ -141,9 +141,11 @@ function choose(
   { from }: Question,
 ): readonly Backend[] {
   if (as === 'clusterIP') return ruled.isInternalLocal ? ruled.localBackends : ruled.backends;
-  // From within the cluster all serve, whatever the policy for packets from outside.
-  const isLocal = service.spec?.externalTrafficPolicy === 'Local' && from.kind === 'outside';
-  return isLocal && node !== undefined ? ruled.localBackends : ruled.backends;
+  if (service.spec?.externalTrafficPolicy !== 'Local' || node === undefined) return ruled.backends;
+  if (from.kind === 'outside') return ruled.localBackends;
+  // From within the cluster all serve, whatever the policy for packets from outside; to pods by a node port those of that node first.
+  const isNear = as === 'nodePort' && from.kind === 'pod' && ruled.localBackends.length > 0;
+  return isNear ? ruled.localBackends : ruled.backends;
 }
 
 function notLocal(service: Service, { as, node }: Entry, { backends }: ProxyPort): Finding {

@@ -207,6 +207,17 @@ function externalRules(port: ProxyPort): readonly XtChain[] {
   ];
 }
 
+/**
+ * A pod of another node too: its backend may be beside it, and would answer it directly. Of externalTrafficPolicy Local a backend of this node
+ * answers by it, and any other does not (kubernetes#74383).
+ */
+function podsOfOthers(port: ProxyPort, isPort: XtMatch, { clusterCidr }: Facts): XtRule {
+  if (!port.isExternalLocal) return rule(port, [isPort], markMasq);
+  const isPod: XtMatch = { match: 'source', network: clusterCidr };
+  const target = port.localBackends.length === 0 ? markMasq : toChain(portChainName('SVL', port));
+  return rule(port, [isPod, isPort], target);
+}
+
 function nodePortRules(port: ProxyPort, facts: Facts): readonly XtChain[] {
   if (port.nodePort === undefined) return [];
   const isPort: XtMatch = {
@@ -218,11 +229,7 @@ function nodePortRules(port: ProxyPort, facts: Facts): readonly XtChain[] {
   const leading =
     port.backends.length === 0
       ? []
-      : [
-          // A pod of another node too: its backend may be beside it, and would answer it directly.
-          ...(port.isExternalLocal ? [] : [rule(port, [isPort], markMasq)]),
-          rule(port, [isPort], toChain(portChainName('EXT', port))),
-        ];
+      : [podsOfOthers(port, isPort, facts), rule(port, [isPort], toChain(portChainName('EXT', port)))];
   const ending =
     fate === undefined ? [] : isForNode(facts).map((matches) => rule(port, [isPort, ...matches], fate));
   return [...shared('nat', 'KUBE-NODEPORTS', leading), ...shared('filter', 'KUBE-EXTERNAL-SERVICES', ending)];

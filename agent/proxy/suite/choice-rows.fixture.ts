@@ -213,7 +213,9 @@ export const choiceRows: readonly Row[] = [
       // The pod answers to an address that it reaches by the node alone.
       for (const to of ways)
         expect(await outside.connect(to, 6)).toEqual(Array(6).fill(`a ${seen(outside.ip)}`));
-      for (const to of ways) expect(namesOf(await c.connect(to, 24))).toEqual(new Set(['a', 'b']));
+      const [byNodePort = '', ...byAddress] = ways;
+      for (const to of byAddress) expect(namesOf(await c.connect(to, 24))).toEqual(new Set(['a', 'b']));
+      for (const from of [c, node]) expect(namesOf(await from.connect(byNodePort, 24))).toContain('a');
       await put('npl', spec, [endpointAt(b, elsewhere)]);
       const dropped = ways.map((to) => outside.connect(to, 1, silenceMs));
       expect(await Promise.all(dropped)).toEqual([['timeout'], ['timeout'], ['timeout']]);

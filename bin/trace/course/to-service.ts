@@ -31,12 +31,14 @@ export function toService(service: Service, entry: Entry, question: Question, se
       ),
     );
   }
-  const isFromAfar = entry.as !== 'clusterIP' && service.spec?.externalTrafficPolicy !== 'Local';
-  return {
-    ...findService(service, entry, question, seen),
-    entry: entry.node,
-    via: isFromAfar ? 'masquerade' : 'rules',
-  };
+  const found = findService(service, entry, question, seen);
+  // By a node that has no endpoint a pod would be answered past it.
+  const isLedOn =
+    entry.as === 'nodePort' &&
+    question.from.kind === 'pod' &&
+    found.destinations.every(({ nodeName }) => nodeName !== entry.node);
+  const isFromAfar = entry.as !== 'clusterIP' && (service.spec?.externalTrafficPolicy !== 'Local' || isLedOn);
+  return { ...found, entry: entry.node, via: isFromAfar ? 'masquerade' : 'rules' };
 }
 
 /** Each name of it is the address of a pod, and no port is translated. */
