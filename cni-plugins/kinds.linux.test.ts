@@ -567,6 +567,30 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
     },
   );
 
+  test.skipIf(!existsSync('/bin/busybox')).each([
+    ['10.1.0.2', '10.1.0.1/24'],
+    ['fd00:1::2', 'fd00:1::1/64'],
+  ])('the host reaches the next container that has %s by another hardware address', async (ip, gateway) => {
+    const [host = '', prefix = ''] = gateway.split('/');
+    const own = { type: 'static', addresses: [{ address: `${ip}/${prefix}`, gateway: host }] };
+    const config = { bridge: 'br6', isGateway: true, ipam: own };
+    const reaches = (): boolean => spawnSync('/bin/busybox', ['ping', '-c1', '-W1', ip]).status === 0;
+    // A bridge without any port up forgets its neighbours.
+    run('ip link add name held type veth peer name held1');
+    run('ip link set held1 up');
+    run('ip link add name br6 type bridge');
+    run('ip link set held up master br6');
+    for (const [index, mac] of ['02:00:00:00:00:21', '02:00:00:00:00:22'].entries()) {
+      const given = { ...config, runtimeConfig: { mac } };
+      const extra = { containerId: `c${index}` };
+      await ours('bridge', call('ADD', 'bridge', given, extra), signal);
+      expect([mac, reaches()]).toEqual([mac, true]);
+      await ours('bridge', call('DEL', 'bridge', given, extra), signal);
+    }
+    run('ip link del br6');
+    run('ip link del held');
+  });
+
   test('vlan is refused in words by a kernel that cannot, and nothing is left', async () => {
     const before = await hostLinks();
     const config = { bridge: 'br8', vlan: 7, preserveDefaultVlan: false, ipam };

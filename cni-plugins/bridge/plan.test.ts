@@ -35,8 +35,10 @@ describe('planBridgeAdd()', () => {
       set sysctl net/ipv6/conf/eth0/accept_ra = 0
       set sysctl net/ipv6/conf/eth0/accept_redirects = 0
       set sysctl net/ipv6/conf/eth0/accept_dad = 0
-      set link eth0 up
-      ensure address 10.1.0.2/24 dev eth0"
+      set sysctl net/ipv4/conf/eth0/arp_notify = 1
+      set sysctl net/ipv6/conf/eth0/ndisc_notify = 1
+      ensure address 10.1.0.2/24 dev eth0
+      set link eth0 up"
     `);
   });
 
@@ -59,8 +61,10 @@ describe('planBridgeAdd()', () => {
       set sysctl net/ipv6/conf/eth0/accept_ra = 0
       set sysctl net/ipv6/conf/eth0/accept_redirects = 0
       set sysctl net/ipv6/conf/eth0/accept_dad = 0
-      set link eth0 up
+      set sysctl net/ipv4/conf/eth0/arp_notify = 1
+      set sysctl net/ipv6/conf/eth0/ndisc_notify = 1
       ensure address 10.1.0.2/24 dev eth0
+      set link eth0 up
       ensure route default via 10.1.0.1 dev eth0"
     `);
   });
@@ -85,8 +89,8 @@ describe('planBridgeAdd()', () => {
       set sysctl net/ipv6/conf/eth0/accept_ra = 0
       set sysctl net/ipv6/conf/eth0/accept_redirects = 0
       set sysctl net/ipv6/conf/eth0/accept_dad = 0
-      set link eth0 up
       ensure address 10.1.0.2/32 dev eth0
+      set link eth0 up
       ensure route 10.1.0.1/32 dev eth0 scope link
       ensure route 10.1.0.0/24 via 10.1.0.1 dev eth0
       ensure route default via 10.1.0.1 dev eth0"
@@ -111,15 +115,18 @@ describe('planBridgeAdd()', () => {
         add link veth042df0179a mac 02:d4:22:7a:f9:1d type veth peer eth0 mac 0a:58:0a:01:00:02 netns /run/netns/c1
         set link veth042df0179a master cni0 up
         set bridge port veth042df0179a isolated on
+        remove neighbour fd00::2 dev cni0
         container
         set sysctl net/ipv6/conf/eth0/accept_ra = 0
         set sysctl net/ipv6/conf/eth0/accept_redirects = 0
         set sysctl net/ipv6/conf/lo/disable_ipv6 = 0
         set sysctl net/ipv6/conf/eth0/disable_ipv6 = 0
         set sysctl net/ipv6/conf/eth0/accept_dad = 0
-        set link eth0 up
+        set sysctl net/ipv4/conf/eth0/arp_notify = 1
+        set sysctl net/ipv6/conf/eth0/ndisc_notify = 1
         ensure address 10.1.0.2/24 dev eth0
         ensure address fd00::2/64 dev eth0
+        set link eth0 up
         ensure route default via 10.1.0.1 dev eth0
         ensure route default via fd00::1 dev eth0"
       `);

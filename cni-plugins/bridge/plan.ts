@@ -25,6 +25,7 @@ import {
   macOfIp,
   planIpv6,
   planNoRouters,
+  planNotify,
   toRouteOp,
   withGateways,
   type LinkRequest,
@@ -75,22 +76,14 @@ export function planBridgeAdd({
           },
           ...planMembership(config, veth),
           ...planPort(config, veth),
+          ...planForgotten(hostLinkOf(config), ips, containerMac),
         ],
       },
       {
         netns: { kind: 'path', path: request.netns },
         ops: [
           ...(mtu === undefined ? [] : [{ op: 'setLink', name: request.ifname, mtu } as const]),
-          ...planNoRouters(request.ifname),
-          ...planIpv6(request.ifname, ips),
-          ...(config.detectsDuplicates ? askingFirst(request.ifname) : [withoutWaiting(request.ifname)]),
-          ...(config.isLeftDown ? [] : [{ op: 'setLink', name: request.ifname, up: true } as const]),
-          ...ips.map((ip): NetOp => ({
-            op: 'ensureAddress',
-            name: request.ifname,
-            address: ip.address,
-            ...(config.detectsDuplicates ? { detectsDuplicates: true } : {}),
-          })),
+          ...planEnd(config, request, ips),
           ...planGatewayRoutes(config, request, ips),
           ...routes.map((route): NetOp => toRouteOp(route, request.ifname)),
         ],
@@ -107,6 +100,34 @@ export function planBridgeAdd({
       dns: ipam.dns,
     },
   };
+}
+
+/** The container's end with its addresses, which neighbours are told of as it comes up. */
+function planEnd(config: BridgeConfig, { ifname }: LinkRequest, ips: readonly PlannedIp[]): readonly NetOp[] {
+  return [
+    ...planNoRouters(ifname),
+    ...planIpv6(ifname, ips),
+    ...(config.detectsDuplicates ? askingFirst(ifname) : [withoutWaiting(ifname)]),
+    // Of a routed bridge the host is the only neighbour.
+    ...(config.routed ? [] : planNotify(ifname)),
+    ...ips.map((ip): NetOp => ({
+      op: 'ensureAddress',
+      name: ifname,
+      address: ip.address,
+      ...(config.detectsDuplicates ? { detectsDuplicates: true } : {}),
+    })),
+    ...(config.isLeftDown ? [] : [{ op: 'setLink', name: ifname, up: true } as const]),
+  ];
+}
+
+/**
+ * Who had one of the addresses before may have had it by another hardware address, by which the host would go on asking for some seconds; what
+ * the container says of itself as it comes up is lost where its port does not forward yet.
+ */
+function planForgotten(link: string, ips: readonly PlannedIp[], mac: string): readonly NetOp[] {
+  return ips
+    .filter(({ cidr }) => macOfIp(cidr.ip) !== mac)
+    .map(({ cidr }) => ({ op: 'removeNeighbour', name: link, address: formatIp(cidr.ip) }));
 }
 
 /**
@@ -216,8 +237,7 @@ function planOnlyAddress(
   ips: readonly PlannedIp[],
   { links, addresses }: NetworkState,
 ): readonly NetOp[] {
-  const { bridge, vlans } = config;
-  const name = vlans?.native === undefined ? bridge : gatewayLink(bridge, vlans.native);
+  const name = hostLinkOf(config);
   const index = links.find((link) => link.name === name)?.index;
   const wanted = ips.flatMap(({ gateway, cidr }) => parseCidr(`${gateway}/${cidr.prefix}`) ?? []);
   const isInTheWay = (text: string): boolean => {
@@ -233,6 +253,10 @@ function planOnlyAddress(
     .filter(({ linkIndex, address }) => index !== undefined && linkIndex === index && isInTheWay(address))
     .map(({ address }): NetOp => ({ op: 'removeAddress', name, address }));
 }
+
+/** By which the host is in the containers' network. */
+const hostLinkOf = ({ bridge, vlans }: BridgeConfig): string =>
+  vlans?.native === undefined ? bridge : gatewayLink(bridge, vlans.native);
 
 const gatewayPort = (bridge: string, vlan: number): string =>
   `vgw${digestOf(gatewayLink(bridge, vlan)).slice(0, 10)}`;

@@ -7,10 +7,10 @@ import { masterOf, parseLinkConfig } from '#cni-plugins/skel/link-config.ts';
 import {
   comparePart,
   createMadeLinkPlugin,
-  planNotify,
   type MadeLink,
   type MadeLinkConfig,
 } from '#cni-plugins/skel/made-link.ts';
+import { planNotify } from '#cni-plugins/skel/link-plan.ts';
 import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
 
 export interface IpvlanConfig extends MadeLinkConfig {

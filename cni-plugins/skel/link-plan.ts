@@ -11,7 +11,10 @@ export interface LinkRequest {
   readonly netns: string;
 }
 
-/** The interface comes up with its addresses, then routes: those need it up. A gateway that a route lacks is that of an address. */
+/**
+ * The interface comes up with its addresses, which neighbours are told of as it does (`planNotify`), then routes: those need it up. A gateway
+ * that a route lacks is that of an address.
+ */
 export function planContainer(
   ifname: string,
   { ips, routes }: Pick<CniResult, 'ips' | 'routes'>,
@@ -19,8 +22,8 @@ export function planContainer(
   return [
     ...planNoRouters(ifname),
     ...planIpv6(ifname, ips),
-    { op: 'setLink', name: ifname, up: true },
     ...ips.map((ip): NetOp => ({ op: 'ensureAddress', name: ifname, address: ip.address })),
+    { op: 'setLink', name: ifname, up: true },
     ...withGateways(ips, routes).map((route): NetOp => toRouteOp(route, ifname)),
   ];
 }
@@ -132,4 +135,17 @@ export function digestOf(text: string): string {
 
 function attachmentText(request: Pick<LinkRequest, 'containerId' | 'ifname'>): string {
   return `${request.containerId} ${request.ifname}`;
+}
+
+/**
+ * Neighbours are told when the address is another's by now (gratuitous ARP, unsolicited NDP): as the link comes up, of the addresses that it
+ * has by then (inetdev_event of net/ipv4/devinet.c, ndisc_netdev_event of net/ipv6/ndisc.c).
+ */
+export function planNotify(ifname: string): readonly NetOp[] {
+  return ['ipv4/conf/IF/arp_notify', 'ipv6/conf/IF/ndisc_notify'].map((key) => ({
+    op: 'setSysctl',
+    key: `net/${key.replace('IF', ifname)}`,
+    value: '1',
+    isOptional: true,
+  }));
 }

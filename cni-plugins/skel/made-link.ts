@@ -104,13 +104,3 @@ export function comparePart(
     ...(is === want ? [] : [`${link.name} has ${name} ${String(is)}, not ${String(want)}`]),
   ];
 }
-
-/** Neighbours are told when the address is another's by now (gratuitous ARP, unsolicited NDP). */
-export function planNotify(ifname: string): readonly NetOp[] {
-  return ['ipv4/conf/IF/arp_notify', 'ipv6/conf/IF/ndisc_notify'].map((key) => ({
-    op: 'setSysctl',
-    key: `net/${key.replace('IF', ifname)}`,
-    value: '1',
-    isOptional: true,
-  }));
-}
