@@ -7,12 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { configMaps, namespaces } from '#api/schema/kind-ref.ts';
+import { configMaps, namespaces, secrets } from '#api/schema/kind-ref.ts';
 import { createFakeClock, systemClock, type Clock, type FakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { createApiClient } from '#client/api-client.ts';
 import { createHttpTransport } from '#client/http-transport.ts';
+import { createInformers } from '#client/informers.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
+import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 import { startApiServer, type ApiServer } from '#control-plane/apiserver/server.ts';
 import { renderAges, type CertificateAge } from './certificate-ages.ts';
 import { followCredentials, readCredentials, type Credentials } from './follow-credentials.ts';
@@ -129,6 +131,42 @@ test('an authority near its end is renewed with its key: old and new certificate
   expect(new X509Certificate(newAdmin.clientCertPem ?? '').checkIssued(before)).toBe(true);
   expect(new X509Certificate(oldAdmin.clientCertPem ?? '').checkIssued(after)).toBe(true);
 });
+
+test('a renewed authority reaches what the cluster tells of it: ConfigMaps, Secrets of tokens, cluster-info', async () => {
+  const { rootCa, signSecretToken: signToken } = server;
+  const client = createApiClient({ transport: server.transport(), userAgent: 'test' });
+  const shared = { clock: systemClock, logger: silentLogger };
+  await using informers = createInformers({ client, ...shared });
+  const loops = { informers, clientAs: () => client, rootCa, signToken };
+  await using _controllers = startControllers({ ...loops, ...shared });
+  await client.create(secrets, {
+    metadata: {
+      name: 'token',
+      namespace: 'default',
+      annotations: { 'kubernetes.io/service-account.name': 'default' },
+    },
+    type: 'kubernetes.io/service-account-token',
+  });
+  const told = async (): Promise<readonly (string | undefined)[]> => {
+    const [map, secret, info] = await Promise.all([
+      client.get(configMaps, { namespace: 'default', name: 'kube-root-ca.crt' }),
+      client.get(secrets, { namespace: 'default', name: 'token' }),
+      client.get(configMaps, { namespace: 'kube-public', name: 'cluster-info' }),
+    ]).catch(() => []);
+    const inInfo = /certificate-authority-data: (\S+)/.exec(info?.data?.['kubeconfig'] ?? '')?.[1];
+    const [inMap, inSecret] = [map?.data?.['ca.crt'], secret?.data?.['ca.crt']];
+    return [inMap, fromBase64(inSecret), fromBase64(inInfo)];
+  };
+  const isTold = async (): Promise<void> => expect(await told()).toEqual(Array(3).fill(server.caCertPem));
+  await vi.waitFor(isTold, 60_000);
+  const old = server.caCertPem;
+  ageing.advance(3_400 * dayMs);
+  await renewOnce(keeping());
+  expect(server.caCertPem).not.toBe(old);
+  await vi.waitFor(isTold, 60_000);
+});
+
+const fromBase64 = (text = ''): string => Buffer.from(text, 'base64').toString();
 
 test('an agent takes renewed files when they are whole and its own, and keeps what it had until then', async () => {
   const n1 = join(nodes(), 'n1');

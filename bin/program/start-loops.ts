@@ -63,7 +63,7 @@ export function startLoops(
     autoscaling: autoscalingOf(options),
     nodeZones: nodeZonesOf(options),
     ...managerSettingsOf(options),
-    rootCaPem: server.caCertPem,
+    rootCa: server.rootCa,
     signToken: server.signSecretToken,
     mayHold: server.mayHold,
     volumeCounts: manager?.volumeCounts,

@@ -44,6 +44,7 @@ import { keepDefinitions } from './custom/keep-definitions.ts';
 import { Aggregation } from './aggregation/aggregation.ts';
 import { keepAggregation } from './aggregation/keep-aggregation.ts';
 import { createRemoteConnections } from './aggregation/remote-connections.ts';
+import { ensureClusterInfo } from './cluster-info.ts';
 import { bootstrap, keepKubernetesService } from './bootstrap.ts';
 import { keepIdentity } from './identity-lease.ts';
 import { handle } from './chain/handle.ts';
@@ -125,10 +126,20 @@ export interface NodeCredentials {
   readonly caCertPem: string;
 }
 
+/** An authority that `renewCertificates` may renew. */
+export interface RenewedCa {
+  /** As it is now. */
+  readonly pem: string;
+  /** Calls the listener after each renewal, until disposed. */
+  onChange(listener: () => void): Disposable;
+}
+
 export interface ApiServer extends AsyncDisposable {
   /** The ports listened on, in the order of the listeners. */
   readonly ports: readonly number[];
   readonly caCertPem: string;
+  /** The same, with its renewals. */
+  readonly rootCa: RenewedCa;
   readonly store: Store;
   /** What is served now; kinds may come and go. */
   readonly kinds: KindCatalogue;
@@ -347,6 +358,7 @@ function runningServer(
 ): ApiServer {
   const { store, pki, servers, known, etcdUrls, owned } = parts;
   const close = (): Promise<void> => owned.disposeAsync();
+  const authority = renewedAuthority(context, pki);
   const issueKubeconfig = async (user: User, server: string): Promise<string> => {
     const client = await pki.issueClient(user.name, user.groups);
     return renderKubeconfig({ server, caCertPem: pki.caCertPem, user: user.name, client });
@@ -356,6 +368,7 @@ function runningServer(
     get caCertPem() {
       return pki.caCertPem;
     },
+    rootCa: authority,
     store,
     etcdUrls,
     kinds: context.kinds,
@@ -388,11 +401,40 @@ function runningServer(
     renewCertificates: async () => {
       const renewed = await pki.renew();
       if (renewed.length > 0) known.onTrustChange?.();
+      await authority.tell();
       return renewed;
     },
     issueKubeconfig,
     close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+/** The cluster's authority, and who is told when there is another: whoever asked, and cluster-info. */
+function renewedAuthority(
+  context: ServerContext,
+  pki: ClusterPki,
+): RenewedCa & { readonly tell: () => Promise<void> } {
+  const listeners = new Set<() => void>();
+  let [told, written] = [pki.caCertPem, pki.caCertPem];
+  return {
+    get pem() {
+      return pki.caCertPem;
+    },
+    onChange: (listener) => {
+      listeners.add(listener);
+      return { [Symbol.dispose]: () => void listeners.delete(listener) };
+    },
+    tell: async () => {
+      const { caCertPem } = pki;
+      if (told !== caCertPem) {
+        told = caCertPem;
+        for (const listener of listeners) listener();
+      }
+      // What could not be written is written by the next look at the certificates.
+      if (written !== caCertPem) await ensureClusterInfo(context, caCertPem);
+      written = caCertPem;
+    },
   };
 }
 

@@ -48,7 +48,7 @@ beforeAll(async () => {
       clientAs,
       clusterCidrs: ['10.244.0.0/16'],
       loadBalancerCidrs: ['203.0.113.0/24'],
-      rootCaPem: 'PEM',
+      rootCa: { pem: 'PEM' },
     }),
   );
   await informers.synced();

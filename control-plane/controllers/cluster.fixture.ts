@@ -49,7 +49,7 @@ export async function startCluster(
     volumeCounts,
     ...{ ...shared, clientAs: clients.controller },
     ...{ loadBalancerCidrs: ['203.0.113.0/24'] },
-    ...{ clusterCidrs: ['10.244.0.0/16'], rootCaPem: 'PEM', isOn },
+    ...{ clusterCidrs: ['10.244.0.0/16'], rootCa: { pem: 'PEM' }, isOn },
   });
   const kubelet = informers.for(kinds.pods).onChange(({ current }) => {
     if (current !== undefined) void runPod(client, current);

@@ -118,7 +118,7 @@ async function costsWith(pods: number): Promise<Record<string, Cost>> {
     ...shared,
     clientAs: () => client,
     clusterCidrs: ['10.0.0.0/8'],
-    rootCaPem: 'PEM',
+    rootCa: { pem: 'PEM' },
   });
   const settle = async (ms: number): Promise<void> => {
     for (let passed = 0; passed <= ms; passed += 500) {

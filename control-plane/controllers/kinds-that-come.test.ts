@@ -35,7 +35,7 @@ beforeAll(async () => {
   const { mayHold } = test.server;
   const clientAs = clients.controller;
   stack.use(
-    startControllers({ informers, clientAs, clock, logger: silentLogger, rootCaPem: 'PEM', mayHold }),
+    startControllers({ informers, clientAs, clock, logger: silentLogger, rootCa: { pem: 'PEM' }, mayHold }),
   );
   await informers.synced();
   test.server.kinds.change({ added: [widgets] });

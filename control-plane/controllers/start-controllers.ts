@@ -45,6 +45,7 @@ import { runPodGroupProtection } from './protection/pod-groups.ts';
 import { runResourceClaims } from './resource-claim/reconcile.ts';
 import { runResourceQuotas } from './quota/reconcile.ts';
 import { runReplicaSets, runReplicationControllers } from './replicaset/reconcile.ts';
+import type { RootCa } from './root-ca.ts';
 import { runDefaultServiceAccounts, runRootCa } from './serviceaccount/reconcile.ts';
 import { runServiceLoadBalancers } from './service-lb/reconcile.ts';
 import { runStatefulSets } from './statefulset/reconcile.ts';
@@ -87,8 +88,8 @@ export interface ControllersOptions {
   readonly tokenCleanUpMs?: number | undefined;
   /** How fast pods leave nodes that are not ready; default: as kube-controller-manager's. */
   readonly nodeZones?: Partial<ZoneSettings> | undefined;
-  /** The CA of the API server's serving certificate, as PEM. */
-  readonly rootCaPem: string;
+  /** The CA of the API server's serving certificate. */
+  readonly rootCa: RootCa;
   /** By the cluster's authority; undefined: nothing is signed. */
   readonly signRequest?: SignRequest | undefined;
   /** Signs tokens that lie in Secrets. Without it none are filled or cleaned. */
@@ -101,8 +102,7 @@ export interface ControllersOptions {
 
 /** Runs every controller until disposed. Each asks as the account that it has in kube-controller-manager. */
 export function startControllers(options: ControllersOptions): AsyncDisposable {
-  const { informers, clock, logger, clusterCidrs, nodePrefixLengths, mayHold, rootCaPem, signToken } =
-    options;
+  const { informers, clock, logger, clusterCidrs, nodePrefixLengths, mayHold, rootCa, signToken } = options;
   const { loadBalancerCidrs, volumeCounts, isOn = () => true } = options;
   const presence = watchPresence(clock);
   const { as, recorders } = contexts(options, { informers, clock, logger, presence, mayHold, volumeCounts });
@@ -118,10 +118,10 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     'horizontal-pod-autoscaler-controller': [
       (own) => runHorizontalPodAutoscalers(own('horizontal-pod-autoscaler'), options.autoscaling),
     ],
-    'root-ca-certificate-publisher-controller': [() => runRootCa(as('root-ca-cert-publisher'), rootCaPem)],
+    'root-ca-certificate-publisher-controller': [() => runRootCa(as('root-ca-cert-publisher'), rootCa)],
     ...(signToken === undefined
       ? {}
-      : tokenControllers(as, informers, { rootCaPem, signToken, cleanUpMs: options.tokenCleanUpMs })),
+      : tokenControllers(as, informers, { rootCa, signToken, cleanUpMs: options.tokenCleanUpMs })),
     'node-lifecycle-controller': [() => runNodeLifecycle(as('node-controller'), options.nodeZones)],
     'device-taint-eviction-controller': [
       (own) =>

@@ -17,7 +17,7 @@ async function start(more: Partial<ControllersOptions>, wrap = (client: FakeApiC
   const informers = stack.use(createInformers({ client, clock, random: () => 0.5 }));
   const shared = { informers, clock, logger: silentLogger, clientAs: () => wrap(client) };
   const run = async (): Promise<void> => {
-    stack.use(startControllers({ ...shared, rootCaPem: 'PEM', ...more }));
+    stack.use(startControllers({ ...shared, rootCa: { pem: 'PEM' }, ...more }));
     for (let turn = 0; turn < 5; turn++) {
       await untilTurnsEnd();
       clock.advance(10_000);

@@ -19,10 +19,10 @@ export async function startControlPlane(stack: AsyncDisposableStack, namespace: 
   const clients = createOwnClients(test.server);
   const client = clients.controllerManager;
   const informers = stack.use(createInformers({ client, clock, logger, transform: withoutManagedFields }));
-  const { caCertPem: rootCaPem, mayHold } = test.server;
+  const { rootCa, mayHold } = test.server;
   const shared = { informers, clock, logger };
   const clientAs = clients.controller;
-  stack.use(startControllers({ ...shared, clientAs, clusterCidrs: ['10.0.0.0/8'], rootCaPem, mayHold }));
+  stack.use(startControllers({ ...shared, clientAs, clusterCidrs: ['10.0.0.0/8'], rootCa, mayHold }));
   stack.use(startScheduler({ ...shared, client: clients.scheduler }));
   return test;
 }

@@ -41,7 +41,7 @@ export async function startTestCluster(
     informers,
     clientAs: own.controller,
     ...shared,
-    rootCaPem: test.server.caCertPem,
+    rootCa: test.server.rootCa,
     signRequest: test.server.signRequest,
     signToken: test.server.signSecretToken,
     isOn,

@@ -106,7 +106,7 @@ it('an autoscaler goes by what an aggregated server says of pods and of a queue,
   const shared = { clock: systemClock, logger: silentLogger };
   await using informers = createInformers({ client: clients.controllerManager, ...shared });
   await using _loop = startControllers({
-    ...{ ...shared, informers, clientAs: clients.controller, rootCaPem: 'PEM' },
+    ...{ ...shared, informers, clientAs: clients.controller, rootCa: { pem: 'PEM' } },
     isOn: (name) => name === 'horizontal-pod-autoscaler-controller',
     autoscaling: { syncPeriodMs: 200 },
   });

@@ -18,7 +18,11 @@ it('a hundred claims are bound, each to a volume of its own', async () => {
   const clients = createOwnClients(test.server);
   await using informers = createInformers({ client: clients.controllerManager, clock: systemClock });
   const shared = { informers, clock: systemClock, logger: silentLogger };
-  await using _controllers = startControllers({ ...shared, clientAs: clients.controller, rootCaPem: 'PEM' });
+  await using _controllers = startControllers({
+    ...shared,
+    clientAs: clients.controller,
+    rootCa: { pem: 'PEM' },
+  });
 
   await informers.synced();
   await test.make('/api/v1/namespaces', { metadata: { name: 'a' } });

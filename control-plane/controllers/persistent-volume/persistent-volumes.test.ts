@@ -41,7 +41,7 @@ beforeEach(async () => {
   );
   const shared = { informers, clock, logger: silentLogger };
   stack.use(startScheduler({ ...shared, client: clients.scheduler }));
-  stack.use(startControllers({ ...shared, clientAs: clients.controller, rootCaPem: 'PEM' }));
+  stack.use(startControllers({ ...shared, clientAs: clients.controller, rootCa: { pem: 'PEM' } }));
   await settle(500);
 });
 afterEach(() => stack.disposeAsync());

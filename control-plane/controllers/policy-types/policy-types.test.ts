@@ -133,7 +133,7 @@ it('the status is written by a controller that may do no more', async () => {
     policy([''], ['configmaps'], { validations: [{ expression: 'object.dat == "x"' }] }),
   );
   await using _controllers = startControllers({
-    ...{ informers, clock, logger: silentLogger, clientAs: clients.controller, rootCaPem: 'PEM' },
+    ...{ informers, clock, logger: silentLogger, clientAs: clients.controller, rootCa: { pem: 'PEM' } },
   });
 
   await expect

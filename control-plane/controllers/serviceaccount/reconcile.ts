@@ -5,6 +5,7 @@ import { isAlreadyExists, isNamespaceTerminating, isNotFound } from '#client/api
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { renewalOf, type RootCa } from '#control-plane/controllers/root-ca.ts';
 
 export const rootCaName = 'kube-root-ca.crt';
 const descriptionAnnotation = 'kubernetes.io/description';
@@ -33,7 +34,7 @@ export function runDefaultServiceAccounts(context: ControllerContext): Controlle
 }
 
 /** The cluster's CA in each namespace, for pods to know their API server by. */
-export function runRootCa(context: ControllerContext, rootCaPem: string): Controller {
+export function runRootCa(context: ControllerContext, rootCa: RootCa): Controller {
   const { informers, client, clock, logger } = context;
   const namespaceInformer = informers.for(namespaces);
   const mapInformer = informers.for(configMaps, { fieldSelector: `metadata.name=${rootCaName}` });
@@ -46,10 +47,10 @@ export function runRootCa(context: ControllerContext, rootCaPem: string): Contro
           'Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.',
       },
     },
-    data: { 'ca.crt': rootCaPem },
+    data: { 'ca.crt': rootCa.pem },
   });
   const isTold = ({ data = {}, metadata }: ConfigMap): boolean =>
-    data['ca.crt'] === rootCaPem &&
+    data['ca.crt'] === rootCa.pem &&
     Object.keys(data).length === 1 &&
     (metadata?.annotations?.[descriptionAnnotation] ?? '') !== '';
   return runController({
@@ -59,6 +60,7 @@ export function runRootCa(context: ControllerContext, rootCaPem: string): Contro
     sources: [
       ownKey(namespaceInformer),
       source(mapInformer, ({ old, current }) => [(current ?? old)?.metadata?.namespace ?? '']),
+      renewalOf(rootCa, () => namespaceInformer.list().map(({ metadata }) => metadata?.name ?? '')),
     ],
     reconcile: async (namespace) => {
       if (!isActive(namespaceInformer.get(namespace))) return;

@@ -30,7 +30,13 @@ function startLoop({ server }: TestServer): AsyncDisposable {
   const shared = { clock: systemClock, logger: silentLogger };
   const informers = stack.use(createInformers({ client: clients.controllerManager, ...shared }));
   const isOn = (name: string): boolean => name === 'storage-version-migrator-controller';
-  const own = { informers, clientAs: clients.controller, isOn, rootCaPem: 'PEM', hasStorageMigrations: true };
+  const own = {
+    informers,
+    clientAs: clients.controller,
+    isOn,
+    rootCa: { pem: 'PEM' },
+    hasStorageMigrations: true,
+  };
   stack.use(startControllers({ ...shared, ...own }));
   return stack;
 }

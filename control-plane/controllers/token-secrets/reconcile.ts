@@ -6,6 +6,7 @@ import { isConflict, isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
 import type { Change } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { renewalOf, type RootCa } from '#control-plane/controllers/root-ca.ts';
 import { accountOf, filledSecret, isTokenOf, planTokenSecret, withoutReference } from './plan.ts';
 
 /** What is signed for an account, to lie in a Secret of that name. */
@@ -17,14 +18,14 @@ export interface SecretToken {
 }
 
 export interface TokenSecretsOptions {
-  readonly rootCaPem: string;
+  readonly rootCa: RootCa;
   readonly signToken: (about: SecretToken) => Promise<string>;
 }
 
 /** Puts the token of their account into Secrets that ask for it, and removes them with their account. */
 export function runTokenSecrets(
   context: ControllerContext,
-  { rootCaPem, signToken }: TokenSecretsOptions,
+  { rootCa, signToken }: TokenSecretsOptions,
 ): Controller {
   const { informers, client, clock, logger } = context;
   const secretInformer = informers.for(secrets, { fieldSelector: `type=${tokenSecretType}` });
@@ -41,12 +42,13 @@ export function runTokenSecrets(
     const { namespace = '', name = '', uid = '' } = account.metadata ?? {};
     const about = { namespace, name, uid, secretName: secret.metadata?.name ?? '' };
     const token = needsToken ? await signToken(about) : undefined;
-    secretInformer.observe(await client.update(secrets, filledSecret(secret, { account, token, rootCaPem })));
+    const filled = filledSecret(secret, { account, token, rootCaPem: rootCa.pem });
+    secretInformer.observe(await client.update(secrets, filled));
   };
   const syncSecret = async (key: string): Promise<void> => {
     const secret = secretInformer.get(key);
     if (secret === undefined) return;
-    const plan = planTokenSecret(secret, await findAccount(secret), rootCaPem);
+    const plan = planTokenSecret(secret, await findAccount(secret), rootCa.pem);
     if (plan.kind === 'fill') await fill(secret, plan.account, plan.needsToken);
     if (plan.kind === 'remove') {
       const { namespace, name = '', uid } = secret.metadata ?? {};
@@ -75,6 +77,7 @@ export function runTokenSecrets(
     sources: [
       source(secretInformer, keysOfSecret),
       source(accountInformer, ({ old, current }) => secretsOf(current ?? old)),
+      renewalOf(rootCa, () => secretInformer.list().map(objectKey)),
     ],
     reconcile: async (key) => {
       const reference = readReference(key);

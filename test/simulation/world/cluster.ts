@@ -196,7 +196,7 @@ export class SimulatedCluster {
     startControllers({
       ...{ informers, clientAs: clients.controller, clock, logger },
       clusterCidrs: ['10.244.0.0/16'],
-      rootCaPem: 'PEM',
+      rootCa: { pem: 'PEM' },
       hasPodGroups: true,
     });
     startScheduler({

@@ -21,14 +21,14 @@ describe('tokens that lie in Secrets', { timeout: 180_000 }, () => {
     loops = new AsyncDisposableStack();
     const client = createApiClient({ transport: test.server.transport(), userAgent: 'test' });
     const informers = loops.use(createInformers({ client, clock: systemClock, logger: silentLogger }));
-    const { caCertPem: rootCaPem, signSecretToken: signToken } = test.server;
+    const { rootCa, signSecretToken: signToken } = test.server;
     loops.use(
       startControllers({
         clientAs: () => client,
         informers,
         clock: systemClock,
         logger: silentLogger,
-        rootCaPem,
+        rootCa,
         signToken,
       }),
     );
