@@ -15,7 +15,14 @@ export function createFakeStats(node: FakeNode, clock: Clock): () => Promise<Sta
     const pods: PodFacts[] = [];
     for (const pod of node.workers.pods()) {
       const stats = await node.runtime.stats(pod.metadata?.uid ?? '');
-      const none = { interfaces: [], rootfs: new Map(), logs: new Map(), volumes: [] };
+      const none = {
+        interfaces: [],
+        rootfs: new Map(),
+        logs: new Map(),
+        volumes: [],
+        ownVolumes: [],
+        hosts: { bytes: 0, inodes: 0 },
+      };
       if (stats !== undefined) pods.push({ pod, stats, ...none });
     }
     const present = new Map(

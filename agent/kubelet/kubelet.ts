@@ -56,7 +56,7 @@ import { renderVolumeMetrics } from '#agent/volume/counts/volume-metrics.ts';
 import { readProcess } from '#agent/node/process-metrics.ts';
 import { renderKubeletMetrics } from './stats/kubelet-metrics.ts';
 import { createStatsReader, DiskUses } from './stats/read-stats.ts';
-import type { VolumeFacts } from './stats/stats-input.ts';
+import type { ClaimVolumeFacts } from './stats/stats-input.ts';
 import { watchClaimSizes } from './evict/watch-claim-sizes.ts';
 import { readVolumeStats } from './stats/volume-stats.ts';
 
@@ -307,7 +307,7 @@ function startServer(
   const { access = defaultAccess, ...listen } = options.server;
   const requests = new HttpCounts();
   const disks = new DiskUses(clock);
-  const volumes = async (): Promise<readonly VolumeFacts[]> => {
+  const volumes = async (): Promise<readonly ClaimVolumeFacts[]> => {
     const found = await readVolumeStats(directories.pods, (directory) => disks.of(directory));
     disks.forgetOthers();
     return [...found.values()].flat();

@@ -5,7 +5,7 @@ import type { SecondsHistogram } from './seconds-histogram.ts';
 import { isStatic } from '#agent/kubelet/static/static-pod.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { family, labels, type Sample } from './exposition.ts';
-import type { VolumeFacts } from './stats-input.ts';
+import type { ClaimVolumeFacts } from './stats-input.ts';
 import type { Counts, KubeletCounts } from './kubelet-counts.ts';
 import type { OperationCount, RuntimeCounts } from './runtime-counts.ts';
 import { histogramLines, type LabelledHistogram } from './histogram-lines.ts';
@@ -20,7 +20,7 @@ export interface KubeletMetricsInput {
   readonly imagesRemoved: Readonly<Record<'age' | 'space', number>>;
   readonly process: ProcessFacts;
   /** Of claims; of one that several pods use, each has it. */
-  readonly volumes: readonly VolumeFacts[];
+  readonly volumes: readonly ClaimVolumeFacts[];
 }
 
 /** A metric: its name, type, what it says, and the samples of it. */
@@ -100,7 +100,7 @@ function workingPods({ desired, pods }: KubeletMetricsInput): readonly Sample[] 
 }
 
 /** A sample for each claim. */
-function byClaim(read: (volume: VolumeFacts) => number): Row[3] {
+function byClaim(read: (volume: ClaimVolumeFacts) => number): Row[3] {
   return ({ volumes }) => {
     const claims = new Map(
       volumes.map((volume) => {

@@ -12,7 +12,7 @@ import type { Proc } from '#native/proc/proc.ts';
 import { CpuRates } from './cpu-rates.ts';
 import { parseInterfaceCounters, type InterfaceCounters } from './interface-counters.ts';
 import type { PodFacts, StatsInput, SystemProcess } from './stats-input.ts';
-import { readFileSystem, readVolumeStats } from './volume-stats.ts';
+import { readFileSystem, readOwnVolumes, readVolumeStats } from './volume-stats.ts';
 
 export interface StatsSources {
   readonly nodeName: string;
@@ -36,7 +36,8 @@ export function createStatsReader(sources: StatsSources): () => Promise<StatsInp
     const found = await Promise.all(
       sources.pods().map(async (pod) => ({ pod, stats: await runtime.stats(pod.metadata?.uid ?? '') })),
     );
-    const volumes = await readVolumeStats(directories.pods, (directory) => disks.of(directory));
+    const used = (directory: string): Promise<DiskUse> => disks.of(directory);
+    const volumes = await readVolumeStats(directories.pods, used);
     const pods: PodFacts[] = [];
     for (const { pod, stats } of found) {
       if (stats === undefined) continue;
@@ -46,8 +47,10 @@ export function createStatsReader(sources: StatsSources): () => Promise<StatsInp
         logs.set(name, await disks.of(`${podPaths(pod, directories).logs}/${name}`));
       }
       const interfaces = await interfacesOf(stats.containers[0]?.pid);
-      const own = volumes.get(pod.metadata?.uid ?? '') ?? [];
-      pods.push({ pod, stats, interfaces, rootfs, logs, volumes: own });
+      const ownVolumes = await readOwnVolumes(pod, directories, used);
+      const ofClaims = volumes.get(pod.metadata?.uid ?? '') ?? [];
+      const hosts = await used(podPaths(pod, directories).hosts);
+      pods.push({ pod, stats, interfaces, rootfs, logs, ownVolumes, volumes: ofClaims, hosts });
     }
     disks.forgetOthers();
     rates.forgetOthers();

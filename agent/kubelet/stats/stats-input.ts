@@ -13,13 +13,23 @@ export interface FileSystemFacts {
   readonly inodesFree: number;
 }
 
-/** A pod's volume that a claim is of. */
+/** A pod's volume that has files on the node. */
 export interface VolumeFacts {
   readonly name: string;
-  readonly claim: { readonly namespace: string; readonly name: string };
   /** The one that its files are on, perhaps with others'. */
   readonly fileSystem: FileSystemFacts;
   readonly used: DiskUse;
+}
+
+/** One that a claim is of. */
+export interface ClaimVolumeFacts extends VolumeFacts {
+  readonly claim: { readonly namespace: string; readonly name: string };
+}
+
+/** One that is made for the pod, and goes with it. */
+export interface OwnVolumeFacts extends VolumeFacts {
+  /** Whether its files are of the pod's ephemeral storage: not those in memory. */
+  readonly isOnDisk: boolean;
 }
 
 /** What a pod has on the node, beside what its cgroups say. */
@@ -30,8 +40,11 @@ export interface PodFacts {
   /** By the container's name: what its runs wrote to their own file systems, and to their logs. */
   readonly rootfs: ReadonlyMap<string, DiskUse>;
   readonly logs: ReadonlyMap<string, DiskUse>;
+  readonly ownVolumes: readonly OwnVolumeFacts[];
   /** Those of claims. */
-  readonly volumes: readonly VolumeFacts[];
+  readonly volumes: readonly ClaimVolumeFacts[];
+  /** What the pod's /etc/hosts takes. */
+  readonly hosts: DiskUse;
 }
 
 /** A process of the node that is no pod's. */

@@ -76,6 +76,21 @@ const input: StatsInput = {
         containers: [{ ...usage, stats, id: 'c1', name: 'c', startedAtMs: 15_000, pid: 1 }],
       },
       interfaces: [counted],
+      ownVolumes: [
+        {
+          name: 'scratch',
+          fileSystem: { capacityBytes: 9, availableBytes: 5, inodes: 8, inodesFree: 6 },
+          used: { bytes: 2, inodes: 2 },
+          isOnDisk: true,
+        },
+        {
+          name: 'memory',
+          fileSystem: { capacityBytes: 4, availableBytes: 3, inodes: 8, inodesFree: 6 },
+          used: { bytes: 1, inodes: 1 },
+          isOnDisk: false,
+        },
+      ],
+      hosts: { bytes: 4, inodes: 1 },
       volumes: [
         {
           name: 'data',
@@ -142,7 +157,6 @@ describe('renderSummary()', () => {
         ...below('pods[]', ['podRef.name', 'podRef.namespace', 'podRef.uid', 'startTime', ...cpu, ...memory]),
         ...below('pods[]', [...network, ...files('ephemeral-storage'), 'process_stats.process_count']),
         ...below('pods[]', [...files('volume[]'), 'volume[].name']),
-        ...below('pods[].volume[].pvcRef', ['namespace', 'name']),
         ...below('pods[].containers[]', ['name', 'startTime', ...cpu, ...memory]),
         ...below('pods[].containers[]', [...files('rootfs'), ...files('logs')]),
         ...below('pods[].containers[].swap', ['time', 'swapUsageBytes']),
@@ -166,7 +180,12 @@ describe('renderSummary()', () => {
       pods: [
         {
           network: eth0,
-          'ephemeral-storage': { usedBytes: 70, inodesUsed: 7 },
+          'ephemeral-storage': { usedBytes: 76, inodesUsed: 10 },
+          volume: [
+            { name: 'scratch', usedBytes: 2 },
+            { name: 'memory', usedBytes: 1 },
+            { name: 'data', usedBytes: 3, pvcRef: { namespace: 'b', name: 'c' } },
+          ],
           containers: [
             { cpu: { usageNanoCores: 1_000_000_000 }, rootfs: { usedBytes: 30 }, logs: { usedBytes: 40 } },
           ],

@@ -2,7 +2,7 @@ import type { DiskUse } from '#agent/kubelet/evict/used-below.ts';
 import type { CgroupUsage, MeasuredUsage } from '#agent/runtime/runtime.ts';
 import type { CgroupStats, Pressure, StallTimes } from '#native/cgroup/cgroup.ts';
 import type { InterfaceCounters } from './interface-counters.ts';
-import type { PodFacts, StatsInput, VolumeFacts } from './stats-input.ts';
+import type { ClaimVolumeFacts, PodFacts, StatsInput, VolumeFacts } from './stats-input.ts';
 
 type Told = Readonly<Record<string, unknown>>;
 
@@ -96,12 +96,14 @@ function systemContainers(input: StatsInput): readonly unknown[] {
 
 function podSummary(
   input: StatsInput,
-  { pod, stats, interfaces, rootfs, logs, volumes }: PodFacts,
+  { pod, stats, interfaces, rootfs, logs, ownVolumes, volumes, hosts }: PodFacts,
 ): Summary['pods'][number] {
   const { name, namespace, uid = '' } = pod.metadata ?? {};
   const { startTime } = pod.status ?? {};
   const time = timeOf(input.nowMs);
-  const written = [...rootfs.values(), ...logs.values()];
+  const ownUse = ownVolumes.filter(({ isOnDisk }) => isOnDisk).map(({ used }) => used);
+  const written = [...rootfs.values(), ...logs.values(), ...ownUse, hosts];
+  const all = [...ownVolumes, ...volumes];
   const begunMs = startTime === undefined ? input.startedAtMs : Date.parse(startTime);
   return {
     podRef: { name, namespace, uid },
@@ -115,20 +117,23 @@ function podSummary(
     })),
     ...usage(input, { name: uid, used: stats, sinceMs: begunMs }),
     network: network(time, interfaces),
-    ...(volumes.length === 0 ? {} : { volume: volumes.map((volume) => volumeSummary(time, volume)) }),
+    ...(all.length === 0 ? {} : { volume: all.map((volume) => volumeSummary(time, volume)) }),
     'ephemeral-storage': fileSystem(input, sumOf(written)),
     process_stats: { process_count: stats.processes },
   };
 }
 
 /** VolumeStats of kubelet/pkg/apis/stats/v1alpha1. */
-function volumeSummary(time: string, { name, claim, fileSystem, used }: VolumeFacts): unknown {
+function volumeSummary(
+  time: string,
+  { name, claim, fileSystem, used }: VolumeFacts & Partial<ClaimVolumeFacts>,
+): unknown {
   return {
     time,
     ...fileSystem,
     ...{ usedBytes: used.bytes, inodesUsed: used.inodes },
     name,
-    pvcRef: claim,
+    ...(claim === undefined ? {} : { pvcRef: claim }),
   };
 }
 

@@ -1,16 +1,18 @@
 import { lstat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { errnoOf } from '#base/errors.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import type { DiskUse } from '#agent/kubelet/evict/used-below.ts';
+import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import { readRecords, type FoundRecord } from '#agent/volume/claims/records.ts';
-import type { FileSystemFacts, VolumeFacts } from './stats-input.ts';
+import type { ClaimVolumeFacts, FileSystemFacts, OwnVolumeFacts, VolumeFacts } from './stats-input.ts';
 
 /** What volumes of claims use, by the uid of the pod. `usedBelow` counts a directory file by file, and may remember. */
 export async function readVolumeStats(
   podsDirectory: string,
   usedBelow: (directory: string) => Promise<DiskUse>,
-): Promise<ReadonlyMap<string, readonly VolumeFacts[]>> {
-  const byPod = new Map<string, VolumeFacts[]>();
+): Promise<ReadonlyMap<string, readonly ClaimVolumeFacts[]>> {
+  const byPod = new Map<string, ClaimVolumeFacts[]>();
   for (const record of await readRecords(podsDirectory)) {
     const facts = await factsOf(record, usedBelow);
     if (facts !== undefined) byPod.set(record.podUid, [...(byPod.get(record.podUid) ?? []), facts]);
@@ -18,14 +20,50 @@ export async function readVolumeStats(
   return byPod;
 }
 
+/** The fields of a volume whose files the node makes for one pod, and counts (kubelet, MetricsProvider of pkg/volume). */
+const ownFields = ['emptyDir', 'configMap', 'secret', 'projected', 'downwardAPI'] as const;
+
+/** What volumes use that are the pod's own; without those that are not there yet. */
+export async function readOwnVolumes(
+  pod: Pod,
+  directories: Pick<KubeletDirectories, 'pods' | 'podsMemory'>,
+  usedBelow: (directory: string) => Promise<DiskUse>,
+): Promise<readonly OwnVolumeFacts[]> {
+  const uid = pod.metadata?.uid ?? '';
+  const found: OwnVolumeFacts[] = [];
+  for (const volume of pod.spec?.volumes ?? []) {
+    const field = ownFields.find((each) => volume[each] !== undefined);
+    if (field === undefined) continue;
+    for (const root of [directories.pods, directories.podsMemory]) {
+      const facts = await usedBy(path.join(root, uid, 'volumes', field, volume.name), usedBelow);
+      if (facts === undefined) continue;
+      const isOnDisk = root === directories.pods && volume.emptyDir?.medium !== 'Memory';
+      found.push({ name: volume.name, ...facts, isOnDisk });
+      break;
+    }
+  }
+  return found;
+}
+
 /** Undefined for what has no files: a block device, a volume that is not there yet, or is gone again; and for what a server has, which may be away. */
 async function factsOf(
   { name, claim, path: directory, isRemote, sizeBytes }: FoundRecord,
   usedBelow: (directory: string) => Promise<DiskUse>,
-): Promise<VolumeFacts | undefined> {
+): Promise<ClaimVolumeFacts | undefined> {
   if (directory === undefined || isRemote === true) return undefined;
   const slash = claim.indexOf('/');
   const names = { namespace: claim.slice(0, slash), name: claim.slice(slash + 1) };
+  const facts = await usedBy(directory, usedBelow);
+  if (facts === undefined) return undefined;
+  const { fileSystem, used } = facts;
+  return { name, claim: names, fileSystem: within(fileSystem, used, sizeBytes), used };
+}
+
+/** Undefined for what is no directory, or not there. */
+async function usedBy(
+  directory: string,
+  usedBelow: (directory: string) => Promise<DiskUse>,
+): Promise<Pick<VolumeFacts, 'fileSystem' | 'used'> | undefined> {
   try {
     const found = await lstat(directory);
     if (!found.isDirectory()) return undefined;
@@ -33,7 +71,7 @@ async function factsOf(
     // One that is a file system of its own counts itself.
     const isOwn = (await lstat(path.dirname(directory))).dev !== found.dev;
     const used = isOwn ? usedOf(fileSystem) : await usedBelow(directory);
-    return { name, claim: names, fileSystem: within(fileSystem, used, sizeBytes), used };
+    return { fileSystem, used };
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
