@@ -7,14 +7,16 @@ import { readDisk, readMachine } from '#agent/node/machine.ts';
 import { isDiskLow } from '#agent/node/node-status.ts';
 import type { Proc } from '#native/proc/proc.ts';
 import { defaultSettings } from './config/settings.ts';
-import { NodePressure, observationsOf } from './evict/node-pressure.ts';
+import { planNodeCgroups } from './cgroups/node-cgroups.ts';
+import { NodePressure, observationOfPods, observationsOf } from './evict/node-pressure.ts';
+import type { Observations } from './evict/pressure.ts';
 import { ImageCollector, watchImages } from './images/collect-images.ts';
 import { defaultImageGcPolicy, type ImageGcPolicy } from './images/image-gc.ts';
 
 /** What it takes of a kubelet's options. */
 export interface ReclaimOptions extends Pick<
   IsolationOptions,
-  'nodeName' | 'informers' | 'runtime' | 'clock' | 'logger' | 'directories' | 'settings'
+  'nodeName' | 'informers' | 'runtime' | 'clock' | 'logger' | 'directories' | 'settings' | 'trees'
 > {
   readonly proc: Pick<Proc, 'memory' | 'cpuCount' | 'bootId' | 'kernelRelease'>;
   /** Undefined: the kubelet's defaults. */
@@ -28,7 +30,7 @@ export function startReclaim(
   stack: AsyncDisposableStack,
   options: ReclaimOptions,
 ): { readonly collector: ImageCollector; readonly pressure: NodePressure } {
-  const { runtime, clock, logger, nodeName, directories, proc } = options;
+  const { runtime, clock, logger, nodeName, directories } = options;
   const { eviction } = options.settings ?? defaultSettings;
   const { client } = options.informers;
   const recorder = stack.use(
@@ -48,7 +50,22 @@ export function startReclaim(
   const pressure = new NodePressure({
     ...{ settings: eviction, warn },
     relieveDisk: () => collector.relieve(),
-    observe: async () => observationsOf(await readMachine(proc, directories.pods), directories.pods),
+    observe: () => observe(options),
   });
   return { collector, pressure };
+}
+
+/** Of the machine, and of all pods together where they have a limit together. */
+async function observe({
+  proc,
+  directories,
+  trees,
+  settings = defaultSettings,
+}: ReclaimOptions): Promise<Observations> {
+  const machine = await readMachine(proc, directories.pods);
+  const [pods] = trees === undefined ? [] : planNodeCgroups(machine, settings).own;
+  return new Map([
+    ...(await observationsOf(machine, directories.pods)),
+    ...observationOfPods(pods?.resources.memoryMaxBytes, pods && (await trees?.own.stats(pods.path))),
+  ]);
 }

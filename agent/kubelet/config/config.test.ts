@@ -290,7 +290,11 @@ describe('settings', () => {
     const hard = (configuration: JsonObject): readonly string[] =>
       readSettings(configuration).eviction.thresholds.map(({ signal }) => signal);
     expect(hard({})).toContain('nodefs.inodesFree');
-    expect(hard({ evictionHard: { 'memory.available': '5%' } })).toEqual(['memory.available']);
+    const own = { evictionHard: { 'memory.available': '5%' } };
+    expect(hard(own)).toEqual(['memory.available', 'allocatableMemory.available']);
+    expect(hard({ ...own, enforceNodeAllocatable: ['none'] })).toEqual(['memory.available']);
+    const ofPods = { evictionHard: { 'allocatableMemory.available': '1Gi' } };
+    expect(hard(ofPods)).toEqual(['allocatableMemory.available']);
     const merged = { evictionHard: { 'memory.available': '5%' }, mergeDefaultEvictionSettings: true };
     expect(hard(merged)).toEqual(hard({}));
   });

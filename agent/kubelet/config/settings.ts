@@ -108,6 +108,7 @@ export function readSettings(configuration: JsonObject): KubeletSettings {
   const assign = readAssign(configuration, sum(system, kube), problems);
   const { reservedCpus: cpus } = assign;
   const pids = read.integer('podPidsLimit', -1, [-1, 4_194_304]);
+  const nodeCgroups = readNodeCgroups(configuration, problems);
   const settings: KubeletSettings = {
     podPidsMax: pids <= 0 ? undefined : pids,
     podsPerCore: read.integer('podsPerCore', 0, [0, 65_536]),
@@ -130,10 +131,10 @@ export function readSettings(configuration: JsonObject): KubeletSettings {
     systemReserved: system,
     assign: { ...assign, reconcileMs: read.duration('cpuManagerReconcilePeriod', defaultAssign.reconcileMs) },
     cgroupRules: readCgroupRules(configuration, problems),
-    nodeCgroups: readNodeCgroups(configuration, problems),
+    nodeCgroups,
     isSwapRefused: configuration['failSwapOn'] === true,
     shutdown: readShutdown(configuration, problems),
-    eviction: readEviction(configuration, problems),
+    eviction: readEviction(configuration, problems, nodeCgroups.enforced.has('pods')),
     staticPodPath: read.text('staticPodPath'),
     fileCheckMs: read.duration('fileCheckFrequency', defaultSettings.fileCheckMs),
   };

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { describeError } from '#base/errors.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { isTerminal } from '#api/pod/state.ts';
+import type { CgroupStats } from '#native/cgroup/cgroup.ts';
 import type { MachineFacts } from '#agent/node/machine.ts';
 import type { KubeletPorts } from '#agent/kubelet/ports.ts';
 import { podPaths } from '#agent/kubelet/pod-paths.ts';
@@ -22,7 +23,7 @@ import {
   type PressureCondition,
   type PressureState,
 } from './pressure.ts';
-import type { EvictionSettings, Signal, Threshold } from './thresholds.ts';
+import { isOfMemory, type EvictionSettings, type Signal, type Threshold } from './thresholds.ts';
 import { usedBelow, type DiskUse } from './used-below.ts';
 
 export interface PressureOptions {
@@ -52,6 +53,17 @@ export async function observationsOf(machine: MachineFacts, disk: string): Promi
     ['pid.available', { available: machine.pidsMax - machine.pidsUsed, capacity: machine.pidsMax }],
     ...ofDisk,
   ]);
+}
+
+/** Of all pods together, below the limit that they have; nothing without one (makeSignalObservations of the kubelet). */
+export function observationOfPods(
+  limitBytes: number | undefined,
+  stats: CgroupStats | undefined,
+): Observations {
+  const workingSetBytes = stats?.memory?.workingSetBytes;
+  if (limitBytes === undefined || workingSetBytes === undefined) return new Map();
+  const available = Math.max(0, limitBytes - workingSetBytes);
+  return new Map([['allocatableMemory.available', { available, capacity: limitBytes }]]);
 }
 
 /** A pod that was ended makes room before another is, or has had so long to. */
@@ -151,7 +163,7 @@ export class NodePressure {
 }
 
 function isOfDisk(signal: Signal): boolean {
-  return signal !== 'memory.available' && signal !== 'pid.available';
+  return !isOfMemory(signal) && signal !== 'pid.available';
 }
 
 /** On disk only where that is what is short: it takes a walk. */

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { events } from '#api/schema/kind-ref.ts';
 import type { Pod, PodSpec } from '#api/generated/objects.ts';
+import type { CgroupStats } from '#native/cgroup/cgroup.ts';
 import { readSettings } from '#agent/kubelet/config/settings.ts';
 import { startTestNode } from '#agent/kubelet/test-node.fixture.ts';
-import { NodePressure } from './node-pressure.ts';
+import { NodePressure, observationOfPods } from './node-pressure.ts';
 import {
   evictionNotice,
   noPressure,
@@ -94,6 +95,20 @@ describe('stepPressure()', () => {
     expect(run(moments)).toEqual(moments.map(([, , conditions, due]) => [conditions, due]));
   });
 
+  test('pods together keep below their limit what the node is to keep', () => {
+    const stats = (workingSetBytes: number) => ({ memory: { workingSetBytes } }) as CgroupStats;
+    const of = (workingSetBytes: number): Observations =>
+      new Map([...seen(500), ...observationOfPods(800, stats(workingSetBytes))]);
+    const moments: readonly Moment[] = [
+      [0, of(600), '', ''],
+      [10, of(701), 'MemoryPressure', 'hard allocatableMemory.available'],
+      [20, of(650), 'MemoryPressure', ''],
+    ];
+    expect(run(moments)).toEqual(moments.map(([, , conditions, due]) => [conditions, due]));
+    expect(observationOfPods(undefined, stats(1))).toEqual(new Map());
+    expect(observationOfPods(800, undefined)).toEqual(new Map());
+  });
+
   test('what is not observed is not short', () => {
     expect(run([[0, new Map(), '', '']])).toEqual([['', '']]);
   });
@@ -126,6 +141,7 @@ describe('rankPods()', () => {
       use('critical', 900, { priority: 2_000_000_000 }),
     ];
     expect(ranked('memory.available', ...uses)).toBe('far beyond important within');
+    expect(ranked('allocatableMemory.available', ...uses)).toBe('far beyond important within');
     expect(ranked('nodefs.available', ...uses)).toBe('within beyond far important');
     expect(ranked('pid.available', ...uses)).toBe('far beyond within important');
     expect(ranked('nodefs.inodesFree', ...uses)).toBe('far beyond within important');

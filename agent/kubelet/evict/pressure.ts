@@ -3,7 +3,14 @@ import type { Pod } from '#api/generated/objects.ts';
 import { podRequests, resourceNumbers } from '#api/pod/requests.ts';
 import { isStatic } from '#agent/kubelet/static/static-pod.ts';
 import { formatQuantity, parseQuantity, quantityToInteger, type Quantity } from '#api/meta/quantity.ts';
-import { amountOf, isShort, type EvictionSettings, type Signal, type Threshold } from './thresholds.ts';
+import {
+  amountOf,
+  isOfMemory,
+  isShort,
+  type EvictionSettings,
+  type Signal,
+  type Threshold,
+} from './thresholds.ts';
 
 export interface Observation {
   readonly available: number;
@@ -17,6 +24,7 @@ export type PressureCondition = 'MemoryPressure' | 'DiskPressure' | 'PIDPressure
 
 const conditionOf: Readonly<Record<Signal, PressureCondition>> = {
   'memory.available': 'MemoryPressure',
+  'allocatableMemory.available': 'MemoryPressure',
   'nodefs.available': 'DiskPressure',
   'nodefs.inodesFree': 'DiskPressure',
   'imagefs.available': 'DiskPressure',
@@ -70,8 +78,7 @@ export function stepPressure(
   const conditions = new Set(
     [...lastPressedMs].filter(([, last]) => nowMs - last < transitionMs).map(([condition]) => condition),
   );
-  const urgency = ({ signal, isHard }: Threshold): number =>
-    (signal === 'memory.available' ? 0 : 2) + (isHard ? 0 : 1);
+  const urgency = ({ signal, isHard }: Threshold): number => (isOfMemory(signal) ? 0 : 2) + (isHard ? 0 : 1);
   const [first] = due.toSorted((a, b) => urgency(a) - urgency(b));
   return { state: { shortSince, met: new Set(due), lastPressedMs }, conditions, due: first };
 }
@@ -118,7 +125,7 @@ export function rankPods(signal: Signal, pods: readonly PodUse[]): readonly PodU
 }
 
 function usedOf(signal: Signal, use: PodUse): number {
-  if (signal === 'memory.available') return use.memoryBytes;
+  if (isOfMemory(signal)) return use.memoryBytes;
   if (signal === 'pid.available') return use.processes;
   return signal.endsWith('inodesFree') ? use.inodes : use.storageBytes;
 }
@@ -131,7 +138,7 @@ function requestedOf(signal: Signal, pod: Pod): number {
 
 /** What there is too little of, by the name that the kubelet gives it. */
 export function resourceOf(signal: Signal): 'memory' | 'pids' | 'inodes' | 'ephemeral-storage' {
-  if (signal === 'memory.available') return 'memory';
+  if (isOfMemory(signal)) return 'memory';
   if (signal === 'pid.available') return 'pids';
   return signal.endsWith('inodesFree') ? 'inodes' : 'ephemeral-storage';
 }

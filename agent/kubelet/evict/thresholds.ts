@@ -6,6 +6,8 @@ import { isObject } from '#api/wire/json.ts';
 
 export const signals = [
   'memory.available',
+  /** Of what all pods together may have (enforceNodeAllocatable). */
+  'allocatableMemory.available',
   'nodefs.available',
   'nodefs.inodesFree',
   'imagefs.available',
@@ -47,10 +49,17 @@ const defaultHard: Readonly<Record<string, string>> = {
   'pid.available': '5%',
 };
 
-export const defaultEviction: EvictionSettings = readEviction({}, []);
+export const defaultEviction: EvictionSettings = readEviction({}, [], true);
 
-/** Of a configuration whose fields have their shapes; what is wrong is added to `problems`. */
-export function readEviction(configuration: JsonObject, problems: string[]): EvictionSettings {
+/**
+ * Of a configuration whose fields have their shapes; what is wrong is added to `problems`. Where pods have a limit together, they keep as much
+ * below it as the node is to keep (addAllocatableThresholds of the kubelet).
+ */
+export function readEviction(
+  configuration: JsonObject,
+  problems: string[],
+  arePodsLimited: boolean,
+): EvictionSettings {
   const given = textsOf(configuration['evictionHard']);
   const isMerged = configuration['mergeDefaultEvictionSettings'] === true;
   const hard = given === undefined ? defaultHard : isMerged ? { ...defaultHard, ...given } : given;
@@ -87,7 +96,14 @@ export function readEviction(configuration: JsonObject, problems: string[]): Evi
   const grace = configuration['evictionMaxPodGracePeriod'];
   const transitionMs = typeof transition === 'string' ? parseDurationMs(transition) : 0;
   return {
-    thresholds: [...read('evictionHard', hard, true), ...read('evictionSoft', soft, false)],
+    thresholds: [
+      ...read('evictionHard', hard, true).flatMap((threshold) =>
+        arePodsLimited && threshold.signal === 'memory.available'
+          ? [threshold, { ...threshold, signal: 'allocatableMemory.available' } as const]
+          : [threshold],
+      ),
+      ...read('evictionSoft', soft, false),
+    ],
     transitionMs: transitionMs <= 0 ? 300_000 : transitionMs,
     podGraceSecondsMax: typeof grace === 'number' && grace > 0 ? grace : 0,
   };
@@ -114,9 +130,13 @@ export function keptOf({ thresholds }: EvictionSettings, signal: Signal, capacit
   return hard === undefined ? 0 : amountOf(hard.value, capacity);
 }
 
+/** Of the node, or of all pods together. */
+export function isOfMemory(signal: Signal): boolean {
+  return signal === 'memory.available' || signal === 'allocatableMemory.available';
+}
+
 function signalOf(name: string, at: string, problems: string[]): Signal | undefined {
   const signal = signals.find((known) => known === name);
-  // Of memory that pods may have together: they have no limit together here.
   if (signal === undefined) problems.push(`${at}.${name}: the signals are ${signals.join(', ')}`);
   return signal;
 }
