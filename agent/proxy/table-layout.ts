@@ -220,6 +220,7 @@ function natChains(options: TableOptions, facts: FamilyFacts): readonly Chain[] 
   const { source, target } = facts;
   const markIt: NftExpr = { expr: 'mark set', value: masqueradeMark, or: true };
   const drop: NftExpr = { expr: 'verdict', verdict: { kind: 'drop' } };
+  const masquerade: NftExpr = { expr: 'masquerade', fullyRandom: true };
   const markServices = [serviceCidr, ...addedServiceCidrs].map((right): NftRule => ({
     exprs: [{ expr: 'match', left: target, op: '==', right }, markIt],
   }));
@@ -273,11 +274,11 @@ function natChains(options: TableOptions, facts: FamilyFacts): readonly Chain[] 
       name: 'postrouting',
       hook: { type: 'nat', hook: 'postrouting', priority: 100 },
       rules: [
-        { exprs: [{ expr: 'lookup', key: [source, target], set: 'hairpin' }, { expr: 'masquerade' }] },
+        { exprs: [{ expr: 'lookup', key: [source, target], set: 'hairpin' }, masquerade] },
         {
           exprs: [
             { expr: 'match', left: { load: 'meta mark' }, op: '!=', right: 0, mask: masqueradeMark },
-            { expr: 'masquerade', fullyRandom: true },
+            masquerade,
           ],
         },
       ],

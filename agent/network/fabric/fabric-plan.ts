@@ -174,6 +174,9 @@ const familyFacts = {
  * Of nodes behind a tunnel only the pods are reached through it: towards the nodes themselves pods take the node's address, and what
  * is not a pod's takes the tunnel's when it goes through one. What carries vxlan's frames has the mark of what is inside, which would have it
  * translated as well (flannel#1279): connection tracking does not see it.
+ *
+ * Ports are chosen by chance: two pods that ask one server from the same port at once would be given the same one, and the packet that comes
+ * second is dropped without a word (flannel#1001).
  */
 export function renderMasquerade(options: MasqueradeOptions, nodes: readonly Node[]): NftTable {
   const { family, podCidr, clusterCidr, linkCidr, hasEgress } = options;
@@ -185,7 +188,7 @@ export function renderMasquerade(options: MasqueradeOptions, nodes: readonly Nod
   const onLink: readonly NftExpr[] =
     linkCidr === undefined ? [] : [{ expr: 'match', left: target, op: '==', right: linkCidr }];
   const isNeeded = hasEgress || linkCidr !== undefined;
-  const masquerade = { expr: 'masquerade' } as const;
+  const masquerade = { expr: 'masquerade', fullyRandom: true } as const;
   const rules: readonly (readonly NftExpr[])[] = [
     ...(isNeeded ? [[fromPods, outside, ...(hasEgress ? [] : onLink), masquerade]] : []),
     ...(hasTunnels

@@ -137,9 +137,13 @@ describe('renderMasquerade()', () => {
     [
       'without egress only towards the link',
       false,
-      'ip saddr 10.244.0.0/24 ip daddr != @keep-source ip daddr 192.0.2.0/24 masquerade',
+      'ip saddr 10.244.0.0/24 ip daddr != @keep-source ip daddr 192.0.2.0/24 masquerade fully-random',
     ],
-    ['with egress everywhere', true, 'ip saddr 10.244.0.0/24 ip daddr != @keep-source masquerade'],
+    [
+      'with egress everywhere',
+      true,
+      'ip saddr 10.244.0.0/24 ip daddr != @keep-source masquerade fully-random',
+    ],
   ])('%s', (_name, hasEgress, want) => {
     const text = renderTable(renderMasquerade({ ...options, hasEgress }, [own, other]));
     expect(text).toContain(want);
@@ -169,7 +173,7 @@ test('renderMasquerade() says the same of IPv6, of which nodes have other addres
 
     	chain postrouting {
     		type nat hook postrouting priority 100; policy accept;
-    		ip6 saddr fd00:1::/64 ip6 daddr != @keep-source masquerade
+    		ip6 saddr fd00:1::/64 ip6 daddr != @keep-source masquerade fully-random
     	}
     }"
   `);
@@ -402,9 +406,9 @@ test('renderMasquerade() has nothing of a host go into a tunnel as it is, and ke
 
     	chain postrouting {
     		type nat hook postrouting priority 100; policy accept;
-    		ip saddr 10.244.0.0/24 ip daddr != @keep-source ip daddr 192.0.2.0/24 masquerade
-    		ip saddr 10.244.0.0/24 ip daddr @tunnel-nodes masquerade
-    		oifname "podwright-*" ip saddr != 10.244.0.0/16 masquerade
+    		ip saddr 10.244.0.0/24 ip daddr != @keep-source ip daddr 192.0.2.0/24 masquerade fully-random
+    		ip saddr 10.244.0.0/24 ip daddr @tunnel-nodes masquerade fully-random
+    		oifname "podwright-*" ip saddr != 10.244.0.0/16 masquerade fully-random
     	}
 
     	chain raw-prerouting {

@@ -43,7 +43,7 @@ describe('a cable to the machine', () => {
       "table ip podwright-up-ab12 {
       	chain postrouting {
       		type nat hook postrouting priority 100; policy accept;
-      		ip saddr 172.31.254.2 oifname != "pw-ab12" masquerade
+      		ip saddr 172.31.254.2 oifname != "pw-ab12" masquerade fully-random
       	}
       }
       table ip podwright-outside {
@@ -55,7 +55,7 @@ describe('a cable to the machine', () => {
 
       	chain postrouting {
       		type nat hook postrouting priority 100; policy accept;
-      		oifname "outside0" masquerade
+      		oifname "outside0" masquerade fully-random
       	}
 
       	chain input {

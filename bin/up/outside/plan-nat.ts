@@ -177,5 +177,5 @@ export function renderClusterNat({ family }: NatFamily, ownCidrs: readonly strin
 const postrouting = (exprs: NftRule['exprs']): Chain => ({
   name: 'postrouting',
   hook: { type: 'nat', hook: 'postrouting', priority: 100 },
-  rules: [{ exprs: [...exprs, { expr: 'masquerade' }] }],
+  rules: [{ exprs: [...exprs, { expr: 'masquerade', fullyRandom: true }] }],
 });
