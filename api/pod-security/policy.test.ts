@@ -35,6 +35,21 @@ describe('readPolicy()', () => {
       want: ['restricted:v1.30', 'restricted:v1.20', 'privileged:v1.0'],
     },
     {
+      name: 'warns of what is enforced, where that is stricter than what is warned of elsewhere',
+      given: { enforce: 'restricted', 'enforce-version': 'v1.25' },
+      want: ['restricted:v1.25', 'restricted:latest', 'restricted:v1.25'],
+    },
+    {
+      name: 'warns of what is enforced by the version that is named for warnings',
+      given: { enforce: 'restricted', 'warn-version': 'v1.20' },
+      want: ['restricted:v1.30', 'restricted:latest', 'restricted:v1.20'],
+    },
+    {
+      name: 'warns of no less than elsewhere where less is enforced',
+      given: { enforce: 'privileged' },
+      want: ['privileged:v1.30', 'restricted:latest', 'baseline:latest'],
+    },
+    {
       name: 'enforces all it can of a level that it cannot read, and is silent of others',
       given: { enforce: 'strict', audit: '', warn: 'Baseline' },
       want: ['restricted:v1.30', 'privileged:latest', 'privileged:latest'],

@@ -70,17 +70,21 @@ export interface ReadPolicy {
   readonly errors: readonly FieldError[];
 }
 
-/** What the labels of a namespace ask for; what they do not say is as in `defaults`. Pure. */
+/**
+ * What the labels of a namespace ask for; what they do not say is as in `defaults`, but that who enforces a stricter level than is warned of
+ * is warned of that: of what a template would make, which nobody refuses (kubernetes #113491, since 1.26). Pure.
+ */
 export function readPolicy(labels: Readonly<Record<string, string>>, defaults: Policy): ReadPolicy {
-  const read = modes.map((mode) => readMode(labels, mode, defaults[mode]));
-  const [enforce, audit, warn] = read.map(({ levelVersion }) => levelVersion);
+  const enforce = readMode(labels, 'enforce', defaults.enforce);
+  const audit = readMode(labels, 'audit', defaults.audit);
+  const [isEnforced, isWarned] = (['enforce', 'warn'] as const).map(
+    (mode) => memberOf(labels, `${labelPrefix}${mode}`) !== undefined,
+  );
+  const isImplied = isEnforced && !isWarned && isStricter(enforce.levelVersion.level, defaults.warn.level);
+  const warn = readMode(labels, 'warn', isImplied ? enforce.levelVersion : defaults.warn);
   return {
-    policy: {
-      enforce: enforce ?? defaults.enforce,
-      audit: audit ?? defaults.audit,
-      warn: warn ?? defaults.warn,
-    },
-    errors: read.flatMap(({ errors }) => errors),
+    policy: { enforce: enforce.levelVersion, audit: audit.levelVersion, warn: warn.levelVersion },
+    errors: [enforce, audit, warn].flatMap(({ errors }) => errors),
   };
 }
 

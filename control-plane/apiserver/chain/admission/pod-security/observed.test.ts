@@ -74,7 +74,7 @@ describe('Pod Security, as a kube-apiserver 1.36.2 has it', () => {
         what: 'a Deployment where baseline is enforced',
         path: '/apis/apps/v1/namespaces/psb/deployments',
         spec: { selector: { matchLabels: { a: 'b' } }, template: template({ ...bare, hostNetwork: true }) },
-        want: '',
+        want: 'would violate PodSecurity "baseline:latest": host namespaces (hostNetwork=true)',
       },
       {
         what: 'a Deployment',
