@@ -66,6 +66,7 @@ describe('tokens of an issuer', () => {
       want: /expected audience in \["podwright" "other"\] got \["vault"\]$/,
     },
     { name: 'for nobody', claims: { aud: undefined }, want: /expected audience in/ },
+    { name: 'for us and a number', claims: { aud: [7, 'podwright'] }, want: /aud is neither a string nor/ },
     {
       name: 'of nobody',
       claims: { sub: undefined },

@@ -64,10 +64,13 @@ export function claimsProblem(
   const { iss, aud, exp, nbf } = claims;
   if (iss !== url)
     return `oidc: id token issued by a different provider, expected ${JSON.stringify(url)} got ${JSON.stringify(iss)}`;
-  const named = Array.isArray(aud) ? aud : [aud];
-  if (!named.some((audience) => audiences.some((own) => own === audience))) {
-    return `oidc: expected audience in ${goList(audiences)} got ${goList(named.map(String))}`;
-  }
+  const listed: readonly unknown[] = Array.isArray(aud) ? aud : [aud];
+  const named = listed.filter((audience): audience is string => typeof audience === 'string');
+  // As go-oidc, which reads no claims whose aud is neither (RFC 7519, 4.1.3).
+  if (aud !== undefined && named.length < listed.length)
+    return 'oidc: failed to unmarshal claims: aud is neither a string nor a list of strings';
+  if (!named.some((audience) => audiences.includes(audience)))
+    return `oidc: expected audience in ${goList(audiences)} got ${goList(named)}`;
   if (typeof exp !== 'number' || !(exp * 1000 > nowMs))
     return `oidc: token is expired (Token Expiry: ${formatTime(exp)})`;
   if (nbf === undefined) return undefined;
