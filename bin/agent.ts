@@ -414,8 +414,11 @@ async function startPods(parts: Parts): Promise<Kubelet> {
     ...parts.rules,
     plugins: {
       stateDirectory: paths.data,
-      // Of this node alone: nodes of one machine share the others.
-      cdiDirectories: [...cdiDirectories, join(paths.kubelet, 'cdi')],
+      cdiDirectories:
+        options.containerRuntimeEndpoint === undefined
+          ? // Of this node alone: nodes of one machine share the others.
+            [...cdiDirectories, join(paths.kubelet, 'cdi')]
+          : undefined,
     },
     imageGc: {
       highThresholdPercent: options.imageGcHighThreshold,

@@ -11,13 +11,15 @@ import type { DeviceAnswer } from './device.ts';
 export interface ContainerDevices extends Pick<ContainerConfig, 'env' | 'mounts' | 'devices'> {
   readonly additionalGids: readonly number[];
   readonly hooks: ContainerHooks;
+  /** Those of CDI that a runtime behind CRI is to find in its own files. */
+  readonly cdiDevices: readonly string[];
   /** Of plugins, for the runtime. */
   readonly annotations: Readonly<Record<string, string>>;
 }
 
 export const noDevices: ContainerDevices = {
   ...{ env: [], mounts: [], devices: [], additionalGids: [] },
-  ...{ hooks: {}, annotations: {} },
+  ...{ hooks: {}, cdiDevices: [], annotations: {} },
 };
 
 type Mount = ContainerConfig['mounts'][number];
@@ -34,13 +36,17 @@ export function cdiNamesOf({ cdiDevices, annotations }: DeviceAnswer): readonly 
   return [...cdiDevices, ...named.filter((name) => name !== '')];
 }
 
-/** @throws E_NOT_FOUND for what the host does not have, E_CONFLICT, E_UNSUPPORTED: which device, and which field */
+/**
+ * @param cdiDirectories undefined: the runtime follows CDI itself, and is told the names and annotations as the kubelet does
+ * @throws E_NOT_FOUND for what the host does not have, E_CONFLICT, E_UNSUPPORTED: which device, and which field
+ */
 export async function readContainerDevices(
   answers: readonly DeviceAnswer[],
-  cdiDirectories: readonly string[],
+  cdiDirectories: readonly string[] | undefined,
 ): Promise<ContainerDevices> {
-  const names = answers.flatMap(cdiNamesOf);
-  const edits = names.length === 0 ? [] : editsFor(names, await readCdiFiles(cdiDirectories));
+  const isPassed = cdiDirectories === undefined;
+  const names = isPassed ? [] : answers.flatMap(cdiNamesOf);
+  const edits = names.length === 0 ? [] : editsFor(names, await readCdiFiles(cdiDirectories ?? []));
   const devices = new Map<string, LaunchDevice>();
   for (const node of answers.flatMap((answer) => answer.nodes))
     for (const device of await pluginDevices(node)) devices.set(device.path, device);
@@ -60,7 +66,10 @@ export async function readContainerDevices(
     devices: [...devices.values()],
     additionalGids: [...new Set(edits.flatMap(({ additionalGids }) => additionalGids))],
     hooks: hooksOf(edits),
-    annotations: Object.fromEntries(answers.flatMap(ownAnnotations)),
+    cdiDevices: isPassed ? [...new Set(answers.flatMap((answer) => answer.cdiDevices))] : [],
+    annotations: Object.fromEntries(
+      answers.flatMap((answer) => (isPassed ? Object.entries(answer.annotations) : ownAnnotations(answer))),
+    ),
   };
 }
 

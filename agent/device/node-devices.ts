@@ -55,7 +55,8 @@ export interface NodeDevicesOptions {
   readonly directory: string;
   /** The node's own: what containers have is kept in it. */
   readonly stateDirectory: string;
-  readonly cdiDirectories: readonly string[];
+  /** Undefined: the runtime follows CDI itself. */
+  readonly cdiDirectories: readonly string[] | undefined;
   readonly counts?: DeviceCounts;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -28,7 +28,8 @@ import type { KubeletDirectories } from './pod-paths.ts';
 export interface PluginOptions {
   /** The node's own. */
   readonly stateDirectory: string;
-  readonly cdiDirectories?: readonly string[];
+  /** Undefined: the runtime follows CDI itself. */
+  readonly cdiDirectories?: readonly string[] | undefined;
   /** By type, beside DevicePlugin. */
   readonly handlers?: PluginHandlers;
 }

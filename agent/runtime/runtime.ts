@@ -145,6 +145,8 @@ export interface ContainerConfig {
   readonly devices: readonly HostDevice[];
   /** What devices want run at points of its life (CDI): by a handler that is an OCI runtime, or the start is refused. */
   readonly hooks?: ContainerHooks | undefined;
+  /** For a runtime that is asked by CRI: devices of CDI, which it finds by itself. */
+  readonly cdiDevices?: readonly string[] | undefined;
   readonly rlimits: ContainerLaunch['rlimits'];
   readonly oomScoreAdj: number;
   /** The running container of the pod whose pid namespace this one joins (CRI: NamespaceMode TARGET). Undefined: the sandbox's choice. */

@@ -54,7 +54,7 @@ export interface CdiMount {
 }
 
 /** Those that are read. */
-export const cdiVersions = ['0.3.0', '0.4.0', '0.5.0', '0.6.0', '0.7.0', '0.8.0', '1.0.0'] as const;
+export const cdiVersions = ['0.3.0', '0.4.0', '0.5.0', '0.6.0', '0.7.0', '0.8.0', '1.0.0', '1.1.0'] as const;
 
 /** Devices of a file; edits of one kind. */
 export const cdiDevicesMax = 4096;
@@ -66,6 +66,7 @@ const newerFields = {
   '0.5.0': ['containerEdits.deviceNodes.hostPath'],
   '0.6.0': ['annotations'],
   '0.7.0': ['containerEdits.additionalGids', 'containerEdits.intelRdt'],
+  '1.1.0': ['containerEdits.netDevices'],
 } as const;
 
 /** @throws {E_INVALID} with the first thing that is wrong, by its place */
@@ -117,8 +118,12 @@ class EditsReader {
 
   read(value: unknown, place: string): CdiEdits {
     const edits = objectAt(value, place);
-    allow(edits, ['env', 'deviceNodes', 'hooks', 'mounts', 'intelRdt', 'additionalGids'], place);
-    for (const field of ['intelRdt', 'additionalGids'])
+    allow(
+      edits,
+      ['env', 'deviceNodes', 'netDevices', 'hooks', 'mounts', 'intelRdt', 'additionalGids'],
+      place,
+    );
+    for (const field of ['netDevices', 'intelRdt', 'additionalGids'])
       if (edits[field] !== undefined) this.need(`containerEdits.${field}`);
     return {
       env: listAt(edits, 'env', place).map((each, index) => envOf(each, `${place}.env[${index}]`)),
@@ -133,7 +138,9 @@ class EditsReader {
         .map((each, index) => idOf(each, `${place}.additionalGids[${index}]`))
         .filter((gid) => gid > 0),
       hooks: listAt(edits, 'hooks', place).map((each, index) => hookOf(each, `${place}.hooks[${index}]`)),
-      unsupported: edits['intelRdt'] === undefined ? [] : ['containerEdits.intelRdt'],
+      unsupported: ['intelRdt', 'netDevices']
+        .filter((field) => edits[field] !== undefined)
+        .map((field) => `containerEdits.${field}`),
     };
   }
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { isPodwrightError } from '#base/errors.ts';
 import { createRandom } from '#base/random.fixture.ts';
 import { scratchDirectory } from '#base/scratch-directory.fixture.ts';
-import { readContainerDevices } from '#agent/device/container-devices.ts';
+import { noDevices, readContainerDevices } from '#agent/device/container-devices.ts';
 import { cdiFilesMax, editsFor, readCdiFiles } from './cdi-files.ts';
 import { isCdiKind, parseCdiName } from './cdi-name.ts';
 import { cdiVersions, parseCdiSpec } from './cdi-spec.ts';
@@ -145,6 +145,11 @@ describe('CDI files', () => {
     write('d', 'gpu.json', edited({ intelRdt: {} }));
     const rdt = await read('d');
     expect(() => editsFor(['vendor.com/gpu=0'], rdt)).toThrow('containerEdits.intelRdt');
+    const moved = { netDevices: [{ hostInterfaceName: 'eth1', name: 'net0' }] };
+    write('d', 'gpu.json', edited(moved, '1.1.0'));
+    const net = await read('d');
+    expect(() => editsFor(['vendor.com/gpu=0'], net)).toThrow('containerEdits.netDevices');
+    expect(() => parseCdiSpec(edited(moved, '1.0.0'))).toThrow('needs cdiVersion 1.1.0');
   });
 
   it('have hooks, which the container has by their stages', async () => {
@@ -168,6 +173,13 @@ describe('CDI files', () => {
       [{ other: 1 }, 'other: there is no such field'],
     ] as const)
       expect(() => parseCdiSpec(edited({ hooks: [{ ...hook, ...wrong }] }))).toThrow(why);
+  });
+
+  it('are named alone to a runtime that follows them itself', async () => {
+    const annotations = { 'cdi.k8s.io/plugin': 'vendor.com/gpu=1', own: 'x' };
+    const answer = { env: [], mounts: [], nodes: [], annotations, cdiDevices: ['vendor.com/gpu=not-here'] };
+    const given = await readContainerDevices([answer, answer], undefined);
+    expect(given).toEqual({ ...noDevices, annotations, cdiDevices: ['vendor.com/gpu=not-here'] });
   });
 
   it('are no more than there may be', async () => {

@@ -69,6 +69,7 @@ export function renderContainer(asked: ContainerConfigInput): ContainerConfig {
     security: renderSecurity(pod, container, input.profiles),
     devices: [...(given?.devices ?? []), ...(input.devices ?? [])],
     ...(given === undefined || Object.keys(given.hooks).length === 0 ? {} : { hooks: given.hooks }),
+    ...(given === undefined || given.cdiDevices.length === 0 ? {} : { cdiDevices: given.cdiDevices }),
     rlimits: [],
     oomScoreAdj: oomScoreAdj(pod, container, input.node.memoryBytes),
     pidTarget: input.pidTarget,

@@ -151,6 +151,7 @@ function started(change: Partial<ContainerConfig> = {}): ContainerConfig {
       devices: [{ path: '/dev/block', type: 'b', major: 7, minor: 1, mode: 0o660 }],
       given: {
         ...noDevices,
+        cdiDevices: ['vendor.com/gpu=0'],
         devices: devices as ContainerConfig['devices'],
         annotations: { 'vendor.example/gpu': '7' },
       },
@@ -248,7 +249,6 @@ const saidByNobody = [
 
 /** What it would, and is had otherwise. */
 const hadOtherwise = {
-  'config.CDI_devices': 'what they bring is among env, mounts and devices',
   'config.linux.resources.memory_swap_limit_in_bytes': 'memory.swap.max is in unified',
   'config.linux.security_context.apparmor_profile': 'runtimes since CRI v1 have apparmor',
   'config.mounts[].selinux_relabel': 'who mounts a volume labels it; a node with SELinux refuses labels',

@@ -70,6 +70,7 @@ export function containerRequest(config: ContainerConfig, place: ContainerPlace)
     envs: config.env.map(({ name: key, value }) => ({ key, value: Buffer.from(value) })),
     mounts: config.mounts.map((mount) => mountOf(mount, place)),
     devices: config.devices.map(deviceOf),
+    CDI_devices: (config.cdiDevices ?? []).map((name) => ({ name })),
     labels: {
       ...podLabels(place.pod),
       [containerNameLabel]: name,
