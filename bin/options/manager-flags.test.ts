@@ -14,7 +14,7 @@ function parse(...args: readonly string[]): ManagerFlags {
 describe('flags of kube-controller-manager', () => {
   it('have no effect where they are not said', () => {
     expect(managerSettingsOf(parse())).toEqual({
-      ...{ syncs: {}, terminatedPodsMax: undefined, tokenCleanUpMs: undefined },
+      ...{ syncs: {}, terminatedPodsMax: undefined, tokenCleanUpMs: undefined, waitsForSilentNodes: false },
     });
     expect(controllerProblems(parse())).toEqual([]);
   });
@@ -28,6 +28,10 @@ describe('flags of kube-controller-manager', () => {
       expect(managerSettingsOf(parse(flag, '7')).syncs, flag).toEqual({ [loop]: 7 });
     }
     expect(() => parse('--concurrent-job-syncs', '0')).toThrow('takes a whole number from 1 to 10000');
+  });
+
+  it('say whether a silent node keeps its volumes', () => {
+    expect(managerSettingsOf(parse('--disable-force-detach-on-timeout')).waitsForSilentNodes).toBe(true);
   });
 
   it.each(refusedFlags)('refuse --%s, with what to do', (flag, remedy) => {

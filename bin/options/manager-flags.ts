@@ -91,6 +91,7 @@ export interface ManagerFlags {
   readonly nodeMonitorGracePeriod?: string;
   readonly legacyServiceAccountTokenCleanUpPeriod?: string;
   readonly terminatedPodGcThreshold?: number;
+  readonly disableForceDetachOnTimeout?: boolean;
 }
 
 const syncsMax = 10_000;
@@ -125,6 +126,10 @@ export function addManagerFlags(command: Command): Command {
     .option(
       '--legacy-service-account-token-clean-up-period <duration>',
       'how long a token of a Secret is kept that nobody uses (default: 8760h)',
+    )
+    .option(
+      '--disable-force-detach-on-timeout',
+      'volumes stay attached to a node that is silent, until it is tainted as out of service',
     );
 }
 
@@ -153,7 +158,7 @@ export function managerFlagProblems(options: ManagerFlags): readonly string[] {
 /** As loops take them. Pure. */
 export function managerSettingsOf(
   options: ManagerFlags,
-): Pick<ControllersOptions, 'syncs' | 'terminatedPodsMax' | 'tokenCleanUpMs'> {
+): Pick<ControllersOptions, 'syncs' | 'terminatedPodsMax' | 'tokenCleanUpMs' | 'waitsForSilentNodes'> {
   const given: Readonly<Record<string, unknown>> = { ...options };
   const { legacyServiceAccountTokenCleanUpPeriod: cleanUp } = options;
   const syncs = syncFlags.flatMap(([name, loop]) => {
@@ -163,6 +168,7 @@ export function managerSettingsOf(
   return {
     syncs: Object.fromEntries(syncs),
     terminatedPodsMax: options.terminatedPodGcThreshold,
+    waitsForSilentNodes: options.disableForceDetachOnTimeout === true,
     tokenCleanUpMs: cleanUp === undefined ? undefined : parseDurationMs(cleanUp),
   };
 }

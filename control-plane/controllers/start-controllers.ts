@@ -96,6 +96,8 @@ export interface ControllersOptions {
   readonly signToken?: TokenSecretsOptions['signToken'] | undefined;
   /** Where the server is in this process: what a namespace may hold, so that most of its kinds need not be listed as it goes. */
   readonly mayHold?: MayHold | undefined;
+  /** Whether volumes stay attached to nodes that are silent for long, until somebody says that they are off; default: no. */
+  readonly waitsForSilentNodes?: boolean | undefined;
   /** Told what becomes of volumes, for /metrics. */
   readonly volumeCounts?: VolumeLoopCounts | undefined;
 }
@@ -122,6 +124,9 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     ...(signToken === undefined
       ? {}
       : tokenControllers(as, informers, { rootCa, signToken, cleanUpMs: options.tokenCleanUpMs })),
+    'persistentvolume-attach-detach-controller': [
+      () => runAttachDetach(as('attachdetach-controller'), options.waitsForSilentNodes),
+    ],
     'node-lifecycle-controller': [() => runNodeLifecycle(as('node-controller'), options.nodeZones)],
     'device-taint-eviction-controller': [
       (own) =>
@@ -197,7 +202,6 @@ function simpleLoops(isOn: IsOn): Partial<Record<ControllerName, readonly Start[
     'persistentvolume-binder-controller': [
       (as) => runPersistentVolumes(as('persistent-volume-binder'), { expands }),
     ],
-    'persistentvolume-attach-detach-controller': [(as) => runAttachDetach(as('attachdetach-controller'))],
     'ephemeral-volume-controller': [(as) => runEphemeralVolumes(as('ephemeral-volume-controller'))],
     'resourceclaim-controller': [(as) => runResourceClaims(as('resource-claim-controller'))],
     'persistentvolumeclaim-protection-controller': [

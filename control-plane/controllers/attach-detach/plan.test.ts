@@ -45,6 +45,7 @@ const told = (input: Partial<AttachInput>): readonly string[] =>
       pods: [],
       node: () => node(),
       unwantedMs: () => 0,
+      waitsForSilentNodes: false,
       ...input,
     },
   }).map((step) => {
@@ -138,6 +139,16 @@ const rows: readonly Row[] = [
       unwantedMs: () => unmountMsMax,
     },
     want: ['detach n1 by force: timeout'],
+  },
+  {
+    name: 'its node is silent for long, and is to be waited for',
+    given: {
+      attachments: [attachment('n1')],
+      node: () => node(using, {}, 'Unknown'),
+      unwantedMs: () => unmountMsMax,
+      waitsForSilentNodes: true,
+    },
+    want: [],
   },
   {
     name: 'its node is out of service',

@@ -24,6 +24,8 @@ export interface AttachInput {
   readonly node: (name: string) => Node | undefined;
   /** Since when nobody on the node wants it, ms before now; undefined: somebody does. */
   readonly unwantedMs: (nodeName: string) => number;
+  /** Whether a silent node keeps it until somebody says that it is off (`--disable-force-detach-on-timeout`). */
+  readonly waitsForSilentNodes: boolean;
 }
 
 /** Why a node is not waited for: it is silent for too long, somebody says that it is off, or there is none. */
@@ -125,7 +127,7 @@ export function attachFailure({ metadata }: PersistentVolume, why: string): stri
 
 function planDetach(
   attachment: VolumeAttachment,
-  { volume, node, unwantedMs }: AttachInput,
+  { volume, node, unwantedMs, waitsForSilentNodes }: AttachInput,
 ): readonly AttachStep[] {
   const { csi } = volume.spec ?? {};
   if (csi === undefined || attachment.metadata?.deletionTimestamp !== undefined) return [];
@@ -136,6 +138,7 @@ function planDetach(
   if (found.status?.volumesInUse?.includes(name) !== true) return [{ ...detach, force: undefined }];
   if (isOutOfService(found)) return [{ ...detach, force: 'out-of-service' }];
   if (findCondition(found.status?.conditions, 'Ready')?.status === 'True') return []; // It says when it is done.
+  if (waitsForSilentNodes) return [];
   const leftMs = unmountMsMax - unwantedMs(attachment.spec.nodeName);
   return leftMs <= 0 ? [{ ...detach, force: 'timeout' }] : [{ kind: 'again', afterMs: leftMs }];
 }

@@ -21,12 +21,13 @@ import type { ControllerContext } from '#control-plane/controllers/controller-co
 import { attachFailure, isAttachManaged, isOutOfService, planAttach, type AttachStep } from './plan.ts';
 
 /** Attaches volumes to the nodes of their pods: who does it is the driver's attacher, by VolumeAttachments. */
-export function runAttachDetach(context: ControllerContext): Controller {
-  return new AttachDetach(context).run();
+export function runAttachDetach(context: ControllerContext, waitsForSilentNodes = false): Controller {
+  return new AttachDetach(context, waitsForSilentNodes).run();
 }
 
 class AttachDetach {
   readonly #context: ControllerContext;
+  readonly #waitsForSilentNodes: boolean;
   readonly #recorder: EventRecorder;
   readonly #attachments: WritableInformer<VolumeAttachment>;
   readonly #volumes: WritableInformer<PersistentVolume>;
@@ -36,8 +37,9 @@ class AttachDetach {
   /** By volume and pod: what the pod was told last. */
   readonly #told = new Map<string, string>();
 
-  constructor(context: ControllerContext) {
+  constructor(context: ControllerContext, waitsForSilentNodes: boolean) {
     this.#context = context;
+    this.#waitsForSilentNodes = waitsForSilentNodes;
     const { informers } = context;
     this.#recorder = context.recorder('attachdetach-controller');
     this.#attachments = informers.for(volumeAttachments, {
@@ -105,7 +107,7 @@ class AttachDetach {
     const attachments = this.#attachments.byIndex('volume', name);
     this.#noteUnwanted(name, attachments, wanted);
     const steps = planAttach({
-      ...{ volume, attachments, pods: users },
+      ...{ volume, attachments, pods: users, waitsForSilentNodes: this.#waitsForSilentNodes },
       isRequired: isAttachRequired(informers.for(csiDrivers).get(csi.driver)),
       node: (nodeName) => this.#nodes.get(nodeName),
       unwantedMs: (nodeName) =>
