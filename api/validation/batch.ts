@@ -270,8 +270,8 @@ function jobTemplateUpdateErrors(old: JsonObject, job: JsonObject): readonly Fie
   };
   if (equalStored(fixed(old), fixed(job))) return [];
   // What is compared of an idle Job is the spec.
-  const place = isIdle ? `${path}.spec` : path;
-  return [invalidField(place, at(job, place), 'field is immutable')];
+  const [place, type] = isIdle ? [`${path}.spec`, 'core.v1.PodSpec'] : [path, 'core.v1.PodTemplateSpec'];
+  return [invalidStruct(place, goValue(type, at(job, place)), 'field is immutable')];
 }
 
 function isToldSuspended(job: JsonObject): boolean {

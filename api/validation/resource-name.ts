@@ -32,14 +32,14 @@ export function containerResourceErrors(field: string, name: string): readonly F
       ? errors
       : [...errors, invalidField(field, name, 'must be a standard resource for containers')];
   }
-  return isNative(name) || isExtendedResource(name)
+  return isNativeResource(name) || isExtendedResource(name)
     ? errors
     : [...errors, invalidField(field, name, "doesn't follow extended resource name standard")];
 }
 
 /** Whether more of it may be promised than there is. */
 export function mayBeOvercommitted(name: string): boolean {
-  return isNative(name) && !name.startsWith('hugepages-');
+  return isNativeResource(name) && !name.startsWith('hugepages-');
 }
 
 /** An amount of a resource: not negative, and whole where the resource has no parts. */
@@ -52,12 +52,15 @@ export function amountErrors(field: string, name: string, value: unknown): reado
   ];
 }
 
-function isNative(name: string): boolean {
+/** Whether Kubernetes itself names it: without a domain, or with its own. */
+export function isNativeResource(name: string): boolean {
   return !name.includes('/') || name.includes('kubernetes.io/');
 }
 
 /** Whether it is a device or the like of somebody else, named by a domain. */
 export function isExtendedResource(name: string): boolean {
   // It must be a name behind `requests.`, too: as a quota has it.
-  return !isNative(name) && !name.startsWith('requests.') && qualifiedName(`requests.${name}`).length === 0;
+  return (
+    !isNativeResource(name) && !name.startsWith('requests.') && qualifiedName(`requests.${name}`).length === 0
+  );
 }

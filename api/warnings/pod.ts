@@ -2,6 +2,7 @@ import { tryParseQuantity } from '#api/meta/quantity.ts';
 import { at, memberOf, numberOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { labelDeprecation, nodeTermWarnings } from './node-labels.ts';
+import { overlapWarnings } from './volume-paths.ts';
 
 /** Kinds of volumes that are no more, and since when (pkg/api/pod/warnings.go). */
 const goneVolumes: Readonly<Record<string, string>> = {
@@ -40,13 +41,18 @@ export function podWarnings(pod: JsonObject, base: string): readonly string[] {
     ...nodeWarnings(spec, at),
     ...annotationWarnings(pod, base),
     ...volumeWarnings(spec, at),
+    ...objectsOf(spec['volumes']).flatMap(overlapWarnings),
     ...duplicates(spec, { list: 'hostAliases', key: 'ip', at }),
     ...duplicates(spec, { list: 'imagePullSecrets', key: 'name', at }),
     ...objectsOf(spec['imagePullSecrets']).flatMap(({ name }, index) =>
       stringOf(name) === '' ? [`${at}.imagePullSecrets[${index}].name: invalid empty name ""`] : [],
     ),
     ...fractions(spec['overhead'], `${at}.overhead`),
-    ...containersIn(spec, at).flatMap(({ container, path }) => containerWarnings(container, path)),
+    ...podProfileWarnings(pod, base),
+    ...containersIn(spec, at).flatMap(({ container, path }) => [
+      ...profileWarnings(pod, container, base),
+      ...containerWarnings(container, path),
+    ]),
     ...portWarnings(spec, at),
     ...(numberOf(spec['terminationGracePeriodSeconds']) < 0
       ? [
@@ -132,68 +138,57 @@ function termWarnings(affinity: JsonObject, path: string): readonly string[] {
   ];
 }
 
-function annotationWarnings(pod: JsonObject, base: string): readonly string[] {
+function annotationWarnings(pod: JsonObject, path: string): readonly string[] {
+  return Object.keys(goneAnnotations).flatMap((key) =>
+    annotationWarning(pod, key, { path, text: memberOf(goneAnnotations, key) ?? '' }),
+  );
+}
+
+function annotationWarning(
+  pod: JsonObject,
+  key: string,
+  { path, text }: { readonly path: string; readonly text: string },
+): readonly string[] {
   const annotations = stringMapOf(at(pod, 'metadata.annotations'));
-  const spec = objectOf(pod['spec']);
-  const tell = (key: string, text: string | undefined): readonly string[] =>
-    text === undefined || annotations[key] === undefined
-      ? []
-      : [`${base}metadata.annotations[${key}]: ${text}`];
-  const seccomp = 'non-functional in v1.27+; use the "seccompProfile" field instead';
-  const appArmor = 'deprecated since v1.30; use the "appArmorProfile" field instead';
-  const has = (holder: JsonObject, field: string): boolean =>
-    at(holder, ['securityContext', field]) !== undefined;
+  return annotations[key] === undefined ? [] : [`${path}metadata.annotations[${key}]: ${text}`];
+}
+
+const seccompText = 'non-functional in v1.27+; use the "seccompProfile" field instead';
+const appArmorText = 'deprecated since v1.30; use the "appArmorProfile" field instead';
+
+const hasProfile = (holder: JsonObject, field: string): boolean =>
+  at(holder, ['securityContext', field]) !== undefined;
+
+/** Annotations that say what fields do, where there is no field: that of the pod … */
+function podProfileWarnings(pod: JsonObject, path: string): readonly string[] {
+  return hasProfile(objectOf(pod['spec']), 'seccompProfile')
+    ? []
+    : annotationWarning(pod, seccompPodAnnotation, { path, text: seccompText });
+}
+
+/** … and those of a container of it. */
+function profileWarnings(pod: JsonObject, container: JsonObject, path: string): readonly string[] {
+  const name = stringOf(container['name']);
+  const holders = [objectOf(pod['spec']), container];
   return [
-    ...Object.keys(goneAnnotations).flatMap((key) => tell(key, memberOf(goneAnnotations, key))),
-    ...(has(spec, 'seccompProfile') ? [] : tell(seccompPodAnnotation, seccomp)),
-    ...containersIn(spec, '').flatMap(({ container }) => {
-      const name = stringOf(container['name']);
-      const isProfiled = has(spec, 'appArmorProfile') || has(container, 'appArmorProfile');
-      return [
-        ...(has(container, 'seccompProfile') ? [] : tell(`${seccompContainerAnnotation}${name}`, seccomp)),
-        ...(isProfiled ? [] : tell(`${appArmorAnnotation}${name}`, appArmor)),
-      ];
-    }),
+    ...(hasProfile(container, 'seccompProfile')
+      ? []
+      : annotationWarning(pod, `${seccompContainerAnnotation}${name}`, { path, text: seccompText })),
+    ...(holders.some((holder) => hasProfile(holder, 'appArmorProfile'))
+      ? []
+      : annotationWarning(pod, `${appArmorAnnotation}${name}`, { path, text: appArmorText })),
   ];
 }
 
 function volumeWarnings(spec: JsonObject, path: string): readonly string[] {
-  const volumes = objectsOf(spec['volumes']);
-  const sources = volumes.map((volume) => objectsOf(at(volume, 'projected.sources')));
-  const tokens = new Set(
-    sources
-      .flat()
-      .flatMap(({ serviceAccountToken: token }) => (token === undefined ? [] : [at(token, 'path')])),
-  );
-  return volumes.flatMap((volume, index) => {
+  return objectsOf(spec['volumes']).flatMap((volume, index) => {
     const where = `${path}.volumes[${index}]`;
     const claim = objectOf(at(volume, 'ephemeral.volumeClaimTemplate.spec'));
     return [
       ...goneVolumeWarnings(volume, where),
       ...claimSpecWarnings(claim, `${where}.ephemeral.volumeClaimTemplate.spec`),
-      ...(sources[index] ?? []).flatMap((source) =>
-        pathWarnings(source, `${where}.projected.sources`, tokens),
-      ),
     ];
   });
-}
-
-/** Files of a projected volume that a token of the pod is called like. */
-function pathWarnings(source: JsonObject, path: string, tokens: ReadonlySet<unknown>): readonly string[] {
-  const tell = (where: string, file: unknown): readonly string[] =>
-    tokens.has(file)
-      ? [`${path}.${where}: has duplicated path with ServiceAccountToken ${JSON.stringify(file)}`]
-      : [];
-  const items = (field: string, name: string): readonly string[] =>
-    objectsOf(at(source, [field, 'items'])).flatMap((item, index) => tell(`${name}[${index}]`, item['path']));
-  return [
-    ...items('configMap', 'configMap'),
-    ...items('secret', 'secrets'),
-    ...items('downwardAPI', 'downwardAPI'),
-    ...(source['clusterTrustBundle'] === undefined
-      ? []
-      : tell('ClusterTrustBundle', at(source, 'clusterTrustBundle.path'))),
-  ];
 }
 
 /** Of a claim, or of the template of one. */

@@ -24,6 +24,8 @@ const service = (spec: Spec, metadata: Spec = {}): JsonObject => ({
   },
 });
 const volumes = (...list: readonly Spec[]): JsonObject => pod({ volumes: list });
+const projected = (...sources: readonly Spec[]): JsonObject => volumes({ name: 'p', projected: { sources } });
+const items = (...paths: readonly string[]): readonly Spec[] => paths.map((path) => ({ key: 'k', path }));
 const hidden = 'hides previous definition of "A", which may be dropped when using apply';
 const nothing = 'a null labelSelector results in matching no pod';
 const env = (...list: readonly Spec[]): JsonObject =>
@@ -109,14 +111,75 @@ const rows: readonly (readonly [kind: string, name: string, object: JsonObject, 
     ],
     [
       'v1 Pod',
-      'a file beside a token of its name',
-      volumes({
-        name: 'p',
-        projected: {
-          sources: [{ serviceAccountToken: { path: 't' } }, { secret: { items: [{ key: 'a', path: 't' }] } }],
+      'files of a volume at one path',
+      volumes(
+        { name: 'a', configMap: { name: 'y', items: items('k', 'd/', 'k', 'd/e') } },
+        { name: 'b', secret: { secretName: 'z', items: items('k', 'ka', 'k/') } },
+        { name: 'c', downwardAPI: { items: items('x/y', 'x') } },
+        { name: 'd', configMap: { name: 'y', items: items('', '', 'd.e', 'd') } },
+      ),
+      [
+        'volume "a" (ConfigMap "y"): overlapping paths: "k" with "k"',
+        'volume "a" (ConfigMap "y"): overlapping paths: "d/e" with "d"',
+        'volume "b" (Secret "z"): overlapping paths: "k" with "k"',
+        'volume "c" (DownwardAPI): overlapping paths: "x" with "x/y"',
+      ],
+    ],
+    [
+      'v1 Pod',
+      'files of the sources of a volume at one path',
+      projected(
+        { serviceAccountToken: { path: 't' } },
+        {},
+        { secret: { name: 's', items: items('t', 'u') } },
+        { configMap: { name: 'm' } },
+        { configMap: { name: 'm', items: items('u/v') } },
+        { downwardAPI: { items: items('v') } },
+        { clusterTrustBundle: { signerName: 'a.b/c', path: 'v/' } },
+        { clusterTrustBundle: { name: 'n', path: 'w' } },
+        { podCertificate: { keyPath: 'w', certificateChainPath: 'w/c', credentialBundlePath: 't' } },
+      ),
+      [
+        'volume "p" (Projected) has no sources provided',
+        'volume "p" (Projected): overlapping paths: "t" (Secret "s") with "t" (ServiceAccountToken)',
+        'volume "p" (Projected): overlapping paths: "u/v" (ConfigMap "m") with "u" (Secret "s")',
+        'volume "p" (Projected): overlapping paths: "v" (ClusterTrustBundle "a.b/c") with "v" (DownwardAPI)',
+        'volume "p" (Projected): overlapping paths: "w/c" (PodCertificate chain) with "w" (ClusterTrustBundle "n")',
+        'volume "p" (Projected): overlapping paths: "w" (PodCertificate key) with "w" (ClusterTrustBundle "n")',
+        'volume "p" (Projected): overlapping paths: "w" (PodCertificate key) with "w/c" (PodCertificate chain)',
+        'volume "p" (Projected): overlapping paths: "t" (PodCertificate credential bundle) with "t" (ServiceAccountToken)',
+        'volume "p" (Projected): overlapping paths: "t" (PodCertificate credential bundle) with "t" (Secret "s")',
+      ],
+    ],
+    [
+      'batch/v1 Job',
+      'annotations in the place of fields, where those of the containers are told',
+      {
+        spec: {
+          template: {
+            ...pod(
+              {
+                terminationGracePeriodSeconds: -1,
+                overhead: { memory: '1500m' },
+                volumes: [{ name: 'g', gitRepo: {} }],
+              },
+              {
+                annotations: {
+                  'container.apparmor.security.beta.kubernetes.io/c': 'unconfined',
+                  'seccomp.security.alpha.kubernetes.io/pod': 'unconfined',
+                },
+              },
+            ),
+          },
         },
-      }),
-      ['spec.volumes[0].projected.sources.secrets[0]: has duplicated path with ServiceAccountToken "t"'],
+      },
+      [
+        'spec.template.spec.volumes[0].gitRepo: deprecated in v1.11, and disabled by default in v1.33+',
+        'spec.template.spec.overhead[memory]: fractional byte value "1500m" is invalid, must be an integer',
+        'spec.template.metadata.annotations[seccomp.security.alpha.kubernetes.io/pod]: non-functional in v1.27+; use the "seccompProfile" field instead',
+        'spec.template.metadata.annotations[container.apparmor.security.beta.kubernetes.io/c]: deprecated since v1.30; use the "appArmorProfile" field instead',
+        'spec.template.spec.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1',
+      ],
     ],
     [
       'v1 Pod',
@@ -381,6 +444,14 @@ function kindOf(text: string) {
 describe('objectWarnings()', () => {
   it.each(rows)('%s: %s', (kind, _name, object, want) => {
     expect(objectWarnings(kindOf(kind), object)).toEqual(want);
+  });
+
+  it('tells of a hundred files of a volume that overlap', () => {
+    const object = volumes({
+      name: 'v',
+      configMap: { items: items(...Array.from({ length: 50_000 }, () => 'k')) },
+    });
+    expect(objectWarnings(kindOf('v1 Pod'), object)).toHaveLength(100);
   });
 
   it('says nothing of a pod that is updated, nor of a template that stays', () => {

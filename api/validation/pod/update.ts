@@ -6,6 +6,7 @@ import {
   noField,
   type FieldError,
 } from '#api/errors/field-error.ts';
+import { goDifference } from '#api/errors/go-difference.ts';
 import { goStruct } from '#api/errors/go-struct.ts';
 import {
   at,
@@ -109,7 +110,10 @@ function specErrors(before: JsonObject, after: JsonObject): readonly FieldError[
   const errors = isGated ? [...selectorErrors(before, after), ...nodeAffinityErrors(before, after)] : [];
   const munged = withImagesOf(before, withGraceOf(before, kept(before, after, isGated)));
   if (equalStored(before, munged)) return errors;
-  return [...errors, forbiddenField('spec', `${updateText}\n${renderDifference(before, munged)}`)];
+  return [
+    ...errors,
+    forbiddenField('spec', `${updateText}\n${goDifference('core.v1.PodSpec', before, munged)}`),
+  ];
 }
 
 /** The new spec with what may change as it was. */
@@ -188,18 +192,6 @@ function hasOnlyAdditions(old: JsonObject, term: JsonObject): boolean {
   });
 }
 
-/** The fields that differ, as `-` and `+` lines. */
-function renderDifference(before: JsonObject, after: JsonObject): string {
-  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].toSorted();
-  return names
-    .filter((name) => !equalJson(before[name], after[name]))
-    .map((name) => {
-      const line = (sign: string, value: unknown): string => `${sign} "${name}": ${goJson(value ?? null)},\n`;
-      return `${line('-', before[name])}${line('+', after[name])}`;
-    })
-    .join('');
-}
-
 /** Containers are only added to a running pod, and only through their subresource (ValidatePodEphemeralContainersUpdate). */
 export function validateEphemeralContainers(old: JsonObject, pod: JsonObject): readonly FieldError[] {
   if (isMirror(old)) return [forbiddenField(noField, 'static pods do not support ephemeral containers')];
@@ -211,7 +203,7 @@ export function validateEphemeralContainers(old: JsonObject, pod: JsonObject): r
       const next = given.get(container['name']);
       const which = `existing ephemeral containers ${JSON.stringify(container['name'])}`;
       if (next === undefined) return [forbiddenField(path, `${which} may not be removed\n`)];
-      const difference = renderDifference(container, next);
+      const difference = goDifference('core.v1.EphemeralContainer', container, next);
       return equalStored(container, next)
         ? []
         : [forbiddenField(path, `${which} may not be changed\n${difference}`)];

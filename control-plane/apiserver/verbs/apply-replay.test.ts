@@ -32,7 +32,6 @@ const unlike: ReadonlyMap<string, string> = new Map([
   ],
   ['5 … drop B', 'the scheduler made a condition'],
   ['5 pod conditions by type on status', 'the scheduler made a condition'],
-  ['5 apply changing an immutable pod field', 'the diff of the pod has what its cluster added'],
   ['3 not YAML', 'the words of the YAML library'],
   ['9 delete collection of everything', 'somebody had made another object'],
 ]);

@@ -5,8 +5,9 @@ import {
   requiredField,
   type FieldError,
 } from '#api/errors/field-error.ts';
+import { goDifference } from '#api/errors/go-difference.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { tryParseQuantity } from '#api/meta/quantity.ts';
+import { quantityToInteger, tryParseQuantity, zeroQuantity } from '#api/meta/quantity.ts';
 import { at, equalStored, isObject, objectOf, stringOf } from '#api/wire/json.ts';
 import { givenChoiceErrors, immutable, when } from '#api/validation/field.ts';
 import { dnsSubdomain, formatErrors } from '#api/validation/format.ts';
@@ -48,10 +49,14 @@ export function validatePersistentVolume(volume: JsonObject): readonly FieldErro
 export function validatePersistentVolumeUpdate(old: JsonObject, volume: JsonObject): readonly FieldError[] {
   const [before, after] = [old, volume].map((object) => objectOf(object['spec'])) as [JsonObject, JsonObject];
   const field = 'spec.persistentvolumesource';
-  const isSame = equalStored(sourcesOf(before), sourcesOf(withoutNewSecret(before, after)));
+  const given = withoutNewSecret(before, after);
+  const isSame = equalStored(sourcesOf(before), sourcesOf(given));
   const wasClassed = before['volumeAttributesClassName'] !== undefined;
   return [
-    ...when(!isSame, () => forbiddenField(field, `${field} is immutable after creation`)),
+    ...when(!isSame, () => {
+      const difference = goDifference('core.v1.PersistentVolumeSource', before, given);
+      return forbiddenField(field, `${field} is immutable after creation\n${difference}`);
+    }),
     ...immutable('spec.volumeMode')(old, volume).map((error) => ({ ...error, field: 'volumeMode' })),
     ...(before['nodeAffinity'] === undefined
       ? []
@@ -98,9 +103,17 @@ function capacityErrors(capacity: JsonObject, field: string): readonly FieldErro
 export function positiveErrors(amount: unknown, field: string): readonly FieldError[] {
   const { nanos } = tryParseQuantity(amount) ?? { nanos: 0n };
   return [
-    ...when(nanos < 0n, () => invalidField(field, amount, 'must be a valid resource quantity')),
+    ...basicErrors(amount, field),
     ...when(nanos <= 0n, () => invalidField(field, amount, 'must be greater than zero')),
   ];
+}
+
+/** … that may be nothing as well: the whole number is shown (validateBasicResource). */
+export function basicErrors(amount: unknown, field: string): readonly FieldError[] {
+  const quantity = tryParseQuantity(amount) ?? zeroQuantity;
+  return when(quantity.nanos < 0n, () =>
+    invalidField(field, quantityToInteger(quantity), 'must be a valid resource quantity'),
+  );
 }
 
 function affinityErrors(affinity: unknown, field: string): readonly FieldError[] {

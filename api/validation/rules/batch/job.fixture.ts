@@ -420,7 +420,7 @@ const updateRows: readonly RuleRow[] = [
   changing(
     {},
     ruleAt('spec.template.spec.containers[0].image', 'stays', { fails: 'j' }, [
-      'spec.template: Invalid value: {…',
+      'spec.template: Invalid value: {"labels":{"batch.kubernetes.io/controller-uid":"u","batch.kubernetes.io/job-name":"x","controller-uid":"u","job-name":"x"},"Spec":{"Volumes":null,"InitContainers":null,"Containers":[{"Name":"c","Image":"j","Command":null,…',
     ]),
   ),
   {

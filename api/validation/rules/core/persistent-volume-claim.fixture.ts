@@ -30,6 +30,7 @@ const dataRows: readonly RuleRow[] = ['dataSource', 'dataSourceRef'].flatMap((fi
   ];
 });
 const size = 'spec.resources.requests.storage';
+const annotated = 'metadata.annotations[volume.beta.kubernetes.io/storage-class]';
 const bound = { 'status.phase': 'Bound', 'status.capacity': { storage: '1Gi' } };
 
 export const persistentVolumeClaim: RuleTable = {
@@ -78,7 +79,9 @@ export const persistentVolumeClaim: RuleTable = {
       rule: 'is given once',
       from: { 'spec.volumeName': 'a' },
       fails: { 'spec.volumeName': 'b' },
-      message: 'spec: Forbidden: spec is immutable after creation except…',
+      message: [
+        'spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n@@ -9,7 +9,7 @@\n    "storage": "1Gi"\n   }\n  },\n- "VolumeName": "a",\n+ "VolumeName": "b",\n  "StorageClassName": null,\n  "VolumeMode": "Filesystem",\n  "DataSource": null,\n',
+      ],
     },
     {
       field: 'spec.volumeName',
@@ -86,6 +89,23 @@ export const persistentVolumeClaim: RuleTable = {
       from: {},
       passes: { 'spec.volumeName': 'a', 'spec.storageClassName': 'c' },
       fails: { 'spec.accessModes': ['ReadOnlyMany'] },
+      message: 'spec: Forbidden: spec is immutable after creation except…',
+    },
+    {
+      field: 'metadata.annotations',
+      rule: 'the class that one names stays',
+      from: { [annotated]: 'a' },
+      passes: { [annotated]: undefined, 'spec.storageClassName': 'a' },
+      fails: { [annotated]: 'b' },
+      message:
+        'metadata.annotations.volume.beta.kubernetes.io/storage-class: Invalid value: "b": field is immutable',
+    },
+    {
+      field: 'spec.storageClassName',
+      rule: 'is given once, as the annotation has it',
+      from: { [annotated]: 'a' },
+      passes: { 'spec.storageClassName': 'a' },
+      fails: { 'spec.storageClassName': 'b' },
       message: 'spec: Forbidden: spec is immutable after creation except…',
     },
     {
@@ -152,7 +172,28 @@ export const persistentVolumeClaim: RuleTable = {
       subresource: 'status',
       passes: { 'status.capacity': { storage: '1Gi' } },
       fails: { 'status.capacity': { storage: '-1' } },
-      message: 'status.capacity[storage]: Invalid value: "-1": must be a valid resource quantity',
+      message: 'status.capacity[storage]: Invalid value: -1: must be a valid resource quantity',
+    },
+    {
+      field: 'status.allocatedResources',
+      rule: 'of storage',
+      from: {},
+      subresource: 'status',
+      passes: { 'status.allocatedResources': { storage: '1Gi', 'a.b/c': '1' } },
+      fails: { 'status.allocatedResources': { cpu: '1', storage: '-1' } },
+      message: [
+        'status.allocatedResources: Unsupported value: "cpu": supported values: "storage"',
+        'status.allocatedResources[storage]: Invalid value: -1: must be a valid resource quantity',
+      ],
+    },
+    {
+      field: 'status.allocatedResourceStatuses',
+      rule: 'of storage',
+      from: {},
+      subresource: 'status',
+      passes: { 'status.allocatedResourceStatuses': { 'a.b/c': 'NodeResizePending' } },
+      fails: { 'status.allocatedResourceStatuses': { cpu: 'NodeResizePending' } },
+      message: 'status.allocatedResourceStatus: Unsupported value: "cpu": supported values: "storage"',
     },
     {
       field: 'status.allocatedResourceStatuses',
@@ -166,5 +207,4 @@ export const persistentVolumeClaim: RuleTable = {
     },
   ],
   none: { 'any amount': ['spec.resources.limits'] },
-  lacks: { 'the difference that is told of a change': ['spec'] },
 };
