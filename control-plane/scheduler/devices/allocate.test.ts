@@ -29,6 +29,8 @@ const part = (name: string, memory: string): Device =>
 const taint = { key: 'broken', effect: 'NoSchedule' } as const;
 const wide = (name: string, value: string): Device => multi(name, { capacity: { bandwidth: { value } } });
 const asking = (bandwidth: string) => ({ capacity: { requests: { bandwidth } } });
+const noNuma = (name: string): string =>
+  `${driver}/n1/${name}: CEL runtime error: no such key: numa. consider using CEL optional chaining (.? followed by orValue()) or guarding the check with has() for optional fields`;
 const many = (count: number) => Array.from({ length: count }, (_, index) => device(`d${index}`));
 
 const one = (change = {}): ResourceClaim => claim('c', [request('r', change)]);
@@ -73,7 +75,7 @@ const parts = (...devices: readonly Device[]) => [sets, slice(devices, named('n1
 
 interface Row extends Given {
   readonly name: string;
-  /** `request=device` of each claim, or the reason. */
+  /** `request=device` of each claim, or the reason; of what is wrong whatever the node behind `failed: `. */
   readonly want: readonly string[] | string;
 }
 
@@ -125,7 +127,47 @@ const rows: readonly Row[] = [
   {
     name: 'a condition that fails',
     claims: [one(withSelector(`device.attributes['${driver}'].numa == 1`))],
-    want: 'claim default/c, request r: selector #0: CEL runtime error: no such key: numa',
+    want: `failed: claim default/c: selector #0 on device ${noNuma('a')}`,
+  },
+  {
+    name: "a condition of the class' that fails, before the claim's",
+    claims: [one(withSelector(`device.attributes['${driver}'].numa == 2`))],
+    classes: [
+      deviceClass('gpu', {
+        selectors: [{ cel: { expression: `device.attributes['${driver}'].numa == 1` } }],
+      }),
+    ],
+    want: `failed: class gpu: selector #0 on device ${noNuma('a')}`,
+  },
+  {
+    name: 'a condition that is none',
+    claims: [one(withSelector('device.'))],
+    want: `failed: claim default/c: selector #0: CEL compile error: compilation failed: ERROR: <input>:1:8: Syntax error: no viable alternative at input '.'\n | device.\n | .......^`,
+  },
+  {
+    name: 'a condition that fails for one that is not reached',
+    slices: [slice([numa('a', 1), device('b')])],
+    claims: [one(withSelector(`device.attributes['${driver}'].numa == 1`))],
+    want: ['r=a'],
+  },
+  {
+    name: 'a condition that fails for one that is reached',
+    slices: [slice([numa('a', 1), device('b')])],
+    claims: [one({ count: 2, ...withSelector(`device.attributes['${driver}'].numa == 1`) })],
+    want: `failed: claim default/c: selector #0 on device ${noNuma('b')}`,
+  },
+  {
+    name: 'a condition that fails for one that somebody has',
+    slices: [slice([device('a'), numa('b', 1)])],
+    claims: [one(withSelector(`device.attributes['${driver}'].numa == 1`))],
+    before: [has(['a'])],
+    want: ['r=b'],
+  },
+  {
+    name: 'a condition that fails for one of all',
+    slices: [slice([numa('a', 1), device('b')])],
+    claims: [one({ allocationMode: 'All', ...withSelector(`device.attributes['${driver}'].numa == 1`) })],
+    want: `failed: claim default/c: selector #0 on device ${noNuma('b')}`,
   },
   {
     name: 'alike',
@@ -408,8 +450,8 @@ const rows: readonly Row[] = [
 it.each(rows)('gives $name', (row) => {
   const allocated = allocateOn(row);
   const text =
-    allocated.kind === 'refused'
-      ? allocated.reason
+    allocated.kind !== 'allocated'
+      ? `${allocated.kind === 'failed' ? 'failed: ' : ''}${allocated.reason}`
       : allocated.claims.map(({ picks }) =>
           picks
             .map(({ wanted, of, share }) => {

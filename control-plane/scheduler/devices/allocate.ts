@@ -8,7 +8,14 @@ import type {
 import { shareOf } from './capacity.ts';
 import { countersOf, type Counters, type Pool, type PoolDevice } from './pools.ts';
 import type { TakenDevices } from './taken-devices.ts';
-import { resultCountMax, wantedOf, type Wanted, type WantedClaim, type WantedSources } from './wanted.ts';
+import {
+  resultCountMax,
+  wantedOf,
+  type NoDevices,
+  type Wanted,
+  type WantedClaim,
+  type WantedSources,
+} from './wanted.ts';
 
 /** A device for a request. */
 export interface Pick {
@@ -27,10 +34,7 @@ export interface AllocateInput extends WantedSources {
   readonly claims: readonly ResourceClaim[];
 }
 
-export type Allocated =
-  | { readonly kind: 'allocated'; readonly claims: readonly ClaimPicks[] }
-  /** In words of kube-scheduler's DynamicResources plugin. */
-  | { readonly kind: 'refused'; readonly reason: string };
+export type Allocated = { readonly kind: 'allocated'; readonly claims: readonly ClaimPicks[] } | NoDevices;
 
 /** Devices that are looked at for one node: beyond, claims that hinder each other in ever other ways are given up. */
 const stepsMax = 50_000;
@@ -45,11 +49,12 @@ export function allocate({ claims, ...sources }: AllocateInput): Allocated {
   const wanted: WantedClaim[] = [];
   for (const claim of claims) {
     const found = wantedOf(claim, sources);
-    if (typeof found === 'string') return { kind: 'refused', reason: found };
+    if ('reason' in found) return found;
     wanted.push(found);
   }
   const search = new Search(wanted, sources.taken);
   if (search.run()) return { kind: 'allocated', claims: search.result() };
+  if (search.fault !== undefined) return { kind: 'failed', reason: search.fault };
   if (search.isExhausted) return { kind: 'refused', reason: 'timed out trying to allocate devices' };
   const isInvalid = sources.pools.some(({ pool }) => pool.problem !== undefined);
   return { kind: 'refused', reason: isInvalid ? 'invalid resource pools were encountered' : cannotAllocate };
@@ -62,11 +67,17 @@ class Search {
   readonly #picks: Pick[][];
   readonly #consumed = new Map<Pool, ReadonlyMap<string, bigint>>();
   #steps = 0;
+  #fault: string | undefined;
 
   constructor(claims: readonly WantedClaim[], taken: TakenDevices) {
     this.#claims = claims;
     this.#taken = taken;
     this.#picks = claims.map(() => []);
+  }
+
+  /** A device was reached that a condition fails for: the search ended there. */
+  get fault(): string | undefined {
+    return this.#fault;
   }
 
   get isExhausted(): boolean {
@@ -85,7 +96,8 @@ class Search {
   #isHopeful(): boolean {
     return this.#claims.every(({ requests }) =>
       requests.every((ways) =>
-        ways.some(({ candidates, count, isAdmin }) => {
+        ways.some(({ candidates, faults, count, isAdmin }) => {
+          if (faults.size > 0) return true;
           const free = isAdmin ? candidates : candidates.filter((one) => !this.#taken.isWhole(one.id));
           return free.length >= count || free.some(({ device }) => device.allowMultipleAllocations === true);
         }),
@@ -115,7 +127,7 @@ class Search {
     if (done === wanted.count) return this.#fillRequest(place.claim, place.request + 1);
     const picks = this.#picks[place.claim] ?? [];
     const end = wanted.isAll ? from + 1 : wanted.candidates.length;
-    for (let index = from; index < end; index++) {
+    for (let index = from; index < end && this.#fault === undefined; index++) {
       const of = wanted.candidates[index];
       if (of === undefined || this.#steps++ >= stepsMax) return false;
       const pick = this.#pickOf(wanted, of, place);
@@ -132,14 +144,19 @@ class Search {
   #pickOf(wanted: Wanted, of: PoolDevice, { claim, constraints }: Place): Pick | undefined {
     const { device } = of;
     const own = this.#picks[claim] ?? [];
+    const fault = wanted.faults.get(of);
+    if (fault !== undefined) {
+      if (wanted.isAdmin || !this.#isInUse(of)) this.#fault = fault;
+      return undefined;
+    }
     if (wanted.isAll && !toleratesDevice(wanted.tolerations, device.taints)) return undefined;
     if (!constraints.every((constraint) => isKept(constraint, own, { wanted, of }))) return undefined;
     if (wanted.isAdmin) {
       // An admin looks at what others have, at each device once.
       return own.some((pick) => pick.of.id === of.id) ? undefined : { wanted, of, share: undefined };
     }
+    if (this.#isInUse(of)) return undefined;
     const here = this.#picks.flat().filter((pick) => pick.of.id === of.id);
-    if (this.#taken.isWhole(of.id) || here.some(({ share }) => share === undefined)) return undefined;
     const shares = this.#taken.sharesOf(of.id);
     if (device.allowMultipleAllocations !== true) {
       const isFree = shares === undefined && shareOf(device, wanted.capacity) !== undefined;
@@ -152,6 +169,11 @@ class Search {
     // Whoever has a share of it already has its counters.
     const isHad = shares !== undefined || here.length > 0;
     return isHad || this.#hasCounters(of) ? { wanted, of, share } : undefined;
+  }
+
+  #isInUse({ id }: PoolDevice): boolean {
+    const isPicked = ({ of, share }: Pick): boolean => of.id === id && share === undefined;
+    return this.#taken.isWhole(id) || this.#picks.some((picks) => picks.some(isPicked));
   }
 
   /** Whether what the device takes of its pool's counters is left. */

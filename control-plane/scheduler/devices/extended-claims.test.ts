@@ -8,7 +8,7 @@ import * as kinds from '#api/schema/kind-ref.ts';
 import { createFakeApiClient } from '#client/client.fake.ts';
 import { createInformers } from '#client/informers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
-import { device, deviceClass, slice } from './devices.fixture.ts';
+import { device, deviceClass, driver, slice } from './devices.fixture.ts';
 
 const gpu = 'example.com/gpu';
 const nodeOf = (name: string, more: Readonly<Record<string, string>> = {}): Node => ({
@@ -85,6 +85,31 @@ it('a claim is made where the node has no device plugin, and the pod is told of 
   if (claim !== undefined)
     await cluster.client.update(kinds.resourceClaims, { ...claim, status: {} }, { subresource: 'status' });
   await cluster.nodeOf('third').toBe('n1');
+});
+
+it('a pod is not put beside a device that a condition fails for, until the class is mended', async () => {
+  await using cluster = await startCluster([nodeOf('n1'), nodeOf('n2')]);
+  const numa = `device.attributes['${driver}'].numa`;
+  const classOf = (condition: string) =>
+    deviceClass('gpu', {
+      extendedResourceName: gpu,
+      selectors: [{ cel: { expression: condition } }],
+    });
+  const other = slice([device('c', { attributes: { numa: { int: 1 } } })], { nodeName: 'n2' });
+  await cluster.client.create(kinds.resourceSlices, other);
+  const made = await cluster.client.create(kinds.deviceClasses, classOf(`${numa} == 1`));
+  await cluster.client.create(kinds.pods, podOf('p', '1'));
+  await cluster
+    .said('p')
+    .toMatch(
+      /^running "DynamicResources" filter plugin: class gpu: selector #0 on device .*\/n1\/a: CEL runtime error: no such key: numa/,
+    );
+  expect(cluster.find('p')?.status?.conditions).toMatchObject([{ reason: 'SchedulerError' }]);
+  await cluster.client.update(kinds.deviceClasses, {
+    ...made,
+    spec: classOf(`device.attributes['${driver}'].?numa.orValue(0) == 1`).spec,
+  });
+  await cluster.nodeOf('p').toBe('n2');
 });
 
 it('a node with a device plugin gives it by that, without any claim', async () => {

@@ -1,5 +1,6 @@
 import { canBeReserved, foreignDeviceClaim, isReservedFor, namedClaim } from '#api/device/pod-claims.ts';
 import type { Node, Pod, ResourceV1ResourceClaim as ResourceClaim } from '#api/generated/objects.ts';
+import { PodwrightError } from '#base/errors.ts';
 import { allocate, type ClaimPicks } from './allocate.ts';
 import {
   classedResources,
@@ -73,7 +74,10 @@ function refusalOf(pod: Pod, claim: ResourceClaim, isMade: boolean): string | un
   return isReservedFor(claim, pod) || canBeReserved(claim) ? undefined : 'resourceclaim in use';
 }
 
-/** Devices of a node for the claims that wait, or why it does not do. Pure. */
+/**
+ * Devices of a node for the claims that wait, or why it does not do. Pure.
+ * @throws {E_INVALID} where a condition of a claim or class fails: it is to be mended, though another node might do
+ */
 export function planDevices(
   { allocated, waiting, extendedOn }: PodDeviceClaims,
   node: Node,
@@ -88,5 +92,7 @@ export function planDevices(
   if (claims.length === 0) return [];
   const { deviceClass, taken } = look;
   const found = allocate({ claims, pools: look.poolsFor(node), deviceClass, taken });
-  return found.kind === 'refused' ? found.reason : found.claims;
+  if (found.kind === 'allocated') return found.claims;
+  if (found.kind === 'refused') return found.reason;
+  throw new PodwrightError('E_INVALID', `running "DynamicResources" filter plugin: ${found.reason}`);
 }

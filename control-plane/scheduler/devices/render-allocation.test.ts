@@ -36,7 +36,7 @@ it('says in the status of a claim what it was given, with what is for the driver
     claims: [asked],
     classes: [deviceClass('gpu', { config: [opaque({ of: 'class' })] })],
   });
-  if (allocated.kind === 'refused') throw new Error(allocated.reason);
+  if (allocated.kind !== 'allocated') throw new Error(allocated.reason);
   const [picks] = allocated.claims;
   if (picks === undefined) throw new Error('no claim');
   expect(renderAllocation(picks, { nodeName: 'n1', nowMs: 0, newId: () => 'uuid' })).toEqual({
@@ -68,7 +68,7 @@ it('says which alternatives a configuration is for, however many there are, and 
     config: [{ requests: names, opaque: { driver, parameters: {} } }],
   });
   const allocated = allocateOn({ slices: [slice([multi('x')])], claims: [asked] });
-  const [picks] = allocated.kind === 'refused' ? [] : allocated.claims;
+  const [picks] = allocated.kind === 'allocated' ? allocated.claims : [];
   if (picks === undefined) throw new Error('no claim');
   const { devices } = renderAllocation(picks, { nodeName: 'n1', nowMs: 0, newId: () => 'uuid' });
   expect(devices?.config?.map(({ requests }) => requests)).toEqual([names]);

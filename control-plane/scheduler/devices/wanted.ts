@@ -30,6 +30,14 @@ export interface Wanted {
   readonly isAll: boolean;
   /** That meet all conditions of class and request; of those that are not all, the taints, too; of all, those that are large enough by what is left. */
   readonly candidates: readonly PoolDevice[];
+  /** Of candidates that a condition fails for, why: whoever gets as far as one of them gets nothing anywhere. */
+  readonly faults: ReadonlyMap<PoolDevice, string>;
+}
+
+/** `failed`: something is wrong with the claim or a class, and no other node is to hide that. In words of kube-scheduler's DynamicResources plugin. */
+export interface NoDevices {
+  readonly kind: 'refused' | 'failed';
+  readonly reason: string;
 }
 
 /** A claim as the search has it: for each request the ways, of which the first that can be had is taken. */
@@ -47,13 +55,17 @@ export interface WantedSources {
 }
 
 /** What a claim asks for on a node, or why that cannot be told there. Pure. */
-export function wantedOf(claim: ResourceClaim, sources: WantedSources): WantedClaim | string {
+export function wantedOf(claim: ResourceClaim, sources: WantedSources): WantedClaim | NoDevices {
+  const key = objectKey(claim);
   const requests: (readonly Wanted[])[] = [];
   for (const request of claim.spec.devices?.requests ?? []) {
     const ways: Wanted[] = [];
     for (const ask of asksOf(request)) {
-      const wanted = wayOf(ask, request.name, sources);
-      if (typeof wanted === 'string') return `claim ${objectKey(claim)}, request ${ask.name}: ${wanted}`;
+      const wanted = wayOf(ask, { request: request.name, claim: key }, sources);
+      if (typeof wanted === 'string')
+        return { kind: 'refused', reason: `claim ${key}, request ${ask.name}: ${wanted}` };
+      const [fault] = wanted.isAll ? wanted.faults.values() : [];
+      if (fault !== undefined) return { kind: 'failed', reason: fault };
       ways.push(wanted);
     }
     requests.push(ways);
@@ -65,7 +77,10 @@ export function wantedOf(claim: ResourceClaim, sources: WantedSources): WantedCl
     least += ways.length === 0 ? 0 : Math.min(...ways.map(({ count }) => count));
   }
   return least > resultCountMax
-    ? `claim ${objectKey(claim)}: number of requested devices ${least} exceeds the claim limit of ${resultCountMax}`
+    ? {
+        kind: 'refused',
+        reason: `claim ${key}: number of requested devices ${least} exceeds the claim limit of ${resultCountMax}`,
+      }
     : { claim, requests, countsBehind };
 }
 
@@ -95,18 +110,22 @@ export function classNamesOf(claim: ResourceClaim): readonly (readonly [request:
 
 function wayOf(
   ask: Ask,
-  request: string,
+  { request, claim }: { readonly request: string; readonly claim: string },
   { pools, deviceClass: find, taken }: WantedSources,
 ): Wanted | string {
   const { name, deviceClassName, allocationMode = 'ExactCount', tolerations, capacity } = ask;
   const deviceClass = find(deviceClassName);
   if (deviceClass === undefined) return `could not retrieve device class ${deviceClassName}: not found`;
-  const selectors = [...(deviceClass.spec.selectors ?? []), ...(ask.selectors ?? [])];
+  const selectors = [
+    ...selectorsOf(`class ${deviceClassName}`, deviceClass.spec.selectors),
+    ...selectorsOf(`claim ${claim}`, ask.selectors),
+  ];
   const isAll = allocationMode === 'All';
   if (!isAll && allocationMode !== 'ExactCount') return `unsupported count mode ${allocationMode}`;
   const isLargeEnough = ({ id, device }: PoolDevice): boolean =>
     shareOf(device, capacity, (of) => taken.sharesOf(id)?.get(of) ?? 0n) !== undefined;
   const candidates: PoolDevice[] = [];
+  const faults = new Map<PoolDevice, string>();
   for (const { pool, devices } of pools) {
     const poolName = `${pool.driver}/${pool.name}`;
     if (isAll && pool.isIncomplete)
@@ -116,25 +135,43 @@ function wayOf(
     if (pool.isIncomplete || pool.problem !== undefined) continue;
     for (const one of devices) {
       const verdict = meetsAll(selectors, one);
-      if (typeof verdict === 'string') return verdict;
-      if (verdict && (isAll ? isLargeEnough(one) : toleratesDevice(tolerations, one.device.taints)))
+      if (typeof verdict === 'string') {
+        faults.set(one, verdict);
+        candidates.push(one);
+      } else if (verdict && (isAll ? isLargeEnough(one) : toleratesDevice(tolerations, one.device.taints)))
         candidates.push(one);
     }
   }
   const count = isAll ? candidates.length : (ask.count ?? 1);
   const isAdmin = ask.adminAccess === true;
-  return { name, request, deviceClass, isAdmin, tolerations, capacity, count, isAll, candidates };
+  return { name, request, deviceClass, isAdmin, tolerations, capacity, count, isAll, candidates, faults };
 }
 
-function meetsAll(
-  selectors: readonly DeviceSelector[],
-  { pool: { driver }, device }: PoolDevice,
-): boolean | string {
-  for (const [index, { cel }] of selectors.entries()) {
-    if (cel === undefined) return `selector #${index}: CEL expression empty (unsupported selector type?)`;
-    const verdict = meetsCondition(cel.expression, driver, device);
+interface Selector {
+  readonly cel?: DeviceSelector['cel'];
+  /** Whose it is, and which of those. */
+  readonly name: string;
+}
+
+function selectorsOf(of: string, selectors: readonly DeviceSelector[] = []): readonly Selector[] {
+  return selectors.map(({ cel }, index) => ({ cel, name: `${of}: selector #${index}` }));
+}
+
+/** Or why that cannot be told. */
+function meetsAll(selectors: readonly Selector[], { pool, device }: PoolDevice): boolean | string {
+  for (const { name, cel } of selectors) {
+    if (cel === undefined) return `${name}: CEL expression empty (unsupported selector type?)`;
+    const verdict = meetsCondition(cel.expression, pool.driver, device);
     if (verdict === false) return false;
-    if (verdict !== true) return `selector #${index}: ${verdict.problem}`;
+    if (verdict === true) continue;
+    const { problem } = verdict;
+    if (!problem.startsWith(runtimeError)) return `${name}: ${problem}`;
+    const hint = problem.includes('no such key:') ? optionalHint : '';
+    return `${name} on device ${pool.driver}/${pool.name}/${device.name}: ${problem}${hint}`;
   }
   return true;
 }
+
+const runtimeError = 'CEL runtime error: ';
+const optionalHint =
+  '. consider using CEL optional chaining (.? followed by orValue()) or guarding the check with has() for optional fields';
