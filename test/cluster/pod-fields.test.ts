@@ -1,5 +1,6 @@
 /** Fields of pods that only a whole node shows to work, and those that it refuses. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -290,6 +291,47 @@ describe.skipIf(!canRun)('fields of pods under podwright up (needs kubectl)', ()
       ...{ name: 'v', mountPath: '/v', readOnly: true, recursiveReadOnly: 'Disabled' },
     });
     await cluster.must('delete pod shared --wait=true');
+  });
+
+  it('has mounts go from whom to whom the propagation says (upstream: mount_propagation.go)', async () => {
+    const modes = { master: 'Bidirectional', slave: 'HostToContainer', private: 'None', default: undefined };
+    const names = Object.keys(modes);
+    for (const [name, mountPropagation] of Object.entries(modes)) {
+      const mount = { name: 'v', mountPath: '/mnt', ...(mountPropagation && { mountPropagation }) };
+      await create(name, {
+        nodeName: 'node-1',
+        volumes: [{ name: 'v', hostPath: { path: '/run/propagated', type: 'DirectoryOrCreate' } }],
+        containers: [
+          {
+            ...{ name: 'c', image, command: ['sleep', '3600'], volumeMounts: [mount] },
+            securityContext: { privileged: true },
+          },
+        ],
+      } as PodSpec);
+    }
+    for (const name of names) await inPhase(name, 'Running');
+    const making = (root: string, name: string): string =>
+      `mkdir -p ${root}/${name} && mount -t tmpfs x ${root}/${name} && touch ${root}/${name}/file`;
+    const up = JSON.parse(readFileSync(join(cluster.dataDir, 'up.json'), 'utf8'));
+    const holder = up.hosts.find((host: { readonly name: string }) => host.name === 'node-1').pid;
+    for (const name of names) await cluster.must(`exec ${name} -- sh -c '${making('/mnt', name)}'`);
+    const onNode = (script: string): string =>
+      execFileSync('nsenter', ['-t', String(holder), '-m', 'sh', '-c', script], { encoding: 'utf8' });
+    onNode(making('/run/propagated', 'host'));
+    const files = (root: string): string =>
+      `for name in ${[...names, 'host'].join(' ')}; do test -e ${root}/$name/file && echo $name; done; true`;
+    const seen = async (name: string): Promise<string> =>
+      (await cluster.must(`exec ${name} -- sh -c '${files('/mnt')}'`)).trim().replaceAll('\n', ' ');
+    try {
+      expect(await seen('master')).toBe('master host');
+      expect(await seen('slave')).toBe('master slave host');
+      expect(await seen('private')).toBe('private');
+      expect(await seen('default')).toBe('default');
+      expect(onNode(files('/run/propagated')).trim().replaceAll('\n', ' ')).toBe('master host');
+    } finally {
+      onNode('umount /run/propagated/master /run/propagated/host');
+      await cluster.must(`delete pod ${names.join(' ')} --wait=true`);
+    }
   });
 
   it('mounts the files of images, and says of a container why those that it mounts are not there', async () => {
