@@ -59,7 +59,7 @@ export function layoutSandbox(config: SandboxConfig, paths: RuntimePaths): Sandb
     cgroups: [
       { path: config.cgroupParent, resources: config.resources },
       // A leaf of its own: cgroup v2 allows no processes beside child cgroups.
-      { path: supervisorCgroupOf(config), resources: {} },
+      { path: supervisorCgroupOf(config), resources: unlimited(config.resources) },
     ],
     sharedMemory: config.hostIpc ? undefined : { path: `${podDirectory}/shm`, sizeBytes: sharedMemoryBytes },
     supervisor: {
@@ -86,6 +86,14 @@ export function layoutSandbox(config: SandboxConfig, paths: RuntimePaths): Sandb
             ...boundsOf(config),
           },
   };
+}
+
+/**
+ * No limits, with the controllers that these have: what containers will ask the pod's cgroup to hand down it hands down before a process lives
+ * below it. Afterwards the kernel lets all processes wait for that (docs/kernel-notes.md#subtree-control-waits).
+ */
+function unlimited({ hugePages }: CgroupResources): CgroupResources {
+  return hugePages === undefined ? {} : { hugePages: {} };
 }
 
 /** What says nothing was refused by admission, and must not keep a pod from going. */

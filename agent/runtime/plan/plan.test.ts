@@ -1,3 +1,4 @@
+import { controllersFor } from '#agent/runtime/cgroup-resources.ts';
 import type { LaunchMount } from '#native/launch/launch.ts';
 import { describe, expect, it } from 'vitest';
 import { parseImageConfig, type ImageConfig } from '#api/oci/config.ts';
@@ -87,6 +88,15 @@ describe('planSandbox()', () => {
       `set sysctl ${name}: not of a namespace of the pod's own`,
     ),
   );
+
+  it('hands controllers down that containers will have before a process of the sandbox lives below', () => {
+    const { cgroups } = planSandbox(sandboxConfig(uid, { resources: { hugePages: { '2MB': 0 } } }), paths);
+    expect(cgroups.map(({ resources }) => controllersFor(resources).includes('hugetlb'))).toEqual([
+      true,
+      true,
+    ]);
+    expect(cgroups.at(-1)?.resources).toEqual({ hugePages: {} });
+  });
 
   it('decides everything of an ordinary pod', () => {
     expect(planSandbox(sandboxConfig(uid, { sysctls: { 'net.ipv4.ip_forward': '1' } }), paths))
