@@ -32,7 +32,7 @@ export class LinkedList<T> implements Iterable<T> {
   }
 
   /** Whether it is still there; the place must be of this list. */
-  has(place: Place<T>): boolean {
+  has(place: Place<T>): place is Node<T> {
     return place instanceof Node && (place.previous !== undefined || this.#first === place);
   }
 
@@ -49,7 +49,7 @@ export class LinkedList<T> implements Iterable<T> {
 
   /** @returns whether it was still there; the place must be of this list */
   remove(place: Place<T>): boolean {
-    if (!(place instanceof Node) || !this.has(place)) return false;
+    if (!this.has(place)) return false;
     const { next, previous } = place;
     if (previous === undefined) this.#first = next;
     else previous.next = next;

@@ -1,8 +1,7 @@
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
 import { parseLinkConfig, refuseFields, type LinkConfig } from '#cni-plugins/skel/link-config.ts';
-import { planContainer } from '#cni-plugins/skel/link-plan.ts';
-import { planNotify } from '#cni-plugins/skel/link-plan.ts';
+import { planContainer, planNotify } from '#cni-plugins/skel/link-plan.ts';
 import { createLinkPlugin, type LinkPlan, type PlanInput } from '#cni-plugins/skel/link-plugin.ts';
 import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
 
