@@ -28,7 +28,12 @@ export function allocationOf({ spec }: Pod): Allocation {
  * are known only as they were set; the requests that were given are said beside them.
  */
 export function reportedAllocation(pod: Pod): Allocation {
-  const { initContainerStatuses = [], containerStatuses = [], resources } = pod.status ?? {};
+  const {
+    initContainerStatuses = [],
+    containerStatuses = [],
+    resources,
+    allocatedResources,
+  } = pod.status ?? {};
   const asked = allocationOf(pod);
   const known = new Map(asked.containers);
   for (const { name, resources: set, allocatedResources: given } of [
@@ -38,7 +43,24 @@ export function reportedAllocation(pod: Pod): Allocation {
     if (set !== undefined && known.has(name))
       known.set(name, { ...set, ...(given === undefined ? {} : { requests: given }) });
   }
-  return { pod: asked.pod === undefined ? undefined : (resources ?? asked.pod), containers: known };
+  const whole = resources === undefined ? undefined : { ...resources, requests: allocatedResources ?? {} };
+  return { pod: reportedWhole(asked.pod, whole), containers: known };
+}
+
+/** The status has the sums of containers, too, of what the pod does not ask for itself. */
+function reportedWhole(
+  asked: ResourceRequirements | undefined,
+  told: ResourceRequirements | undefined,
+): ResourceRequirements | undefined {
+  if (asked === undefined || told === undefined) return asked;
+  const only = (field: 'requests' | 'limits'): ResourceRequirements => {
+    if (asked[field] === undefined) return {};
+    const names = Object.keys(asked[field]);
+    return {
+      [field]: Object.fromEntries(Object.entries(told[field] ?? {}).filter(([name]) => names.includes(name))),
+    };
+  };
+  return { ...only('limits'), ...only('requests') };
 }
 
 /** The last answer for a pod: all of a node are asked about at each that comes. */
@@ -54,8 +76,8 @@ export function withAllocation(pod: Pod, given: Allocation): Pod {
 }
 
 function applyAllocation(pod: Pod, { pod: whole, containers: given }: Allocation): Pod {
-  const { spec } = pod;
-  if (spec === undefined) return pod;
+  if (pod.spec === undefined) return pod;
+  const { resources: _asked, ...spec } = pod.spec;
   const give = (container: Container): Container => {
     const resources = given.get(container.name);
     return resources === undefined ? container : { ...container, resources };

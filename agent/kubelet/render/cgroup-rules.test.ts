@@ -7,7 +7,7 @@ import {
   type CgroupFacts,
   type CgroupRules,
 } from './cgroup-rules.ts';
-import { containerCgroup } from './resources.ts';
+import { cgroupOf } from './resources.ts';
 
 const Mi = 2 ** 20;
 const burstable = { requests: { cpu: '100m', memory: '100Mi' }, limits: { cpu: '500m', memory: '200Mi' } };
@@ -107,7 +107,7 @@ describe('the cgroup of a container', () => {
       cgroupRules: { ...defaultCgroupRules, ...rules },
       ...node,
     };
-    const ruled = ruledContainer(containerCgroup(container), { pod, container }, facts);
+    const ruled = ruledContainer(cgroupOf(resources ?? {}), { pod, container }, facts);
     expect(ruled).toMatchObject(want);
     for (const name of ['memoryHighBytes', 'memoryMinBytes', 'memoryLowBytes', 'hugePages', 'unified'])
       expect([name, name in ruled]).toEqual([name, name in want]);

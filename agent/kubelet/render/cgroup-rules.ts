@@ -4,7 +4,7 @@ import { podLimits, resourceNumbers } from '#api/pod/requests.ts';
 import { parseQuantity, quantityToInteger } from '#api/meta/quantity.ts';
 import type { Placement } from '#agent/kubelet/assign/node-assignments.ts';
 import type { CgroupResources } from '#agent/runtime/runtime.ts';
-import { amountsOf, cpuPeriodUs, qosClassOf } from './resources.ts';
+import { amountsOf, cpuPeriodUs, qosClassOf, withPodLimits } from './resources.ts';
 
 export interface CgroupRules {
   /** cpuCFSQuota, cpuCFSQuotaPeriod */
@@ -62,7 +62,7 @@ export function ruledContainer(
     isOomGroup: !rules.isSingleOomKill,
     swapMaxBytes: swapOf(pod, container, node),
     ...protectionOf(pod, container, node),
-    ...hugePagesOf(container.resources?.limits ?? {}, node),
+    ...hugePagesOf(withPodLimits(container.resources, pod.spec?.resources).limits ?? {}, node),
     ...(Object.keys(unified).length === 0 ? {} : { unified: { ...resources.unified, ...unified } }),
   };
 }

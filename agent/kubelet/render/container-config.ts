@@ -10,7 +10,7 @@ import type { ResolvConf } from '#agent/node/resolv-conf.ts';
 import type { EnvEntry } from './environment.ts';
 import type { PodPaths } from '#agent/kubelet/pod-paths.ts';
 import { ruledContainer, ruledPod, type CgroupFacts } from './cgroup-rules.ts';
-import { containerCgroup, oomScoreAdj, podCgroup, podCgroupResources } from './resources.ts';
+import { cgroupOf, oomScoreAdj, podCgroup, podCgroupResources, withPodLimits } from './resources.ts';
 import { containerAnnotations, containerSelinux, sandboxWords } from './sandbox-words.ts';
 import { renderSecurity, renderUser, type ProfileFacts } from './security.ts';
 
@@ -54,6 +54,7 @@ export function renderContainer(asked: ContainerConfigInput): ContainerConfig {
   const { user, runAsNonRoot } = renderUser(pod, container, input.image);
   const selinux = containerSelinux(pod, container);
   const hasTty = container.tty === true;
+  const resources = withPodLimits(container.resources, pod.spec?.resources);
   return {
     id: input.id,
     name: container.name,
@@ -74,7 +75,7 @@ export function renderContainer(asked: ContainerConfigInput): ContainerConfig {
     oomScoreAdj: oomScoreAdj(pod, container, input.node.memoryBytes),
     pidTarget: input.pidTarget,
     resources: {
-      ...ruledContainer(containerCgroup(container), { pod, container }, input.node),
+      ...ruledContainer(cgroupOf(resources), { pod, container }, input.node),
       ...(input.pidsMax === undefined ? {} : { pidsMax: input.pidsMax }),
     },
     stdio: {

@@ -13,6 +13,7 @@ import { findPidTarget, pidTargetName } from './pid-target.ts';
 import { containersOf } from '#agent/kubelet/sync/pod-input.ts';
 import { podPaths } from '#agent/kubelet/pod-paths.ts';
 import { downwardOf, hookOf, podIpsOf, type RenderInput } from './render-input.ts';
+import { withPodLimits } from './resources.ts';
 import { unsupportedInContainer } from '#agent/kubelet/admit/unsupported.ts';
 
 /** What is read for the start of a container, or why it could not be. */
@@ -49,7 +50,11 @@ export function renderStart(intent: ReadStart, input: RenderInput): StartAction 
     isPullTold: intent.isPullTold === true,
   };
   try {
-    return { kind: 'startContainer', ...start, ...describeContainer(container, intent, input) };
+    return {
+      kind: 'startContainer',
+      ...start,
+      ...describeContainer(container, intent, { ...input, pod: given }),
+    };
   } catch (error) {
     const message = describeError(error);
     return { kind: 'failStart', ...start, reason: 'CreateContainerConfigError', message };
@@ -101,7 +106,7 @@ function describeContainer(container: AnyContainer, intent: ReadStart, input: Re
     podFiles: podFilesOf(input),
     messageFile: paths.terminationMessage(container.name, id),
     hook: hookOf({ container: container.name, id, name: 'postStart' }, input),
-    resources: container.resources ?? {},
+    resources: withPodLimits(container.resources, pod.spec?.resources),
   };
 }
 

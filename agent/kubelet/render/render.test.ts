@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Container, Pod, Service } from '#api/generated/objects.ts';
+import type { Container, Pod, PodSpec, ResourceRequirements, Service } from '#api/generated/objects.ts';
 import { refusalOf } from '#agent/kubelet/admit/admission.ts';
 import { renderContainer, renderSandbox, subPathOf, type ContainerConfigInput } from './container-config.ts';
 import { downwardValues } from './downward.ts';
@@ -351,6 +351,64 @@ describe('renderContainer() and renderSandbox()', () => {
     const containers = [container({ resources: { requests: { memory: '100M' } } }), container({ name: 'd' })];
     const pod = podOf({ containers, resources: { requests: { memory: '500M' } } });
     expect(containers.map((spec) => oomScoreAdj(pod, spec, 1_000_000_000))).toEqual([700, 800]);
+  });
+
+  const asking = (memory: string): Container['resources'] => ({ requests: { memory } });
+  const sidecar = container({ name: 's', restartPolicy: 'Always', resources: asking('50M') });
+  const init = container({ name: 'i', resources: asking('50M') });
+  const mains = [
+    container({ resources: asking('200M') }),
+    container({ name: 'd', resources: asking('100M') }),
+  ];
+  test.each<[string, Partial<PodSpec>, readonly number[]]>([
+    ['a sidecar is killed no sooner than any main container', {}, [900, 950, 800, 900]],
+    [
+      'of what the pod requests beyond its containers init containers have a part, too',
+      { resources: asking('750M') },
+      [800, 850, 700, 800],
+    ],
+    [
+      'Guaranteed by the pod alone',
+      { resources: { limits: { cpu: '1', memory: '1G' } } },
+      [-997, -997, -997, -997],
+    ],
+  ])('oom_score_adj: %s', (_name, more, want) => {
+    const pod = podOf({ initContainers: [sidecar, init], containers: mains, ...more });
+    expect([sidecar, init, ...mains].map((spec) => oomScoreAdj(pod, spec, 1_000_000_000))).toEqual(want);
+  });
+
+  test.each<[string, ResourceRequirements | undefined, ResourceRequirements, object]>([
+    [
+      'has the limits of its pod',
+      undefined,
+      { limits: { cpu: '2', memory: '1Ki' } },
+      { cpuWeight: 174, cpuQuotaUs: 200_000, memoryMaxBytes: 1024 },
+    ],
+    [
+      'has its own, and the weight of its own request',
+      { requests: { cpu: '1' }, limits: { memory: '512' } },
+      { limits: { cpu: '2', memory: '1Ki' } },
+      { cpuWeight: 100, cpuQuotaUs: 200_000, memoryMaxBytes: 512 },
+    ],
+    [
+      'has none by a limit of 0',
+      { limits: { memory: '0' } },
+      { requests: { cpu: '2' }, limits: { memory: '1Ki' } },
+      { cpuWeight: 1, memoryMaxBytes: 1024 },
+    ],
+    ['has no request of its pod', undefined, { requests: { cpu: '2', memory: '1Ki' } }, { cpuWeight: 1 }],
+  ])('a container without limits of its own %s', (_name, own, whole, want) => {
+    const spec = container(own === undefined ? {} : { resources: own });
+    const pod = podOf({ containers: [spec], resources: whole });
+    const config = renderContainer({ ...input({}), pod, container: spec });
+    const { cpuWeight, cpuQuotaUs, memoryMaxBytes } = config.resources;
+    expect({ cpuWeight, cpuQuotaUs, memoryMaxBytes }).toEqual({
+      cpuQuotaUs: undefined,
+      memoryMaxBytes: undefined,
+      ...want,
+    });
+    const debug = renderContainer({ ...input({}), pod, container: { name: 'e', image: 'i' } });
+    expect(debug.resources.memoryMaxBytes).toBe(whole.limits?.['memory'] === undefined ? undefined : 1024);
   });
 
   test('subPathExpr needs its variables', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { events, pods } from '#api/schema/kind-ref.ts';
-import type { Container, Pod, ResourceRequirements } from '#api/generated/objects.ts';
+import type { Container, Pod, PodSpec, ResourceRequirements } from '#api/generated/objects.ts';
 import type { ContainerObservation } from '#agent/runtime/runtime.ts';
 import {
   allocationOf,
@@ -13,7 +13,7 @@ import { viewContainers } from '#agent/kubelet/sync/container-view.ts';
 import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 import { planResize } from './resize.ts';
 import type { ResizeFact } from '#agent/kubelet/sync/pod-input.ts';
-import { podCgroupResources } from './resources.ts';
+import { podCgroupResources, withPodLimits } from './resources.ts';
 import { startTestNode, type TestNode } from '#agent/kubelet/test-node.fixture.ts';
 
 const both = (cpu: string, memory: string): ResourceRequirements => ({
@@ -81,6 +81,20 @@ describe('decideResize()', () => {
 });
 
 describe('reportedAllocation()', () => {
+  test('takes what the status says of the pod as a whole, but for the sums of its containers', () => {
+    const asked = { ...podOf(container('a', both('1', '100'))) };
+    const pod: Pod = {
+      ...asked,
+      spec: {
+        ...asked.spec,
+        containers: asked.spec?.containers ?? [],
+        resources: { limits: { memory: '200' } },
+      },
+      status: { resources: both('1', '150'), allocatedResources: { cpu: '1', memory: '100' } },
+    };
+    expect(reportedAllocation(pod).pod).toEqual({ limits: { memory: '150' } });
+  });
+
   test('takes what the status says was given, limits as they were set', () => {
     const asked = podOf(container('a', both('2', '200')));
     const status = {
@@ -128,8 +142,12 @@ describe('planResize()', () => {
       allocated: allocationOf(after),
       podCgroup: podCgroupResources(before, undefined),
       actuated: new Map(
-        (before.spec?.containers ?? []).map(({ name, resources }) => [`id-${name}`, resources ?? {}]),
+        (before.spec?.containers ?? []).map(({ name, resources }) => [
+          `id-${name}`,
+          withPodLimits(resources, before.spec?.resources),
+        ]),
       ),
+      reportedWhole: before.spec?.resources,
       pending: undefined,
       failure: undefined,
       generation: undefined,
@@ -147,6 +165,10 @@ describe('planResize()', () => {
       ...restarts.map(({ name }) => `restart ${name}`),
     ];
   };
+  const whole = (pod: Pod, resources: ResourceRequirements): Pod => ({
+    ...pod,
+    spec: { containers: [], ...pod.spec, resources },
+  });
   const restarting = { resizePolicy: [{ resourceName: 'memory', restartPolicy: 'RestartContainer' }] };
 
   test.each<[string, Pod, Pod, readonly string[]]>([
@@ -186,6 +208,30 @@ describe('planResize()', () => {
       podOf(container('a', both('1', '200'), restarting)),
       podOf(container('a', both('1', '100'), restarting)),
       ['restart a'],
+    ],
+    [
+      'more for the pod: who has its limits gets them, others stay',
+      whole(podOf(container('a'), container('b', both('1', '50'))), both('1', '100')),
+      whole(podOf(container('a'), container('b', both('1', '50'))), both('2', '200')),
+      ['pod: 174 200000 200', 'a: 174 200000 200'],
+    ],
+    [
+      'less for the pod: it is last, and memory of who has its limit is looked at',
+      whole(podOf(container('a')), both('2', '200')),
+      whole(podOf(container('a')), both('1', '100')),
+      ['a: 100 100000 100 less memory', 'pod: 100 100000 100 less memory'],
+    ],
+    [
+      'the policy of who has the limits of the pod is asked',
+      whole(podOf(container('a', undefined, restarting), container('b')), both('1', '100')),
+      whole(podOf(container('a', undefined, restarting), container('b')), both('1', '200')),
+      ['pod: 100 100000 200', 'b: 100 100000 200', 'restart a'],
+    ],
+    [
+      'a limit of its own in the place of that of the pod',
+      whole(podOf(container('a', { limits: { cpu: '1' } })), both('2', '200')),
+      whole(podOf(container('a', { limits: { cpu: '1', memory: '200' } })), both('2', '200')),
+      [],
     ],
     [
       'a restart of one resource does not come of another',
@@ -248,6 +294,81 @@ describe('kubelet', () => {
       expect.arrayContaining(['ResizeStarted', 'ResizeCompleted']),
     );
     expect(on.get('web')?.status?.observedGeneration).toBe(on.get('web')?.metadata?.generation);
+  });
+
+  test('resizes a pod as a whole, with the containers that have its limits', async () => {
+    await using on = await startTestNode();
+
+    const spec = { containers: [container('main'), container('own', both('100m', '50M'))] };
+    const { uid = '' } = on.create('web', { ...spec, resources: both('500m', '100M') }).metadata ?? {};
+    await on.settle();
+    const told = () => on.get('web')?.status;
+    expect(told()).toMatchObject({
+      resources: both('500m', '100M'),
+      allocatedResources: { cpu: '500m', memory: '100M' },
+    });
+    expect(told()?.containerStatuses?.map(({ resources }) => resources)).toEqual([{}, both('100m', '50M')]);
+    expect(new Set(on.startedConfigs.map(({ resources }) => resources.memoryMaxBytes))).toEqual(
+      new Set([1e8, 5e7]),
+    );
+    on.runtime.failNext.set('updateSandboxResources', new Error('no such file'));
+    const larger = async (resources: ResourceRequirements): Promise<void> => {
+      const place = { namespace: 'default', name: 'web' };
+      await on.client.patch(pods, place, { kind: 'merge', body: { spec: { resources } } });
+      await on.settle();
+    };
+    await larger(both('1', '200M'));
+    expect(told()).toMatchObject({
+      resources: both('500m', '100M'),
+      allocatedResources: { cpu: '1', memory: '200M' },
+    });
+    await on.restart();
+    await on.settle();
+    expect(told()).toMatchObject({ resources: both('1', '200M') });
+    expect(condition(on, 'web', 'PodResizeInProgress')).toBeUndefined();
+    const of = (name: string) =>
+      on.runtime.resourcesOf(
+        uid,
+        told()
+          ?.containerStatuses?.find((each) => each.name === name)
+          ?.containerID?.slice(-64) ?? '',
+      );
+    expect(of('main')).toMatchObject({ cpuQuotaUs: 100_000, memoryMaxBytes: 2e8 });
+    expect(of('own')).toMatchObject({ memoryMaxBytes: 5e7 });
+    expect(on.runtime.podResourcesOf(uid)).toMatchObject({ cpuQuotaUs: 100_000, memoryMaxBytes: 2e8 });
+  });
+
+  test.each<[string, Partial<PodSpec>, object]>([
+    ['nothing', {}, { resources: {} }],
+    [
+      'the sum of its containers, limits where all have them',
+      { containers: [container('a', both('1', '100M')), container('b', { limits: { memory: '50M' } })] },
+      {
+        resources: { limits: { memory: '150M' }, requests: { cpu: '1', memory: '100M' } },
+        allocatedResources: { cpu: '1', memory: '100M' },
+      },
+    ],
+    [
+      'what it says itself, and the sum of the rest',
+      {
+        containers: [
+          container('a', { requests: { cpu: '100m', 'ephemeral-storage': '1G' } }),
+          container('b'),
+        ],
+        resources: { requests: { cpu: '1' }, limits: { memory: '1G' } },
+      },
+      {
+        resources: { limits: { memory: '1G' }, requests: { cpu: '1', 'ephemeral-storage': '1G' } },
+        allocatedResources: { cpu: '1', 'ephemeral-storage': '1G' },
+      },
+    ],
+  ])('the status tells what a pod has as a whole: %s', async (_name, spec, want) => {
+    await using on = await startTestNode();
+
+    on.create('web', { containers: [container('a')], ...spec });
+    await on.settle();
+    const { resources, allocatedResources } = on.get('web')?.status ?? {};
+    expect({ resources, allocatedResources }).toEqual(want);
   });
 
   test('restarts a container whose policy asks for it, whatever its exit', async () => {

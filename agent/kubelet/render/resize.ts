@@ -4,7 +4,7 @@ import type { CgroupResources } from '#agent/runtime/runtime.ts';
 import { changedResources, withAllocation } from '#agent/kubelet/allocation.ts';
 import type { ContainerView } from '#agent/kubelet/sync/container-view.ts';
 import type { ResizeFact, ResizeStep } from '#agent/kubelet/sync/pod-input.ts';
-import { amountsOf, cgroupResources, podCgroupResources } from './resources.ts';
+import { cgroupOf, podCgroupResources, withPodLimits } from './resources.ts';
 
 export interface ResizePlan {
   readonly steps: readonly ResizeStep[];
@@ -23,7 +23,7 @@ export function planResize(pod: Pod, views: readonly ContainerView[], fact: Resi
   const containerSteps = changed
     .filter((view) => !restarts.includes(view))
     .map((view): ResizeStep => {
-      const [was, becomes] = [actuatedOf(view, fact), fact.allocated.containers.get(view.name)];
+      const [was, becomes] = [actuatedOf(view, fact), givenTo(view.name, fact)];
       return {
         container: { name: view.name, id: view.current?.id ?? '' },
         resources: cgroupOf(becomes),
@@ -48,19 +48,26 @@ export function isResizing(pod: Pod, views: readonly ContainerView[], fact: Resi
   return steps.length > 0 || restarts.length > 0;
 }
 
-/** What the run of a container has; of one that does not run, what its next run will have. */
-export function actuatedOf(view: ContainerView, fact: ResizeFact): ResourceRequirements | undefined {
-  const given = fact.allocated.containers.get(view.name);
+/** What the run of a container has, limits of its pod included; of one that does not run, what its next run will have. */
+export function actuatedOf(view: ContainerView, fact: ResizeFact): ResourceRequirements {
   const { current, reported } = view;
-  if (current?.state.state !== 'running') return given;
+  if (current?.state.state !== 'running') return givenTo(view.name, fact);
   const isReported = reported?.containerID?.endsWith(current.id) === true;
-  return fact.actuated.get(current.id) ?? (isReported ? (reported.resources ?? given) : given);
+  const told = isReported ? reported.resources : undefined;
+  return (
+    fact.actuated.get(current.id) ??
+    withPodLimits(told ?? fact.allocated.containers.get(view.name), fact.reportedWhole)
+  );
+}
+
+function givenTo(name: string, { allocated }: ResizeFact): ResourceRequirements {
+  return withPodLimits(allocated.containers.get(name), allocated.pod);
 }
 
 function resizeOf(view: ContainerView, fact: ResizeFact): ReturnType<typeof changedResources> {
   // Others have ended before anybody could resize them, or have no resources.
   if (view.kind !== 'main' && view.kind !== 'sidecar') return [];
-  return changedResources(actuatedOf(view, fact), fact.allocated.containers.get(view.name));
+  return changedResources(actuatedOf(view, fact), givenTo(view.name, fact));
 }
 
 function needsRestart({ spec }: ContainerView, changed: readonly string[]): boolean {
@@ -68,10 +75,6 @@ function needsRestart({ spec }: ContainerView, changed: readonly string[]): bool
     ({ resourceName, restartPolicy }) =>
       restartPolicy === 'RestartContainer' && changed.includes(resourceName),
   );
-}
-
-function cgroupOf(resources: ResourceRequirements | undefined): CgroupResources {
-  return cgroupResources(amountsOf(resources?.requests), amountsOf(resources?.limits));
 }
 
 function podStep(resources: CgroupResources, lowersMemory: boolean): ResizeStep {

@@ -1,7 +1,7 @@
-import type { Container, EphemeralContainer, Pod } from '#api/generated/objects.ts';
+import type { Container, EphemeralContainer, Pod, ResourceRequirements } from '#api/generated/objects.ts';
 import { objectOf } from '#api/wire/json.ts';
 import { qosClass, type QosClass } from '#api/pod/qos.ts';
-import { podLimits, podRequests, resourceNumbers } from '#api/pod/requests.ts';
+import { isSidecar, podLimits, podRequests, resourceNumbers, runningAmounts } from '#api/pod/requests.ts';
 import { parseQuantity, quantityToInteger, quantityToMilli } from '#api/meta/quantity.ts';
 import type { CgroupResources } from '#agent/runtime/runtime.ts';
 
@@ -61,8 +61,31 @@ export function cpuWeight(cpuMilli: number): number {
   return Math.ceil(10 ** ((log * log + 125 * log) / 612 - 7 / 34));
 }
 
-export function containerCgroup(container: Container | EphemeralContainer): CgroupResources {
-  return cgroupResources(amountsOf(container.resources?.requests), amountsOf(container.resources?.limits));
+/**
+ * What a container asks for, with the limits of its pod where it has none of its own (KEP-2837): each of them may use all that
+ * the pod may. Source: getCPULimit and getMemoryLimit of pkg/kubelet/kuberuntime.
+ */
+export function withPodLimits(
+  own: ResourceRequirements | undefined,
+  whole: ResourceRequirements | undefined,
+): ResourceRequirements {
+  const inherited = Object.entries(whole?.limits ?? {}).filter(
+    ([name]) => isOfContainers(name) && isZero(own?.limits?.[name]),
+  );
+  if (inherited.length === 0) return own ?? {};
+  return { ...own, limits: { ...own?.limits, ...Object.fromEntries(inherited) } };
+}
+
+function isOfContainers(name: string): boolean {
+  return name === 'cpu' || name === 'memory' || name.startsWith('hugepages-');
+}
+
+function isZero(amount: string | undefined): boolean {
+  return amount === undefined || parseQuantity(amount).nanos === 0n;
+}
+
+export function cgroupOf({ requests, limits }: ResourceRequirements): CgroupResources {
+  return cgroupResources(amountsOf(requests), amountsOf(limits));
 }
 
 /** The pod's own cgroup: its requests; its limits only where every container has one. */
@@ -87,16 +110,22 @@ function memoryRequestOf({ resources }: Container | EphemeralContainer): number 
   return amountsOf(resources?.requests).memoryBytes ?? amountsOf(resources?.limits).memoryBytes ?? 0;
 }
 
-/** What a pod requests as a whole beyond its containers (KEP-2837), in equal parts; bytes. */
+/**
+ * What a pod requests as a whole beyond what its containers do at most at one time (KEP-2837), in equal parts for all of them;
+ * bytes. Source: remainingPodMemReqPerContainer of pkg/kubelet/qos.
+ */
 function unclaimedMemory({ spec }: Pod): number {
   const whole = amountsOf(spec?.resources?.requests).memoryBytes;
-  const containers = spec?.containers ?? [];
-  if (whole === undefined || containers.length === 0) return 0;
-  const claimed = containers.reduce((sum, container) => sum + memoryRequestOf(container), 0);
-  return Math.max(0, Math.floor((whole - claimed) / containers.length));
+  if (spec === undefined || whole === undefined) return 0;
+  const claimed = resourceNumbers(runningAmounts(spec, 'requests')).get('memory') ?? 0;
+  const count = spec.containers.length + (spec.initContainers?.length ?? 0);
+  return Math.max(0, Math.floor((whole - claimed) / Math.max(1, count)));
 }
 
-/** As the kubelet sets it: Guaranteed −997, BestEffort 1000, Burstable by the share of the node's memory requested. */
+/**
+ * As the kubelet sets it: Guaranteed −997, BestEffort 1000, Burstable by the share of the node's memory requested. A sidecar is
+ * killed no sooner than the main container that requests least.
+ */
 export function oomScoreAdj(
   pod: Pod,
   container: Container | EphemeralContainer,
@@ -106,7 +135,10 @@ export function oomScoreAdj(
   const qos = qosClassOf(pod);
   if (qos === 'Guaranteed') return -997;
   if (qos === 'BestEffort') return 1000;
-  const requested = memoryRequestOf(container) + unclaimedMemory(pod);
+  const isBeside =
+    pod.spec?.initContainers?.some((each) => each.name === container.name && isSidecar(each)) === true;
+  const least = isBeside ? Math.min(...(pod.spec?.containers ?? []).map(memoryRequestOf)) : 0;
+  const requested = Math.max(memoryRequestOf(container), least) + unclaimedMemory(pod);
   const score = 1000 - Math.floor((1000 * requested) / Math.max(1, nodeMemoryBytes));
   return Math.min(999, Math.max(3, score));
 }

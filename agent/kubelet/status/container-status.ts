@@ -1,4 +1,4 @@
-import type { ContainerState, ContainerStatus, Pod } from '#api/generated/objects.ts';
+import type { ContainerState, ContainerStatus, Pod, ResourceRequirements } from '#api/generated/objects.ts';
 import { formatTime } from '#api/meta/time.ts';
 import type { ContainerObservation } from '#agent/runtime/runtime.ts';
 import {
@@ -75,12 +75,23 @@ function resourcesOf(
   { facts }: StatusContext,
 ): Pick<ContainerStatus, 'resources' | 'allocatedResources'> {
   if (view.kind === 'ephemeral') return {};
-  const resources = actuatedOf(view, facts.resize);
-  const requests = facts.resize.allocated.containers.get(view.name)?.requests;
+  const given = facts.resize.allocated.containers.get(view.name) ?? {};
+  const resources = ownOf(actuatedOf(view, facts.resize), given);
+  const { requests } = given;
   return {
-    ...(resources === undefined ? {} : { resources }),
+    resources,
     ...(requests === undefined || Object.keys(requests).length === 0 ? {} : { allocatedResources: requests }),
   };
+}
+
+/** Without the limits of its pod that hold for it. */
+function ownOf(
+  { limits, ...others }: ResourceRequirements,
+  given: ResourceRequirements,
+): ResourceRequirements {
+  if (limits === undefined || given.limits === undefined) return others;
+  const own = Object.entries(limits).filter(([name]) => given.limits?.[name] !== undefined);
+  return { ...others, limits: Object.fromEntries(own) };
 }
 
 /** Whether the devices that it was given work (KEP-4680). */

@@ -1,6 +1,7 @@
 import type { Pod, PodCondition, PodStatus } from '#api/generated/objects.ts';
 import { formatTime } from '#api/meta/time.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
+import { podResources } from './pod-resources.ts';
 import { containerStatus, type StatusContext } from './container-status.ts';
 import {
   exitOf,
@@ -49,23 +50,13 @@ export function status(
     // None for a refused pod: clients show a waiting container rather than the reason of the pod.
     ...(facts.rejection === undefined ? { containerStatuses: ofKind('main') } : {}),
     ...(ephemeralStatuses.length === 0 ? {} : { ephemeralContainerStatuses: ephemeralStatuses }),
-    ...podResources(pod, facts),
+    ...podResources(pod, views, facts),
     ...(pod.metadata?.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
   };
 }
 
 function reasonOf({ reason, message }: PodEnd): Pick<PodStatus, 'reason' | 'message'> {
   return { ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) };
-}
-
-/** Of a pod that asks for resources as a whole; those of its containers are in their own statuses. */
-function podResources(pod: Pod, { resize }: KnownFacts): Pick<PodStatus, 'resources' | 'allocatedResources'> {
-  const given = resize.allocated.pod;
-  if (pod.spec?.resources === undefined || given === undefined) return {};
-  return {
-    resources: given,
-    ...(given.requests === undefined ? {} : { allocatedResources: given.requests }),
-  };
 }
 
 /** All init containers are done and all sidecars have started; once the main containers ran, it stays so. */

@@ -32,6 +32,7 @@ export const states: { readonly [S in 'fresh' | 'busy' | 'failing' | 'over']: Po
     resize: {
       ...fresh.resize,
       actuated: new Map([['r', {}]]),
+      reportedWhole: undefined,
       restarts: new Set(['r']),
       isUnderWay: true,
       isAnnounced: true,

@@ -3,6 +3,7 @@ import { backoffMs, type Backoff } from '#base/backoff.ts';
 import { unreachable } from '#base/unreachable.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import type { ContainerObservation } from '#agent/runtime/runtime.ts';
+import { withPodLimits } from '#agent/kubelet/render/resources.ts';
 import { crashBackoffResetMs } from './container-view.ts';
 import type { Outcome } from './outcome.ts';
 import { containersOf, type PodFacts, type PullFact, type RetriedFailure } from './pod-input.ts';
@@ -255,7 +256,10 @@ function foldResize(facts: PodFacts, outcome: ResizeOutcome): PodFacts {
       let { podCgroup } = resize;
       for (const { container, resources } of written) {
         if (container === undefined) podCgroup = resources;
-        else actuated.set(container.id, resize.allocated.containers.get(container.name) ?? {});
+        else {
+          const { pod, containers } = resize.allocated;
+          actuated.set(container.id, withPodLimits(containers.get(container.name), pod));
+        }
       }
       const failed = failure === undefined ? undefined : failedAgain(resize.failure, failure, resizeBackoff);
       return set({ actuated, podCgroup, failure: failed });

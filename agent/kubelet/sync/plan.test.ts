@@ -94,6 +94,7 @@ const healthy: Scene = {
       allocated: { pod: undefined, containers: new Map() },
       podCgroup: { cpuWeight: 1 },
       actuated: new Map(),
+      reportedWhole: undefined,
       pending: undefined,
       failure: undefined,
       generation: 1,

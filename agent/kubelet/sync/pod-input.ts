@@ -71,8 +71,10 @@ export interface ResizeFact {
   readonly allocated: Allocation;
   /** The pod's own cgroup, as it was last written. */
   readonly podCgroup: CgroupResources;
-  /** By container id, as its cgroup was last written; absent: an earlier agent wrote it, and the status tells. */
+  /** By container id, as its cgroup was last written, limits of its pod included; absent: an earlier agent wrote it, and the status tells. */
   readonly actuated: ReadonlyMap<string, ResourceRequirements>;
+  /** What the pod had as a whole when this agent came: runs of an earlier one have its limits. */
+  readonly reportedWhole: ResourceRequirements | undefined;
   /** A resize that the node does not give, or not yet. */
   readonly pending: PendingResize | undefined;
   /** The last attempt went wrong. */

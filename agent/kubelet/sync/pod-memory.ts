@@ -90,6 +90,7 @@ export function initialFacts(pod: Pod, nowMs: number): PodFacts {
       allocated,
       podCgroup: podCgroupResources(withAllocation(pod, allocated), undefined),
       actuated: new Map(),
+      reportedWhole: allocated.pod,
       pending: undefined,
       failure: undefined,
       generation: pod.metadata?.generation,
