@@ -83,6 +83,7 @@ export function createFakeVolumes({ client, objects }: FakeVolumesOptions): PodV
       }
       return { byName, refreshAtMs: undefined };
     },
+    recall: async () => undefined,
     remove: async () => undefined,
     uids: async () => [],
   };

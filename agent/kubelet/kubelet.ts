@@ -308,7 +308,7 @@ function startServer(
   const requests = new HttpCounts();
   const disks = new DiskUses(clock);
   const volumes = async (): Promise<readonly ClaimVolumeFacts[]> => {
-    const found = await readVolumeStats(directories.pods, (directory) => disks.of(directory));
+    const found = await readVolumeStats(directories.pods, disks.measuring(plugins.volumeCounts));
     disks.forgetOthers();
     return [...found.values()].flat();
   };
@@ -322,7 +322,11 @@ function startServer(
     directories,
     pods: workers.pods,
     podByName: workers.podByName,
-    readStats: createStatsReader({ ...options, pods: workers.pods }),
+    readStats: createStatsReader({
+      ...options,
+      pods: workers.pods,
+      volumeCounts: plugins.volumeCounts,
+    }),
     config: configOf(options),
     flags: flagsOf(options),
     requests,

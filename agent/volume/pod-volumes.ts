@@ -6,7 +6,9 @@ import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { namesIn } from '#base/names-in.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import { createContentRoom, podContentBytesMax, sharedContentBytesMax } from './content-room.ts';
-import type { VolumeCounts } from './counts/volume-counts.ts';
+import { readRecord } from './claims/records.ts';
+import type { Tries, VolumeCounts } from './counts/volume-counts.ts';
+import { readCsiRecord } from './csi/csi-records.ts';
 import type { KubeletView } from './csi/kubelet-view.ts';
 import { inGroups } from './in-groups.ts';
 import { ensureMemoryRoom, needsMemoryRoom } from './memory-room.ts';
@@ -55,6 +57,8 @@ export interface PodVolumes {
   mount(request: MountRequest): Promise<MountedVolumes>;
   /** Removes all that is left of the pod's volumes, from the directories alone: no object is needed. Safe to repeat. */
   remove(uid: string): Promise<void>;
+  /** Counts what an earlier agent left. */
+  recall(): Promise<void>;
   /** Uids of pods with anything left here. */
   uids(): Promise<readonly string[]>;
 }
@@ -96,10 +100,18 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
     },
     remove: async (uid) => {
       const work = async (): Promise<void> => {
-        await options.unmountPod?.(path.join(directory, checkedUid(uid)));
-        for (const root of roots) await removeRoot(path.join(root, checkedUid(uid)), mounter);
+        const isForced = await isUnreadable(() =>
+          options.unmountPod?.(path.join(directory, checkedUid(uid))),
+        );
+        const tries = isForced ? counts?.forceCleaned : undefined;
+        await counted(tries, async () => {
+          for (const root of roots) await removeRoot(path.join(root, checkedUid(uid)), mounter);
+        });
       };
       await (counts?.unmounting(uid, work) ?? work());
+    },
+    recall: async () => {
+      if (counts !== undefined) await countFound(roots, counts.reconstructed);
     },
     uids: async () => {
       const found = await Promise.all(
@@ -111,6 +123,39 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
       return [...new Set(found.flat().filter(isPodUid))];
     },
   };
+}
+
+/** Whether what was to be undone has a record that cannot be read: then its mounts go without its driver, as the kubelet's reconciler has it. */
+async function isUnreadable(undo: () => Promise<void> | undefined): Promise<boolean> {
+  try {
+    await undo();
+    return false;
+  } catch (error) {
+    if (isPodwrightError(error) && error.code === 'E_DAMAGED') return true;
+    throw error;
+  }
+}
+
+/** Of all pods. Whoever needs a record that cannot be read says so. */
+async function countFound(roots: readonly string[], tries: Tries): Promise<void> {
+  for (const root of roots) {
+    for (const uid of await namesIn(root)) {
+      for (const place of await volumesBelow(path.join(root, uid))) {
+        const look = async (): Promise<void> => void (await readRecord(place), await readCsiRecord(place));
+        await counted(tries, look).catch(() => undefined);
+      }
+    }
+  }
+}
+
+async function counted(tries: Tries | undefined, work: () => Promise<void>): Promise<void> {
+  if (tries !== undefined) tries.tries++;
+  try {
+    await work();
+  } catch (error) {
+    if (tries !== undefined) tries.failures++;
+    throw error;
+  }
 }
 
 /** `detail.volume` of what is thrown is the volume that it is about. */
@@ -139,13 +184,21 @@ async function removeRoot(root: string, mounter: Mounter): Promise<void> {
       mounter.unmount(path.join(root, 'subpaths', container, index));
     }
   }
-  for (const kind of await namesIn(path.join(root, 'volumes'))) {
-    for (const name of await namesIn(path.join(root, 'volumes', kind))) {
-      // Of claims, beside their records. Before anything is looked at: a server may be away.
-      mounter.unmount(path.join(root, 'volumes', kind, name, 'mount'));
-      mounter.unmount(path.join(root, 'volumes', kind, name));
-    }
+  for (const place of await volumesBelow(root)) {
+    // Of claims, beside their records. Before anything is looked at: a server may be away.
+    mounter.unmount(path.join(place, 'mount'));
+    mounter.unmount(place);
   }
   mounter.unmount(root);
   await removeTree(root);
+}
+
+/** Directories of volumes, of a pod's. */
+async function volumesBelow(root: string): Promise<readonly string[]> {
+  const kinds = await namesIn(path.join(root, 'volumes'));
+  const found = kinds.map(async (kind) => {
+    const names = await namesIn(path.join(root, 'volumes', kind));
+    return names.map((name) => path.join(root, 'volumes', kind, name));
+  });
+  return (await Promise.all(found)).flat();
 }

@@ -1,6 +1,8 @@
 /** The port where a kube-controller-manager is looked for: what its loops do, for Prometheus. */
 import type { Clock } from '#base/clock.ts';
 import { createManagerMetrics } from '#control-plane/controllers/metrics/manager-metrics.ts';
+import { LoopCounts } from '#control-plane/controllers/metrics/loop-counts.ts';
+import { loopMetrics } from '#control-plane/controllers/metrics/loop-metrics.ts';
 import { VolumeLoopCounts } from '#control-plane/controllers/metrics/volume-counts.ts';
 import { volumeMetrics } from '#control-plane/controllers/metrics/volume-metrics.ts';
 import type { RenderedMetrics } from '#control-plane/apiserver/serve/process-metrics.ts';
@@ -14,6 +16,7 @@ import { textResponse } from '#control-plane/apiserver/serve/respond.ts';
 export interface ManagerState {
   readonly requests: RequestsAsked;
   readonly volumeCounts: VolumeLoopCounts;
+  readonly loopCounts: LoopCounts;
   /** Names of loops that run; none while another server leads. */
   running: readonly string[];
   /** The caches of those that run; undefined while another server leads. */
@@ -26,18 +29,26 @@ const prometheus = 'text/plain; version=0.0.4; charset=utf-8';
 /** @param host of the API server that loops ask */
 export function createManagerState(host: string, clock: Clock): ManagerState {
   const requests = new RequestsAsked(host, clock);
-  const counts = new VolumeLoopCounts(clock);
+  const [volumeCounts, loopCounts] = [new VolumeLoopCounts(clock), new LoopCounts()];
   const running = (): readonly string[] => state.running;
   const isLeading = (): boolean => running().length > 0;
   const render = createManagerMetrics({
     ...{ running, isLeading },
     metrics: [
-      ...volumeMetrics({ counts, running, informers: () => state.informers }),
+      ...volumeMetrics({ counts: volumeCounts, running, informers: () => state.informers }),
+      ...loopMetrics({ counts: loopCounts, running, informers: () => state.informers }),
       ...metricsOfRequests(requests),
     ],
   });
   const paths: PortPaths = new Map<string, PortAnswer>([...healthPaths(), metricsPath(render)]);
-  const state: ManagerState = { requests, volumeCounts: counts, running: [], informers: undefined, paths };
+  const state: ManagerState = {
+    requests,
+    volumeCounts,
+    loopCounts,
+    running: [],
+    informers: undefined,
+    paths,
+  };
   return state;
 }
 

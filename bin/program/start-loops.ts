@@ -67,6 +67,7 @@ export function startLoops(
     signToken: server.signSecretToken,
     mayHold: server.mayHold,
     volumeCounts: manager?.volumeCounts,
+    loopCounts: manager?.loopCounts,
     signRequest: (order) =>
       server.signRequest({ ...order, lifeMsMax: parseDurationMs(options.clusterSigningDuration) }),
   });

@@ -9,6 +9,7 @@ import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
 import { createInformers, withoutManagedFields, type Informers } from '#client/informers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
 import type { IsOn } from './controller-names.ts';
+import { LoopCounts } from './metrics/loop-counts.ts';
 import { VolumeLoopCounts } from './metrics/volume-counts.ts';
 import { createRoledClients } from './roled-clients.fixture.ts';
 import { renderLocalClass } from './persistent-volume/local-class.ts';
@@ -19,6 +20,7 @@ export interface Cluster extends AsyncDisposable {
   readonly clock: FakeClock;
   readonly informers: Informers;
   readonly volumeCounts: VolumeLoopCounts;
+  readonly loopCounts: LoopCounts;
   /** Lets `ms` pass in steps, and everything come to rest in each. */
   settle(ms?: number): Promise<void>;
 }
@@ -44,9 +46,9 @@ export async function startCluster(
   client.seed(kinds.storageClasses, renderLocalClass('standard', true));
   const shared = { informers, clock, logger: silentLogger };
   const scheduler = startScheduler({ ...shared, client: clients.scheduler });
-  const volumeCounts = new VolumeLoopCounts(clock);
+  const [volumeCounts, loopCounts] = [new VolumeLoopCounts(clock), new LoopCounts()];
   const controllers = startControllers({
-    volumeCounts,
+    ...{ volumeCounts, loopCounts },
     ...{ ...shared, clientAs: clients.controller },
     ...{ loadBalancerCidrs: ['203.0.113.0/24'] },
     ...{ clusterCidrs: ['10.244.0.0/16'], rootCa: { pem: 'PEM' }, isOn },
@@ -67,6 +69,7 @@ export async function startCluster(
     clock,
     informers,
     volumeCounts,
+    loopCounts,
     settle,
     [Symbol.asyncDispose]: async () => {
       kubelet[Symbol.dispose]();

@@ -5,6 +5,7 @@ import type { ApiClient } from '#client/client.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { KindRef } from '#api/schema/kind-ref.ts';
 import type { Informers } from '#client/informers.ts';
+import type { LoopCounts } from './metrics/loop-counts.ts';
 import type { VolumeLoopCounts } from './metrics/volume-counts.ts';
 
 /** Whether there may be objects of the kind in the namespace now. Whoever is not sure says yes: then they are asked for. */
@@ -26,6 +27,8 @@ export interface ControllerContext {
   readonly mayHold?: MayHold | undefined;
   /** Told what becomes of volumes; undefined: nobody asks. */
   readonly volumeCounts?: VolumeLoopCounts | undefined;
+  /** Told what else loops do; undefined: nobody asks. */
+  readonly loopCounts?: LoopCounts | undefined;
   /** A recorder that speaks in the name of the component; owned by the caller of the controllers. */
   readonly recorder: (component: string) => EventRecorder;
 }

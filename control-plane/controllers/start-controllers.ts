@@ -51,6 +51,7 @@ import { runServiceLoadBalancers } from './service-lb/reconcile.ts';
 import { runStatefulSets } from './statefulset/reconcile.ts';
 import { runStorageMigrations } from './storage-migration/reconcile.ts';
 import { runLegacyTokenCleaner } from './token-cleaner/reconcile.ts';
+import type { LoopCounts } from './metrics/loop-counts.ts';
 import type { VolumeLoopCounts } from './metrics/volume-counts.ts';
 import { runNodeTtl } from './ttl/reconcile.ts';
 import { runTokenSecrets, type TokenSecretsOptions } from './token-secrets/reconcile.ts';
@@ -100,14 +101,17 @@ export interface ControllersOptions {
   readonly waitsForSilentNodes?: boolean | undefined;
   /** Told what becomes of volumes, for /metrics. */
   readonly volumeCounts?: VolumeLoopCounts | undefined;
+  /** Told what else loops do, for /metrics. */
+  readonly loopCounts?: LoopCounts | undefined;
 }
 
 /** Runs every controller until disposed. Each asks as the account that it has in kube-controller-manager. */
 export function startControllers(options: ControllersOptions): AsyncDisposable {
   const { informers, clock, logger, clusterCidrs, nodePrefixLengths, mayHold, rootCa, signToken } = options;
-  const { loadBalancerCidrs, volumeCounts, isOn = () => true } = options;
+  const { loadBalancerCidrs, volumeCounts, loopCounts, isOn = () => true } = options;
   const presence = watchPresence(clock);
-  const { as, recorders } = contexts(options, { informers, clock, logger, presence, mayHold, volumeCounts });
+  const counts = { volumeCounts, loopCounts };
+  const { as, recorders } = contexts(options, { informers, clock, logger, presence, mayHold, ...counts });
   const told =
     (name: ControllerName): As =>
     (account) => ({ ...as(account), syncsMax: options.syncs?.[name] });

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createFakeClock } from '#base/clock.ts';
 import { readVolumeStats, within } from '#agent/kubelet/stats/volume-stats.ts';
 import { writeRecord } from '#agent/volume/claims/records.ts';
 import { lookAtSizes } from './watch-claim-sizes.ts';
@@ -69,7 +70,10 @@ it('a volume that others size is not looked at', async () => {
 it('a volume that becomes full says so in its stats', async () => {
   await use('u1', 64 * kib);
   write(48);
-  const told = await readVolumeStats(pods(), (directory) => usedBelow(directory, Infinity));
+  const told = await readVolumeStats(pods(), {
+    usedBelow: (directory) => usedBelow(directory, Infinity),
+    clock: createFakeClock(),
+  });
   const { fileSystem, used } = told.get('u1')?.[0] ?? expect.unreachable();
   expect(fileSystem.capacityBytes).toBe(64 * kib);
   expect(fileSystem.availableBytes).toBe(64 * kib - used.bytes);

@@ -78,8 +78,13 @@ it('readOwnVolumes() counts what is made for the pod, on disk or in memory, and 
       ],
     },
   };
-  const found = await readOwnVolumes(pod, { pods, podsMemory }, (directory) =>
-    usedBelow(directory, Infinity),
+  const found = await readOwnVolumes(
+    pod,
+    { pods, podsMemory },
+    {
+      usedBelow: (directory) => usedBelow(directory, Infinity),
+      clock: systemClock,
+    },
   );
   rmSync(root, { recursive: true });
   expect(found.map(({ name, isOnDisk }) => [name, isOnDisk])).toEqual([

@@ -12,7 +12,7 @@ import type { Proc } from '#native/proc/proc.ts';
 import { CpuRates } from './cpu-rates.ts';
 import { parseInterfaceCounters, type InterfaceCounters } from './interface-counters.ts';
 import type { PodFacts, StatsInput, SystemProcess } from './stats-input.ts';
-import { readFileSystem, readOwnVolumes, readVolumeStats } from './volume-stats.ts';
+import { readFileSystem, readOwnVolumes, readVolumeStats, type Measure } from './volume-stats.ts';
 
 export interface StatsSources {
   readonly nodeName: string;
@@ -21,6 +21,8 @@ export interface StatsSources {
   readonly proc: Pick<Proc, 'memory' | 'cpuCount' | 'bootId' | 'kernelRelease'>;
   readonly directories: KubeletDirectories;
   readonly pods: () => readonly Pod[];
+  /** Told how long looks at volumes take. */
+  readonly volumeCounts?: Measure['counts'];
 }
 
 /** What a container wrote, or is in a volume, is counted file by file: no more often than this. */
@@ -32,12 +34,12 @@ export function createStatsReader(sources: StatsSources): () => Promise<StatsInp
   const startedAtMs = clock.now();
   const rates = new CpuRates();
   const disks = new DiskUses(clock);
+  const measure = disks.measuring(sources.volumeCounts);
   return async () => {
     const found = await Promise.all(
       sources.pods().map(async (pod) => ({ pod, stats: await runtime.stats(pod.metadata?.uid ?? '') })),
     );
-    const used = (directory: string): Promise<DiskUse> => disks.of(directory);
-    const volumes = await readVolumeStats(directories.pods, used);
+    const volumes = await readVolumeStats(directories.pods, measure);
     const pods: PodFacts[] = [];
     for (const { pod, stats } of found) {
       if (stats === undefined) continue;
@@ -47,9 +49,9 @@ export function createStatsReader(sources: StatsSources): () => Promise<StatsInp
         logs.set(name, await disks.of(`${podPaths(pod, directories).logs}/${name}`));
       }
       const interfaces = await interfacesOf(stats.containers[0]?.pid);
-      const ownVolumes = await readOwnVolumes(pod, directories, used);
+      const ownVolumes = await readOwnVolumes(pod, directories, measure);
       const ofClaims = volumes.get(pod.metadata?.uid ?? '') ?? [];
-      const hosts = await used(podPaths(pod, directories).hosts);
+      const hosts = await disks.of(podPaths(pod, directories).hosts);
       pods.push({ pod, stats, interfaces, rootfs, logs, ownVolumes, volumes: ofClaims, hosts });
     }
     disks.forgetOthers();
@@ -86,15 +88,27 @@ export class DiskUses {
     this.#clock = clock;
   }
 
-  of(directory: string): Promise<DiskUse> {
+  /** For volumes; `counts` hears how long it took. */
+  measuring(counts: Measure['counts']): Measure {
+    return { usedBelow: (directory, tell) => this.of(directory, tell), clock: this.#clock, counts };
+  }
+
+  of(directory: string, tell?: (seconds: number) => void): Promise<DiskUse> {
     const nowMs = this.#clock.monotonic();
     const known = this.#known.get(directory);
     const counted =
       known !== undefined && nowMs - known.atMs < diskUseMs
         ? known
-        : { atMs: nowMs, use: usedBelow(directory, Infinity) };
+        : { atMs: nowMs, use: this.#count(directory, tell) };
     this.#kept.set(directory, counted);
     return counted.use;
+  }
+
+  async #count(directory: string, tell: (seconds: number) => void = () => undefined): Promise<DiskUse> {
+    const startMs = this.#clock.monotonic();
+    const use = await usedBelow(directory, Infinity);
+    tell((this.#clock.monotonic() - startMs) / 1000);
+    return use;
   }
 
   forgetOthers(): void {

@@ -1,20 +1,30 @@
 import { lstat, statfs } from 'node:fs/promises';
 import path from 'node:path';
+import type { Clock } from '#base/clock.ts';
 import { errnoOf } from '#base/errors.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import type { DiskUse } from '#agent/kubelet/evict/used-below.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import { readRecords, type FoundRecord } from '#agent/volume/claims/records.ts';
+import type { VolumeCounts } from '#agent/volume/counts/volume-counts.ts';
 import type { ClaimVolumeFacts, FileSystemFacts, OwnVolumeFacts, VolumeFacts } from './stats-input.ts';
 
-/** What volumes of claims use, by the uid of the pod. `usedBelow` counts a directory file by file, and may remember. */
+/** How it is found out what a volume uses. */
+export interface Measure {
+  /** Counts a directory file by file, and may remember; tells only how long it took to count. */
+  readonly usedBelow: (directory: string, tell?: (seconds: number) => void) => Promise<DiskUse>;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly counts?: Pick<VolumeCounts, 'measured'> | undefined;
+}
+
+/** What volumes of claims use, by the uid of the pod. */
 export async function readVolumeStats(
   podsDirectory: string,
-  usedBelow: (directory: string) => Promise<DiskUse>,
+  measure: Measure,
 ): Promise<ReadonlyMap<string, readonly ClaimVolumeFacts[]>> {
   const byPod = new Map<string, ClaimVolumeFacts[]>();
   for (const record of await readRecords(podsDirectory)) {
-    const facts = await factsOf(record, usedBelow);
+    const facts = await factsOf(record, measure);
     if (facts !== undefined) byPod.set(record.podUid, [...(byPod.get(record.podUid) ?? []), facts]);
   }
   return byPod;
@@ -27,7 +37,7 @@ const ownFields = ['emptyDir', 'configMap', 'secret', 'projected', 'downwardAPI'
 export async function readOwnVolumes(
   pod: Pod,
   directories: Pick<KubeletDirectories, 'pods' | 'podsMemory'>,
-  usedBelow: (directory: string) => Promise<DiskUse>,
+  measure: Measure,
 ): Promise<readonly OwnVolumeFacts[]> {
   const uid = pod.metadata?.uid ?? '';
   const found: OwnVolumeFacts[] = [];
@@ -35,7 +45,7 @@ export async function readOwnVolumes(
     const field = ownFields.find((each) => volume[each] !== undefined);
     if (field === undefined) continue;
     for (const root of [directories.pods, directories.podsMemory]) {
-      const facts = await usedBy(path.join(root, uid, 'volumes', field, volume.name), usedBelow);
+      const facts = await usedBy(path.join(root, uid, 'volumes', field, volume.name), measure);
       if (facts === undefined) continue;
       const isOnDisk = root === directories.pods && volume.emptyDir?.medium !== 'Memory';
       found.push({ name: volume.name, ...facts, isOnDisk });
@@ -48,12 +58,12 @@ export async function readOwnVolumes(
 /** Undefined for what has no files: a block device, a volume that is not there yet, or is gone again; and for what a server has, which may be away. */
 async function factsOf(
   { name, claim, path: directory, isRemote, sizeBytes }: FoundRecord,
-  usedBelow: (directory: string) => Promise<DiskUse>,
+  measure: Measure,
 ): Promise<ClaimVolumeFacts | undefined> {
   if (directory === undefined || isRemote === true) return undefined;
   const slash = claim.indexOf('/');
   const names = { namespace: claim.slice(0, slash), name: claim.slice(slash + 1) };
-  const facts = await usedBy(directory, usedBelow);
+  const facts = await usedBy(directory, measure);
   if (facts === undefined) return undefined;
   const { fileSystem, used } = facts;
   return { name, claim: names, fileSystem: within(fileSystem, used, sizeBytes), used };
@@ -62,15 +72,19 @@ async function factsOf(
 /** Undefined for what is no directory, or not there. */
 async function usedBy(
   directory: string,
-  usedBelow: (directory: string) => Promise<DiskUse>,
+  { usedBelow, clock, counts }: Measure,
 ): Promise<Pick<VolumeFacts, 'fileSystem' | 'used'> | undefined> {
   try {
     const found = await lstat(directory);
     if (!found.isDirectory()) return undefined;
+    const startMs = clock.monotonic();
     const fileSystem = await readFileSystem(directory);
+    counts?.measured('statfs', (clock.monotonic() - startMs) / 1000);
     // One that is a file system of its own counts itself.
     const isOwn = (await lstat(path.dirname(directory))).dev !== found.dev;
-    const used = isOwn ? usedOf(fileSystem) : await usedBelow(directory);
+    const used = isOwn
+      ? usedOf(fileSystem)
+      : await usedBelow(directory, (seconds) => counts?.measured('du', seconds));
     return { fileSystem, used };
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;

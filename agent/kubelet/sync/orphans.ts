@@ -6,6 +6,7 @@ import type { PodObservation } from '#agent/runtime/runtime.ts';
 import type { PodDesired } from './pod-input.ts';
 import { createPodMemory, type PodMemories } from './pod-memory.ts';
 import type { PodSource } from './pod-intake.ts';
+import type { VolumeCounts } from '#agent/volume/counts/volume-counts.ts';
 import type { KubeletPorts } from '#agent/kubelet/ports.ts';
 
 /** They end at once. What clients of CRI made is theirs. */
@@ -27,9 +28,51 @@ function orphanPod({ uid, namespace, name }: PodObservation): Pod {
   return { metadata: { uid, namespace, name, deletionGracePeriodSeconds: 1 }, spec: { containers: [] } };
 }
 
-/** Volumes of pods of which nothing else is left. */
-export async function removeOrphanVolumes(memories: PodMemories, { volumes }: KubeletPorts): Promise<void> {
-  for (const uid of await volumes.uids()) if (!memories.has(uid)) await volumes.remove(uid);
+/** As often as the kubelet looks for pods that are gone (housekeepingPeriod). */
+const housekeepingMs = 2000;
+
+/**
+ * Volumes of pods of which nothing else is left: they are looked for at the start, and then until none is left. A driver may not be there
+ * yet, which keeps nobody from starting.
+ */
+export async function removeOrphanVolumes(
+  memories: PodMemories,
+  { volumes, clock, logger }: Pick<KubeletPorts, 'volumes' | 'clock' | 'logger'>,
+  counts?: Pick<VolumeCounts, 'orphans'>,
+): Promise<AsyncDisposable> {
+  const told = new Map<string, string>();
+  /** Whether some are left. */
+  const sweep = async (): Promise<boolean> => {
+    const [cleaned, failed]: [string[], string[]] = [[], []];
+    for (const uid of await volumes.uids()) {
+      if (memories.has(uid)) continue;
+      try {
+        await volumes.remove(uid);
+        cleaned.push(uid);
+      } catch (error) {
+        failed.push(uid);
+        const text = describeError(error);
+        if (told.get(uid) !== text)
+          logger.warn({ uid, error: text }, 'volumes of a pod that is gone not removed');
+        told.set(uid, text);
+      }
+    }
+    if (counts !== undefined)
+      Object.assign(counts.orphans, { cleaned: cleaned.length, failed: failed.length });
+    return failed.length > 0;
+  };
+  const abort = new AbortController();
+  const again = async (): Promise<void> => {
+    do await clock.sleep(housekeepingMs, abort.signal).catch(() => undefined);
+    while (!abort.signal.aborted && (await sweep()));
+  };
+  const running = (await sweep()) ? again() : Promise.resolve();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      abort.abort(new DOMException('kubelet stopped', 'AbortError'));
+      await running;
+    },
+  };
 }
 
 /** As often as the kubelet looks for claims that nobody uses. */

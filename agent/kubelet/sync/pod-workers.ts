@@ -78,7 +78,8 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
       }),
     );
   followDevices(undo, options, { memories, queue, ports });
-  await removeOrphanVolumes(memories, ports);
+  await ports.volumes.recall();
+  undo.use(await removeOrphanVolumes(memories, ports, options.volumeCounts));
   undo.use(releaseOrphanClaims(memories, ports));
   const isKnown = (uid: string): boolean => memories.has(uid) || runtime.observe(uid) !== undefined;
   undo.use(ports.disk.collectLogs({ isKnown, pods: () => runtime.observeAll(), clock, logger }));

@@ -22,7 +22,7 @@ import { mountShareOfClaim } from '#agent/volume/nfs/nfs.ts';
 import { driversOf } from '#agent/volume/csi/inline-volume.ts';
 import { pluginOfClaimed } from '#agent/volume/counts/volume-counts.ts';
 import { begunClaim, failedClaim, growthOf } from './expansion.ts';
-import { readRecord, writeRecord, type ClaimRecord } from './records.ts';
+import { readWholeRecord, writeRecord, type ClaimRecord } from './records.ts';
 
 /** The volume of a claim that the pod names. */
 export const persistentVolumeClaim: VolumeKind<PersistentVolumeClaimVolumeSource> = {
@@ -42,7 +42,7 @@ export const ephemeral: VolumeKind<EphemeralVolumeSource> = {
  */
 async function mountClaim(context: VolumeContext, isReadOnly: boolean): Promise<MountedVolume> {
   const { directory, objects } = context;
-  const before = await readRecord(directory);
+  const before = await readWholeRecord(directory);
   const claim = await boundClaim(context, before !== undefined);
   const name = claim.spec?.volumeName ?? '';
   const own: ClaimRecord = {

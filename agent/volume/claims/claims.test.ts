@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createFakeClock } from '#base/clock.ts';
 import type {
   Node,
   PersistentVolume,
@@ -132,6 +133,17 @@ const mount = async (uid = 'u1', spec: Partial<PodSpec> = {}): Promise<string | 
   return byName.get('v')?.path;
 };
 
+describe('a record that was cut by the end of the machine', () => {
+  it('is written anew as the pod is mounted again, and hinders no other', async () => {
+    stored.set(name, made());
+    await mount();
+    writeFileSync(path.join(pods, 'u1/volumes/persistentVolumeClaim/v/claim.json'), '');
+    expect(await readRecords(pods)).toEqual([]);
+    expect(await mount()).toBe(data());
+    expect(await readRecords(pods)).toMatchObject([{ podUid: 'u1', path: data() }]);
+  });
+});
+
 describe('a share of an NFS server', () => {
   const share = (rest: Partial<PersistentVolumeSpec> = {}): PersistentVolume =>
     given({ nfs: { server: 'nas', path: '/a' }, mountOptions: ['nfsvers=4.1', 'hard'], ...rest });
@@ -141,7 +153,12 @@ describe('a share of an NFS server', () => {
     const target = await mount();
     expect([...mounter.mounts]).toEqual([[target, 'nfs nas:/a nfsvers=4.1,hard,rw']]);
     expect(await readRecords(pods)).toMatchObject([{ path: target, isRemote: true }]);
-    expect([...(await readVolumeStats(pods, async () => ({ bytes: 0, inodes: 0 })))]).toEqual([]);
+    expect([
+      ...(await readVolumeStats(pods, {
+        usedBelow: async () => ({ bytes: 0, inodes: 0 }),
+        clock: createFakeClock(),
+      })),
+    ]).toEqual([]);
     await volumes.remove('u1');
     expect([...mounter.mounts]).toEqual([]);
   });

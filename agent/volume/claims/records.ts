@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeDurably } from '#base/durable-file.ts';
-import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { namesIn } from '#base/names-in.ts';
 import { isObject } from '#api/wire/json.ts';
 
@@ -52,19 +52,29 @@ export async function readRecord(directory: string): Promise<ClaimRecord | undef
   return parseRecord(text, file);
 }
 
+/** Of one volume of a pod; undefined: there is none that can be read. */
+export async function readWholeRecord(directory: string): Promise<ClaimRecord | undefined> {
+  try {
+    return await readRecord(directory);
+  } catch (error) {
+    if (isPodwrightError(error) && error.code === 'E_DAMAGED') return undefined;
+    throw error;
+  }
+}
+
 /** Replaces the one there is; the directory is there. It has to outlive the agent, not the machine: that ends all pods. */
 export async function writeRecord(directory: string, record: ClaimRecord): Promise<void> {
   await writeDurably(path.join(directory, fileName), JSON.stringify(record), { survives: 'kill' });
 }
 
-/** All records of the node. */
+/** All records of the node but such that cannot be read: these were cut by the end of the machine, and with it of their pods. */
 export async function readRecords(podsDirectory: string): Promise<readonly FoundRecord[]> {
   const found: FoundRecord[] = [];
   for (const podUid of await namesIn(podsDirectory)) {
     for (const field of fields) {
       const volumes = path.join(podsDirectory, podUid, 'volumes', field);
       for (const name of await namesIn(volumes)) {
-        const record = await readRecord(path.join(volumes, name));
+        const record = await readWholeRecord(path.join(volumes, name));
         if (record !== undefined) found.push({ ...record, podUid, name });
       }
     }

@@ -24,7 +24,7 @@ function counted(): {
   const samples = (): readonly string[] =>
     renderVolumeMetrics(counts, [pod])
       .split('\n')
-      .filter((line) => /^volume_manager|_count|_sum/.test(line));
+      .filter((line) => /^volume_manager|_count\b|_sum\b/.test(line));
   return { counts, samples, takes: (seconds) => async () => clock.advance(seconds * 1000) };
 }
 
@@ -101,4 +101,24 @@ it('of so many drivers only the first are told', async () => {
   const { counts, samples, takes } = counted();
   for (let index = 0; index < 300; index++) await counts.calling(`d${index}`, 'NodeGetInfo', takes(0));
   expect(samples().filter((line) => line.startsWith('csi_operations_seconds_count')).length).toBe(256);
+});
+
+it('what was found at the start, undone without a record, or left by pods that are gone, and how long looks took', () => {
+  const { counts } = counted();
+  Object.assign(counts.reconstructed, { tries: 3, failures: 1 });
+  Object.assign(counts.forceCleaned, { tries: 1 });
+  Object.assign(counts.orphans, { cleaned: 2, failed: 1 });
+  counts.measured('statfs', 0.25);
+  const lines = renderVolumeMetrics(counts, []).split('\n');
+  expect(lines.filter((line) => !/^#|_bucket/.test(line))).toEqual([
+    'kubelet_volume_metric_collection_duration_seconds_sum{metric_source="statfs"} 0.25',
+    'kubelet_volume_metric_collection_duration_seconds_count{metric_source="statfs"} 1',
+    'reconstruct_volume_operations_total 3',
+    'reconstruct_volume_operations_errors_total 1',
+    'force_cleaned_failed_volume_operations_total 1',
+    'force_cleaned_failed_volume_operation_errors_total 0',
+    'kubelet_orphan_pod_cleaned_volumes 2',
+    'kubelet_orphan_pod_cleaned_volumes_errors 1',
+    '',
+  ]);
 });

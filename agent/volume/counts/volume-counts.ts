@@ -1,7 +1,7 @@
 /** What became of volumes since the agent began, for /metrics. */
 import type { Clock } from '#base/clock.ts';
 import { labelValuesMax, timed } from '#agent/device/device-counts.ts';
-import { SecondsHistogram } from '#agent/kubelet/stats/seconds-histogram.ts';
+import { SecondsHistogram, shortBucketsSeconds } from '#agent/kubelet/stats/seconds-histogram.ts';
 import type { PersistentVolume, Pod, Volume } from '#api/generated/objects.ts';
 import { modeOf } from '#api/volume/match.ts';
 import { csiPlugin, pluginOfVolume } from '#api/volume/plugin.ts';
@@ -49,6 +49,15 @@ function pluginOf(volume: Volume): VolumePlugin | undefined {
   return name === undefined ? undefined : { name, isDevice: false };
 }
 
+/** How often something was tried, and went wrong. */
+export interface Tries {
+  tries: number;
+  failures: number;
+}
+
+/** By which means it is known what a volume uses (metrics_du.go and metrics_statfs.go of pkg/volume). */
+export type MeasureSource = 'du' | 'statfs';
+
 type Monotonic = Pick<Clock, 'monotonic'>;
 
 export class VolumeCounts {
@@ -56,6 +65,14 @@ export class VolumeCounts {
   readonly operations: Map<string, SecondsHistogram> = new Map();
   /** Of drivers: `DRIVER METHOD STATUS` */
   readonly calls: Map<string, SecondsHistogram> = new Map();
+  /** Of looks at what volumes use, by how: `du`, `statfs`. */
+  readonly measures: Map<string, SecondsHistogram> = new Map();
+  /** Volumes that an earlier agent left, which this one found as it began; failures: their records cannot be read. */
+  readonly reconstructed: Tries = { tries: 0, failures: 0 };
+  /** Volumes that were undone without a record that can be read. */
+  readonly forceCleaned: Tries = { tries: 0, failures: 0 };
+  /** Pods of which nothing else was left, in the last look for their volumes. */
+  readonly orphans: { cleaned: number; failed: number } = { cleaned: 0, failed: 0 };
   /** What pods have, by uid and name of the volume. */
   readonly #mounted = new Map<string, Map<string, VolumePlugin>>();
   readonly #clock: Monotonic;
@@ -103,6 +120,13 @@ export class VolumeCounts {
       const status = error === undefined ? 'OK' : goName(statusNameOf(error));
       observe(this.calls, `${driver} /csi.v1.Node/${method} ${status}`, seconds);
     });
+  }
+
+  /** A look at what a volume uses took so long. */
+  measured(source: MeasureSource, seconds: number): void {
+    const histogram = this.measures.get(source) ?? new SecondsHistogram(shortBucketsSeconds);
+    this.measures.set(source, histogram);
+    histogram.observe(seconds);
   }
 
   /** How many volumes there are, by plugin: those that pods have, and those that pods are to have as far as it is known who mounts them. */

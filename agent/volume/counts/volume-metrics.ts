@@ -7,6 +7,52 @@ import type { VolumeCounts } from './volume-counts.ts';
 /** In-tree volumes that are mounted by a driver in their place: there are none. */
 const migrated = 'false';
 
+type PlainRow = readonly [
+  name: string,
+  type: 'counter' | 'gauge',
+  help: string,
+  value: (counts: VolumeCounts) => number,
+];
+
+const plainRows: readonly PlainRow[] = [
+  [
+    'reconstruct_volume_operations_total',
+    'counter',
+    'Volumes of an earlier agent that were found at the start',
+    ({ reconstructed }) => reconstructed.tries,
+  ],
+  [
+    'reconstruct_volume_operations_errors_total',
+    'counter',
+    'Volumes of an earlier agent whose records could not be read',
+    ({ reconstructed }) => reconstructed.failures,
+  ],
+  [
+    'force_cleaned_failed_volume_operations_total',
+    'counter',
+    'Volumes that were undone without a record that can be read',
+    ({ forceCleaned }) => forceCleaned.tries,
+  ],
+  [
+    'force_cleaned_failed_volume_operation_errors_total',
+    'counter',
+    'Volumes that could not be undone without a record',
+    ({ forceCleaned }) => forceCleaned.failures,
+  ],
+  [
+    'kubelet_orphan_pod_cleaned_volumes',
+    'gauge',
+    'Pods of which only volumes were left, which the last look removed',
+    ({ orphans }) => orphans.cleaned,
+  ],
+  [
+    'kubelet_orphan_pod_cleaned_volumes_errors',
+    'gauge',
+    'Pods of which only volumes were left, which the last look could not remove',
+    ({ orphans }) => orphans.failed,
+  ],
+];
+
 /** Of volumes, by the kubelet's names (pkg/volume/util/metrics.go, pkg/kubelet/volumemanager/metrics). Pure. */
 export function renderVolumeMetrics(counts: VolumeCounts, desired: readonly Pod[]): string {
   const totals = counts.totals(desired);
@@ -20,6 +66,14 @@ export function renderVolumeMetrics(counts: VolumeCounts, desired: readonly Pod[
       'csi_operations_seconds',
       '[ALPHA] Container Storage Interface operation duration with gRPC error code status total',
       labelled(counts.calls, ['driver_name', 'method_name', 'grpc_status_code']),
+    ),
+    ...histogramLines(
+      'kubelet_volume_metric_collection_duration_seconds',
+      '[ALPHA] Duration in seconds to calculate volume stats',
+      [...counts.measures].map(([metric_source, seconds]) => ({ seconds, more: { metric_source } })),
+    ),
+    ...plainRows.flatMap(([name, type, help, value]) =>
+      family(name, { type, help: `[ALPHA] ${help}` }, [['', value(counts), undefined]]),
     ),
     ...family(
       'volume_manager_total_volumes',

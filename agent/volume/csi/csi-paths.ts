@@ -14,6 +14,10 @@ import path from 'node:path';
 export interface CsiPaths {
   /** Below it a directory per driver. */
   readonly drivers: string;
+  /** Below it a directory per volume that is a device, with the places of its pods. */
+  readonly published: string;
+  /** Below it a directory per volume of the pod, with its `mount`. */
+  podMounts(podUid: string): string;
   /** The directory of a volume that is staged. */
   volume(driver: string, handle: string): string;
   /** What the driver stages at. */
@@ -29,17 +33,17 @@ export function csiPaths(root: string): CsiPaths {
   const drivers = path.join(root, 'plugins', 'kubernetes.io', 'csi');
   const volume = (driver: string, handle: string): string =>
     path.join(drivers, driver, createHash('sha256').update(handle).digest('hex'));
+  const published = path.join(drivers, devicesName, 'publish');
+  const podMounts = (podUid: string): string =>
+    path.join(root, 'pods', podUid, 'volumes', 'kubernetes.io~csi');
   return {
-    drivers,
-    volume,
+    ...{ drivers, published, podMounts, volume },
     staging: ({ driver, handle, device }) =>
       device === undefined
         ? path.join(volume(driver, handle), 'globalmount')
         : path.join(drivers, devicesName, 'staging', device),
     target: ({ podUid, name, isDevice }) =>
-      isDevice
-        ? path.join(drivers, devicesName, 'publish', name, podUid)
-        : path.join(root, 'pods', podUid, 'volumes', 'kubernetes.io~csi', name, 'mount'),
+      isDevice ? path.join(published, name, podUid) : path.join(podMounts(podUid), name, 'mount'),
   };
 }
 

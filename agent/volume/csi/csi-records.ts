@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { writeDurably } from '#base/durable-file.ts';
-import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { namesIn } from '#base/names-in.ts';
 import { isObject, stringOf } from '#api/wire/json.ts';
 
@@ -80,26 +80,48 @@ export function csiRecordFile(directory: string): string {
   return path.join(directory, recordName);
 }
 
+/** Records of a pod, or of all; and of one that cannot be read, what is wrong with it. */
+export interface FoundCsiRecords {
+  readonly whole: readonly FoundCsiRecord[];
+  readonly damage: PodwrightError | undefined;
+}
+
 /** Of one pod, by its directory. */
-export async function readPodRecords(podDirectory: string): Promise<readonly FoundCsiRecord[]> {
-  const found: FoundCsiRecord[] = [];
+export async function readPodRecords(podDirectory: string): Promise<FoundCsiRecords> {
+  const whole: FoundCsiRecord[] = [];
+  let damage: PodwrightError | undefined;
   for (const field of fields) {
     const volumes = path.join(podDirectory, 'volumes', field);
     for (const name of await namesIn(volumes)) {
       const directory = path.join(volumes, name);
-      const record = await readCsiRecord(directory);
-      if (record !== undefined) found.push({ ...record, podUid: path.basename(podDirectory), directory });
+      try {
+        const record = await readCsiRecord(directory);
+        if (record !== undefined) whole.push({ ...record, podUid: path.basename(podDirectory), directory });
+      } catch (error) {
+        if (!isPodwrightError(error) || error.code !== 'E_DAMAGED') throw error;
+        damage = error;
+      }
     }
   }
-  return found;
+  return { whole, damage };
+}
+
+/** Of all pods of the node, for who must not miss one. @throws {E_DAMAGED} */
+export async function readCsiRecords(podsDirectory: string): Promise<readonly FoundCsiRecord[]> {
+  const { whole, damage } = await findCsiRecords(podsDirectory);
+  if (damage !== undefined) throw damage;
+  return whole;
 }
 
 /** Of all pods of the node. */
-export async function readCsiRecords(podsDirectory: string): Promise<readonly FoundCsiRecord[]> {
-  const found: FoundCsiRecord[] = [];
+export async function findCsiRecords(podsDirectory: string): Promise<FoundCsiRecords> {
+  const found = [];
   for (const uid of await namesIn(podsDirectory))
-    found.push(...(await readPodRecords(path.join(podsDirectory, uid))));
-  return found;
+    found.push(await readPodRecords(path.join(podsDirectory, uid)));
+  return {
+    whole: found.flatMap(({ whole }) => whole),
+    damage: found.find(({ damage }) => damage !== undefined)?.damage,
+  };
 }
 
 /** Undefined: there is none. @throws {E_DAMAGED} */

@@ -23,7 +23,7 @@ export interface Unmounting {
   readonly drivers: CsiDrivers;
   readonly paths: CsiPaths;
   readonly podsDirectory: string;
-  readonly mounter: Pick<Mounter, 'isMountPoint'>;
+  readonly mounter: Pick<Mounter, 'isMountPoint' | 'unmount'>;
   /** By `driver^handle`: what is done to one volume is done one after another. */
   readonly lock: KeyLock;
   readonly onReleased: () => void;
@@ -31,10 +31,28 @@ export interface Unmounting {
 
 const keyOf = ({ driver, handle }: Pick<CsiRecord, 'driver' | 'handle'>): string => `${driver}^${handle}`;
 
-/** Undoes all that drivers may have done for a pod. The record goes last: what is cut is done again. */
+/** Undoes all that drivers may have done for a pod. The record goes last: what is cut is done again. @throws {E_DAMAGED} after what can be done */
 export async function unmountPod(unmounting: Unmounting, podDirectory: string): Promise<void> {
-  for (const record of await readPodRecords(podDirectory))
-    await unmounting.lock(keyOf(record), () => unmountOne(unmounting, record));
+  const { whole, damage } = await readPodRecords(podDirectory);
+  for (const record of whole) await unmounting.lock(keyOf(record), () => unmountOne(unmounting, record));
+  if (damage === undefined) return;
+  await clearPlaces(unmounting, path.basename(podDirectory));
+  throw damage;
+}
+
+/** Of a volume whose record cannot be read nobody knows the driver: what it has put at the pod's places goes without it. */
+async function clearPlaces(unmounting: Unmounting, podUid: string): Promise<void> {
+  const { paths, mounter } = unmounting;
+  const [mounts, devices] = [paths.podMounts(podUid), paths.published];
+  const places = [
+    ...(await namesIn(mounts)).map((name) => path.join(mounts, name, 'mount')),
+    ...(await namesIn(devices)).map((name) => path.join(devices, name, podUid)),
+  ];
+  for (const place of places) {
+    mounter.unmount(place);
+    await removePlace(unmounting, place, '(unknown)');
+    await removeEmptyParents(path.dirname(place), podUid);
+  }
 }
 
 async function unmountOne(unmounting: Unmounting, { directory, podUid }: FoundCsiRecord): Promise<void> {

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -19,6 +19,7 @@ import { startToyDriver, type ToyDriver, type ToyDriverOptions } from '#proto/cs
 import { refusal } from '#proto/status.ts';
 import { noClaims } from '#agent/volume/claims/no-claims.fixture.ts';
 import { createFakeMounter, type FakeMounter } from '#agent/volume/mounter.fake.ts';
+import { VolumeCounts } from '#agent/volume/counts/volume-counts.ts';
 import { createPodVolumes, type PodVolumes } from '#agent/volume/pod-volumes.ts';
 import { createCsi, type Csi } from './start-csi.ts';
 
@@ -102,7 +103,7 @@ const begin = async (object: Partial<CSIDriver['spec']> = {}): Promise<void> => 
 };
 
 /** Another agent, with what is on the disk and nothing else. */
-const nextLife = async (): Promise<void> => {
+const nextLife = async (counts?: VolumeCounts): Promise<void> => {
   informers = createInformers({ client, clock: systemClock, logger: silentLogger });
   mounter = createFakeMounter();
   const podsDirectory = path.join(root, 'pods');
@@ -117,6 +118,7 @@ const nextLife = async (): Promise<void> => {
     memoryDirectory: path.join(root, 'memory'),
     mounter,
     unmountPod: csi.volumes.unmountPod,
+    counts,
     objects: () => ({
       ...noClaims,
       csi: csi.volumes,
@@ -191,6 +193,25 @@ describe('a driver', () => {
     await expect(mount()).rejects.toThrow(
       `driver name ${name} not found in the list of registered CSI drivers`,
     );
+  });
+});
+
+describe('a record that cannot be read', () => {
+  it('keeps neither the node nor other pods waiting, and what is at the place of its pod goes without its driver', async () => {
+    await begin();
+    has();
+    await mount();
+    const record = path.join(root, 'pods', one, 'volumes/persistentVolumeClaim/v/csi.json');
+    writeFileSync(record, '');
+    const counts = new VolumeCounts(systemClock);
+    await nextLife(counts);
+    await volumes.recall();
+    expect(counts.reconstructed).toEqual({ tries: 1, failures: 1 });
+    expect(await csi.volumes.volumesInUse()).toEqual([]);
+    mounter.tmpfs(target(one), { sizeBytes: 1, mode: 0 });
+    await volumes.remove(one);
+    expect(counts.forceCleaned).toEqual({ tries: 1, failures: 0 });
+    expect([mounter.mounts.size, existsSync(target(one)), await volumes.uids()]).toEqual([0, false, []]);
   });
 });
 

@@ -30,7 +30,7 @@ import type { CsiDriverClient, CsiDrivers } from './csi-drivers.ts';
 import { inlineHandle, type CsiPaths } from './csi-paths.ts';
 import {
   readCsiRecord,
-  readCsiRecords,
+  findCsiRecords,
   readStageRecord,
   writeCsiRecord,
   writeStageRecord,
@@ -83,7 +83,7 @@ export function createCsiVolumes(options: CsiVolumesOptions): CsiVolumes {
     mountInline: (source, context) => mount(inlineWish(source, context), context),
     unmountPod: (podDirectory) => unmountPod(unmounting, podDirectory),
     unstageUnused: (driver) => unstageUnused(unmounting, driver),
-    volumesInUse: async () => inUse(await readCsiRecords(options.podsDirectory)),
+    volumesInUse: async () => inUse((await findCsiRecords(options.podsDirectory)).whole),
   };
 }
 
@@ -161,7 +161,7 @@ class Mount {
     const { lock } = this.#unmounting;
     const record = await lock(key, () => this.#write(driver, isAttached));
     const attached = isAttached
-      ? await attachments.await(wish, inUse(await readCsiRecords(podsDirectory)), signal)
+      ? await attachments.await(wish, inUse((await findCsiRecords(podsDirectory)).whole), signal)
       : {};
     return lock(key, () => this.#mount({ driver, object, attached, record }));
   }

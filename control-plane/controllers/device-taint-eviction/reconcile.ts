@@ -32,7 +32,14 @@ export function runDeviceTaintEviction(context: ControllerContext, hasRules = fa
     if (afterMs > 0) return { kind: 'again', afterMs };
     const message = `Marking for deletion: device ${eviction.device} of claim ${eviction.claim} has a NoExecute taint`;
     recorder.record({ kind: pods, object: pod }, 'Normal', 'DeviceTaintManagerEviction', message);
-    if (await evict(context, pod)) evicted.note(eviction.rules);
+    if (!(await evict(context, pod))) return undefined;
+    evicted.note(eviction.rules);
+    const lateMs = clock.now() - (eviction.atMs || clock.now());
+    context.loopCounts?.add('device_taint_eviction_controller_pod_deletions_total');
+    context.loopCounts?.observe(
+      'device_taint_eviction_controller_pod_deletion_duration_seconds',
+      lateMs / 1000,
+    );
     return undefined;
   };
   return runController({

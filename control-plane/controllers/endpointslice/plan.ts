@@ -35,7 +35,7 @@ import type { ZoneShares } from './zone-shares.ts';
 export const managedByUs = 'endpointslice-controller.k8s.io';
 const headlessLabel = 'service.kubernetes.io/headless';
 const nearDistributions = ['PreferClose', 'PreferSameZone', 'PreferSameNode'];
-const endpointsPerSliceMax = 100;
+export const endpointsPerSliceMax = 100;
 const endpointsPerObjectMax = 1000; // Of an Endpoints object; more are cut off, and an annotation says so.
 
 export interface Backends {

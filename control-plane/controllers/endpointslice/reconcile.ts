@@ -11,6 +11,7 @@ import type { Change, WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byLabel, selectedIn } from '#control-plane/controllers/pods/by-label.ts';
 import { managedByUs, planSlices, type Backends, type MadeOfPod } from './plan.ts';
+import { countSync } from './count-sync.ts';
 import { MissingNodes } from './missing-nodes.ts';
 import { createHintTeller } from './hint-teller.ts';
 import { createEndpointsWriter } from './write-endpoints.ts';
@@ -79,8 +80,10 @@ export function runEndpoints(context: ControllerContext, writers: EndpointWriter
     missing.note(key, backends);
     if (writers.slices !== undefined) {
       const plan = planSlices(backends, slices);
-      await writeSlices(writers.slices, sliceInformer, stamped(plan, triggerMs)).catch(
-        tellFailure(writers.slices.recorder('endpoint-slice-controller'), service, {
+      const { slices: writer } = writers;
+      const write = (): Promise<void> => writeSlices(writer, sliceInformer, stamped(plan, triggerMs));
+      await countSync(writer.loopCounts, { service, slices, plan }, write).catch(
+        tellFailure(writer.recorder('endpoint-slice-controller'), service, {
           reason: 'FailedToUpdateEndpointSlices',
           message: `Error updating Endpoint Slices for Service ${key}`,
         }),

@@ -25,6 +25,8 @@ export class VolumeLoopCounts {
   readonly claimsCreated: Outcomes = { tries: 0, failures: 0 };
   /** Seconds, by `PLUGIN OPERATION`. */
   readonly operations: Map<string, BucketCounts> = new Map();
+  /** Tries that went wrong, by `PLUGIN OPERATION`. */
+  readonly failures: Map<string, number> = new Map();
   readonly #underWay = new Map<string, UnderWay>();
   readonly #clock: Pick<Clock, 'monotonic'>;
 
@@ -54,6 +56,16 @@ export class VolumeLoopCounts {
     const seconds = known ?? new BucketCounts(bucketsSeconds);
     this.operations.set(id, seconds);
     seconds.add((this.#clock.monotonic() - found.startMs) / 1000);
+  }
+
+  /** A try of what is under way went wrong; it stays under way. */
+  failed(key: string): void {
+    const found = this.#underWay.get(key);
+    if (found === undefined) return;
+    const id = `${found.plugin} ${found.operation}`;
+    const known = this.failures.get(id);
+    if (known === undefined && this.failures.size >= pluginsMax) return;
+    this.failures.set(id, (known ?? 0) + 1);
   }
 
   /** Nobody waits for it any more. */

@@ -71,12 +71,23 @@ export function volumeMetrics({ counts, informers, running }: VolumeFacts): read
       labelNames: ['operation_name', 'plugin_name'],
       read: () =>
         [...counts.operations].flatMap(([id, seconds]) => {
-          const [plugin_name = '', operation_name = ''] = id.split(' ');
-          const labels = { operation_name, plugin_name };
-          return histogramSamples('volume_operation_total_seconds', labels, seconds.read());
+          return histogramSamples('volume_operation_total_seconds', operationOf(id), seconds.read());
         }),
     },
+    {
+      // volume_operation_total_errors before 1.36, which has that hidden.
+      name: 'volume_operation_errors_total',
+      help: 'Tries to make volumes, or to take them away, that went wrong.',
+      type: 'counter',
+      labelNames: ['operation_name', 'plugin_name'],
+      read: () => [...counts.failures].map(([id, value]) => ({ labels: operationOf(id), value })),
+    },
   ];
+}
+
+function operationOf(id: string): Labels {
+  const [plugin_name = '', operation_name = ''] = id.split(' ');
+  return { operation_name, plugin_name };
 }
 
 type GaugeRow = readonly [

@@ -33,9 +33,20 @@ export class NodeRanges {
   readonly #claims: Uint32Array;
   /** No range before it is free. */
   #firstFree = 0;
+  #taken = 0;
+  #passed = 0;
+  readonly #tell: (change: 'allocated' | 'released') => void;
 
-  /** @throws {E_INVALID} when the cluster's is no range, or cannot be divided so. */
-  constructor(clusterCidr: string, nodePrefixLength: number) {
+  /**
+   * @param tell hears of each range that is taken, or free again
+   * @throws {E_INVALID} when the cluster's is no range, or cannot be divided so.
+   */
+  constructor(
+    clusterCidr: string,
+    nodePrefixLength: number,
+    tell: (change: 'allocated' | 'released') => void = () => {},
+  ) {
+    this.#tell = tell;
     const cluster = parseCidr(clusterCidr);
     if (cluster === undefined)
       throw new PodwrightError('E_INVALID', `read address range ${clusterCidr}: not a CIDR`);
@@ -51,6 +62,16 @@ export class NodeRanges {
     return this.#claims.length;
   }
 
+  /** Ranges that somebody claims. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** Ranges that the last search came upon that were taken. */
+  get passed(): number {
+    return this.#passed;
+  }
+
   claim(cidrs: readonly string[]): void {
     this.#change(cidrs, 1);
   }
@@ -62,7 +83,9 @@ export class NodeRanges {
   /** The first range that nobody claims; it stays free until it is claimed. Undefined: there is none. */
   firstFree(): string | undefined {
     const index = this.#claims.indexOf(0, this.#firstFree);
-    this.#firstFree = index === -1 ? this.count : index;
+    const found = index === -1 ? this.count : index;
+    this.#passed = found - this.#firstFree;
+    this.#firstFree = found;
     const range = nthSubnet(this.#cluster, this.#prefix, this.#firstFree);
     return range === undefined ? undefined : formatCidr(range);
   }
@@ -70,8 +93,13 @@ export class NodeRanges {
   #change(cidrs: readonly string[], by: 1 | -1): void {
     for (const { first, last } of cidrs.flatMap((text) => this.#indexesOf(text))) {
       for (let index = first; index <= last; index++) {
-        const claims = (this.#claims[index] ?? 0) + by;
+        const before = this.#claims[index] ?? 0;
+        const claims = before + by;
         this.#claims[index] = claims;
+        if ((before === 0) !== (claims === 0)) {
+          this.#taken += by;
+          this.#tell(by === 1 ? 'allocated' : 'released');
+        }
         if (claims === 0 && index < this.#firstFree) this.#firstFree = index;
       }
     }

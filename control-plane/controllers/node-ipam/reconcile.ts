@@ -24,7 +24,7 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
   const informer = informers.for(nodes);
   const tell = teller(context.recorder('cidrAllocator'));
   const all = clusterCidrs.map((cidr) => ({ cidr, prefix: nodePrefixLengths[familyOfNetwork(cidr) ?? 4] }));
-  const ranges = all.map(({ cidr, prefix }) => new NodeRanges(cidr, prefix));
+  const ranges = all.map(({ cidr, prefix }) => countedRanges(context, cidr, prefix));
   const full = (): number => ranges.findIndex((each) => each.firstFree() === undefined);
   const waiting = new Set<string>();
   // Of nodes whose write may have been done, though nobody said so: nobody else gets these before the cache shows what they have.
@@ -62,7 +62,7 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
     reconcile: async (name) => {
       const node = informer.get(name);
       if (!isWanting(node)) return;
-      const podCIDRs = offered.get(name) ?? ranges.flatMap((each) => each.firstFree() ?? []);
+      const podCIDRs = offered.get(name) ?? firstFree(context, clusterCidrs, ranges);
       if (podCIDRs.length < ranges.length) {
         if (waiting.has(name)) return;
         waiting.add(name);
@@ -86,6 +86,35 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
       }
       takeBack(name);
     },
+  });
+}
+
+/** Ranges whose numbers are told. */
+function countedRanges({ loopCounts }: ControllerContext, cidr: string, prefix: number): NodeRanges {
+  const ranges = new NodeRanges(cidr, prefix, (change) => {
+    loopCounts?.add(
+      change === 'allocated'
+        ? 'node_ipam_controller_cidrset_cidrs_allocations_total'
+        : 'node_ipam_controller_cidrset_cidrs_releases_total',
+      cidr,
+    );
+    loopCounts?.set('node_ipam_controller_cidrset_usage_cidrs', ranges.taken / ranges.count, cidr);
+  });
+  loopCounts?.set('node_ipam_controller_cirdset_max_cidrs', ranges.count, cidr);
+  return ranges;
+}
+
+/** Of each family; fewer where one has none left. */
+function firstFree(
+  { loopCounts }: ControllerContext,
+  cidrs: readonly string[],
+  ranges: readonly NodeRanges[],
+): readonly string[] {
+  const name = 'node_ipam_controller_cidrset_allocation_tries_per_request';
+  return ranges.flatMap((each, index) => {
+    const found = each.firstFree() ?? [];
+    loopCounts?.observe(name, each.passed, cidrs[index] ?? '');
+    return found;
   });
 }
 

@@ -121,8 +121,7 @@ export function runNodeLifecycle(
     }
     const { taints, againMs } = taintsInPace(latest, clock.now(), watch);
     if (taints !== undefined && !equalJson(taints, latest.spec?.taints ?? [])) {
-      const spec = { ...latest.spec, taints: taints.length === 0 ? undefined : taints };
-      latest = await context.client.update(nodes, { ...latest, spec });
+      latest = await writeTaints(context, latest, taints);
       nodeInformer.observe(latest);
     }
     if (findCondition(latest.status?.conditions, 'Ready')?.status === 'Unknown') {
@@ -147,7 +146,7 @@ export function runNodeLifecycle(
     ],
     reconcile: async (name) => {
       try {
-        return await reconcile(name);
+        return await timedLook(context, () => reconcile(name));
       } catch (error) {
         if (isNotFound(error)) return undefined;
         // Where we cannot write, neither can nodes.
@@ -156,6 +155,22 @@ export function runNodeLifecycle(
       }
     },
   });
+}
+
+async function timedLook<T>({ clock, loopCounts }: ControllerContext, look: () => Promise<T>): Promise<T> {
+  const startMs = clock.monotonic();
+  const outcome = await look();
+  const seconds = (clock.monotonic() - startMs) / 1000;
+  loopCounts?.observe('node_collector_update_node_health_duration_seconds', seconds);
+  return outcome;
+}
+
+/** Writes a node's taints; which begin to take its pods is counted. */
+async function writeTaints(context: ControllerContext, node: Node, taints: readonly Taint[]): Promise<Node> {
+  const spec = { ...node.spec, taints: taints.length === 0 ? undefined : taints };
+  const written = await context.client.update(nodes, { ...node, spec });
+  if (startsEvicting(node, taints)) context.loopCounts?.add('node_collector_evictions_total', zoneKey(node));
+  return written;
 }
 
 /** Writes that a node was silent for too long. */
@@ -202,6 +217,13 @@ function taintsInPace(
   return againMs === 0 ? { taints } : { taints: withoutOwnEviction(next), againMs };
 }
 
+/** The end of a pod: since when it was planned, and when it is due (unix ms). */
+interface PlannedEnd {
+  readonly uid: string | undefined;
+  readonly sinceMs: number;
+  readonly dueMs: number;
+}
+
 /** Deletes pods from nodes whose NoExecute taints they do not tolerate, or no longer. */
 export function runTaintEviction(
   context: ControllerContext,
@@ -218,8 +240,8 @@ export function runTaintEviction(
     if (counts.isNobodyHeard) return graceMs;
     return Math.max(0, presence.sinceMs() + graceMs - clock.monotonic());
   };
-  /** Pods whose end was planned, and since when (unix ms). */
-  const planned = new Map<string, { readonly uid: string | undefined; readonly sinceMs: number }>();
+  /** Pods whose end was planned. */
+  const planned = new Map<string, PlannedEnd>();
   const cancel = (key: string, pod: Pod): void => {
     if (!planned.delete(key)) return;
     const message = `Cancelling deletion of Pod ${key}`;
@@ -249,7 +271,9 @@ export function runTaintEviction(
       const seenMs = known?.uid === uid ? (known?.sinceMs ?? nowMs) : nowMs;
       const plan = planEviction(pod, node, { seenMs, nowMs });
       if (plan.kind === 'stay') return cancel(key, pod);
-      planned.set(key, { uid, sinceMs: seenMs });
+      const wasDueMs = known?.uid === uid ? (known?.dueMs ?? nowMs) : nowMs;
+      const dueMs = plan.kind === 'evictLater' ? nowMs + plan.afterMs : Math.min(nowMs, wasDueMs);
+      planned.set(key, { uid, sinceMs: seenMs, dueMs });
       if (plan.kind === 'evictLater') return { kind: 'again', afterMs: plan.afterMs };
       const waitMs = holdMs(node);
       if (waitMs > 0) return { kind: 'again', afterMs: waitMs };
@@ -259,13 +283,20 @@ export function runTaintEviction(
         'TaintManagerEviction',
         `Marking for deletion Pod ${key}`,
       );
-      return evict(context, pod);
+      if (await evict(context, pod)) noteEviction(context, dueMs);
+      return undefined;
     },
   });
 }
 
-/** Says why the pod goes, and deletes it. */
-async function evict(context: ControllerContext, pod: Pod): Promise<void> {
+function noteEviction({ loopCounts, clock }: ControllerContext, dueMs: number): void {
+  loopCounts?.add('taint_eviction_controller_pod_deletions_total');
+  const seconds = Math.max(0, clock.now() - dueMs) / 1000;
+  loopCounts?.observe('taint_eviction_controller_pod_deletion_duration_seconds', seconds);
+}
+
+/** Says why the pod goes, and deletes it. Whether it was there. */
+async function evict(context: ControllerContext, pod: Pod): Promise<boolean> {
   const { namespace, name = '', uid } = pod.metadata ?? {};
   await patchConditions(context, pod, {
     type: 'DisruptionTarget',
@@ -275,8 +306,10 @@ async function evict(context: ControllerContext, pod: Pod): Promise<void> {
   });
   try {
     await context.client.delete(pods, { namespace, name }, { preconditions: { uid } });
+    return true;
   } catch (error) {
     if (!isNotFound(error) && !isConflict(error)) throw error;
+    return false;
   }
 }
 

@@ -255,7 +255,7 @@ class Binder {
         );
       case 'createVolume':
         volumeCounts?.started(claimKey(key), 'provision', localProvisioner);
-        return this.#createVolume(step.volume);
+        return this.#tried(claimKey(key), () => this.#createVolume(step.volume));
       case 'announceExpansion':
         return this.#putClaim(claim, announced(claim, step.size, formatTime(clock.now())), 'status');
       case 'growVolume': {
@@ -310,8 +310,18 @@ class Binder {
     const maker = volume.metadata?.annotations?.[provisionedByAnnotation];
     if (maker !== undefined && policy === 'Delete' && claimRef !== undefined && claim === undefined)
       this.#context.volumeCounts?.started(volumeKey(name), 'delete', maker);
-    for (const step of steps) await this.#doForVolume(step, name);
+    for (const step of steps) await this.#tried(volumeKey(name), () => this.#doForVolume(step, name));
     return done;
+  }
+
+  /** What goes wrong is counted, where it is about something that is under way. */
+  async #tried(key: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#context.volumeCounts?.failed(key);
+      throw error;
+    }
   }
 
   /** One that the cache does not have is asked for: a volume whose claim is gone is taken back, perhaps with what is in it. */
