@@ -107,7 +107,14 @@ async function configMapFiles(
   const object = await objects.configMap(namespace, name);
   if (object !== undefined) {
     const what = `configmap ${namespace}/${name}`;
-    return selectItems(configMapData(object), { items, optional, defaultMode, what, content });
+    return selectItems(configMapData(object), {
+      items,
+      optional,
+      defaultMode,
+      what,
+      keys: 'config',
+      content,
+    });
   }
   if (optional === true) return new Map();
   throw new PodwrightError('E_NOT_FOUND', `configmap "${name}" not found`);
@@ -122,7 +129,7 @@ async function secretFiles(
   const object = await objects.secret(namespace, name);
   if (object !== undefined) {
     const what = `secret ${namespace}/${name}`;
-    return selectItems(secretData(object), { items, optional, defaultMode, what, content });
+    return selectItems(secretData(object), { items, optional, defaultMode, what, keys: 'secret', content });
   }
   if (optional === true) return new Map();
   throw new PodwrightError('E_NOT_FOUND', `secret "${name}" not found`);

@@ -7,13 +7,21 @@ import { podLimits, resourceNumbers } from '#api/pod/requests.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { VolumeKind } from './volume.ts';
 
-/** The sizeLimit, and never more than the pod's memory, which it is part of; undefined leaves the kernel's half of the host's. */
-function memorySize(pod: Pod, sizeLimit: string | undefined): number | undefined {
+/**
+ * The sizeLimit, and never more than the pod's memory, which it is part of, or all pods' (calculateEmptyDirMemorySize of pkg/volume/emptydir);
+ * undefined leaves the kernel's half of the host's.
+ */
+function memorySize(
+  pod: Pod,
+  sizeLimit: string | undefined,
+  allocatableBytes: number | undefined,
+): number | undefined {
   const { containers = [], initContainers = [], resources } = pod.spec ?? {};
   const isLimited =
     resources?.limits?.['memory'] !== undefined ||
     [...containers, ...initContainers].every((each) => each.resources?.limits?.['memory'] !== undefined);
   const limits = [
+    allocatableBytes,
     isLimited ? resourceNumbers(podLimits(pod)).get('memory') : undefined,
     sizeLimit === undefined ? undefined : quantityToInteger(parseQuantity(sizeLimit)),
   ].filter((bytes) => bytes !== undefined && bytes > 0);
@@ -25,9 +33,14 @@ function memorySize(pod: Pod, sizeLimit: string | undefined): number | undefined
  * @throws {E_INVALID} in the words of the kubelet
  */
 function pageSizeOf({ spec }: Pod, medium: string): number {
-  const containers = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
+  // What the pod asks for as a whole its containers may have, too (KEP-2837).
+  const holders = [
+    { resources: spec?.resources },
+    ...(spec?.initContainers ?? []),
+    ...(spec?.containers ?? []),
+  ];
   const sizes = new Set(
-    containers.flatMap(({ resources }) =>
+    holders.flatMap(({ resources }) =>
       Object.keys(resources?.requests ?? resources?.limits ?? {})
         .filter((name) => name.startsWith('hugepages-'))
         .map((name) => quantityToInteger(parseQuantity(name.slice('hugepages-'.length)))),
@@ -66,7 +79,7 @@ const stickyBit = 0o1000;
  */
 export const emptyDir: VolumeKind<EmptyDirVolumeSource> = {
   place: 'disk',
-  mount: async ({ medium = '', sizeLimit }, { pod, directory, mounter, fsGroup, volume }) => {
+  mount: async ({ medium = '', sizeLimit }, { pod, directory, mounter, fsGroup, volume, allocatable }) => {
     const pageBytes = medium.startsWith('HugePages') ? pageSizeOf(pod, medium) : undefined;
     if (medium !== '' && medium !== 'Memory' && pageBytes === undefined) {
       throw new PodwrightError(
@@ -82,7 +95,7 @@ export const emptyDir: VolumeKind<EmptyDirVolumeSource> = {
       if (pageBytes === undefined)
         mounter.tmpfs(directory, {
           ...{ ...owner, mode: owner.mode | stickyBit },
-          sizeBytes: memorySize(pod, sizeLimit),
+          sizeBytes: memorySize(pod, sizeLimit, allocatable?.memoryBytes),
         });
       else mounter.hugePages(directory, { pageBytes, ...owner });
     }

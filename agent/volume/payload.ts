@@ -18,8 +18,9 @@ export interface ItemSelection {
   readonly items?: readonly KeyToPath[] | undefined;
   readonly optional?: boolean | undefined;
   readonly defaultMode: number;
-  /** `configmap "ns/name"`, for messages. */
+  /** `configmap ns/name`, for messages, and whose keys they are. */
   readonly what: string;
+  readonly keys: 'config' | 'secret';
   readonly content: ContentRoom;
 }
 
@@ -43,7 +44,7 @@ function decodeAll(data: Readonly<Record<string, string>> | undefined): readonly
 
 /** All keys, or the items asked for under their paths. @throws {E_NOT_FOUND} for a key that is not there, {E_LIMIT} for more than there is room for */
 export function selectItems(data: ReadonlyMap<string, Uint8Array>, selection: ItemSelection): Payload {
-  const { items, defaultMode, optional, what, content } = selection;
+  const { items, defaultMode, optional, what, keys, content } = selection;
   const payload = new Map<string, PayloadFile>();
   const put = (path: string, file: PayloadFile): void => {
     content.take(file.data.length);
@@ -57,7 +58,7 @@ export function selectItems(data: ReadonlyMap<string, Uint8Array>, selection: It
     const bytes = data.get(key);
     if (bytes !== undefined) put(path, { data: bytes, mode: mode ?? defaultMode });
     else if (optional !== true)
-      throw new PodwrightError('E_NOT_FOUND', `${what} references non-existent config key: ${key}`);
+      throw new PodwrightError('E_NOT_FOUND', `${what} references non-existent ${keys} key: ${key}`);
   }
   return payload;
 }

@@ -35,6 +35,8 @@ export interface PodVolumesOptions {
   readonly view?: KubeletView;
   /** Undoes, before a pod's directory goes, what is not undone by removing it. @throws and nothing is removed */
   readonly unmountPod?: ((podDirectory: string) => Promise<void>) | undefined;
+  /** What the node has for all pods together. */
+  readonly allocatable?: VolumeContext['allocatable'];
   /** Undefined: nobody counts. */
   readonly counts?: VolumeCounts | undefined;
 }
@@ -87,7 +89,7 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
             objects: objects(uid),
             content: content(volume.name, bytesMaxIn(bound.place)),
             mounter,
-            view: options.view,
+            ...{ view: options.view, allocatable: options.allocatable },
             ...request,
           };
           const mountIt = (tellPlugin?: VolumeContext['tellPlugin']): Promise<MountedVolume> =>

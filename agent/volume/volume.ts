@@ -46,6 +46,8 @@ export interface VolumeContext {
   readonly objects: VolumeObjects;
   /** For the files that the volume makes of API data: asked before each is made. */
   readonly content: ContentRoom;
+  /** What the node has for all pods together. */
+  readonly allocatable?: { readonly memoryBytes: number } | undefined;
   readonly mounter: Mounter;
   /** What stands in for /var/lib/kubelet; undefined: nothing does. */
   readonly view?: KubeletView | undefined;

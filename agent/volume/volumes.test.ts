@@ -109,6 +109,46 @@ describe('volumes', () => {
     expect([...mounter.mounts.values(), told].join(' ')).toContain(want);
   });
 
+  test.each<[string, Partial<Pod['spec']>, string | undefined, number]>([
+    ['what all pods have', {}, undefined, 1000],
+    ['its limit', {}, '100', 100],
+    ['what all pods have, where its limit is more', {}, '2k', 1000],
+    ['the limit of its pod', { resources: { limits: { memory: '50' } } }, '100', 50],
+    [
+      'not of some of its containers',
+      {
+        containers: [
+          { name: 'a', image: 'i', resources: { limits: { memory: '50' } } },
+          { name: 'b', image: 'i' },
+        ],
+      },
+      undefined,
+      1000,
+    ],
+  ])('emptyDir in memory is of the size of %s', async (_name, spec, sizeLimit, want) => {
+    volumes = createPodVolumes({
+      ...{ directory: path.join(root, 'pods'), memoryDirectory: path.join(root, 'memory'), mounter },
+      objects: () => ({
+        ...noClaims,
+        configMap: async () => undefined,
+        secret: async () => undefined,
+        serviceAccountToken: () => Promise.reject(new Error('not asked')),
+      }),
+      allocatable: { memoryBytes: 1000 },
+    });
+    const limit = sizeLimit === undefined ? {} : { sizeLimit };
+    await mountOne({ name: 'v', emptyDir: { medium: 'Memory', ...limit } }, spec);
+    expect([...mounter.mounts.values()]).toEqual([`tmpfs ${want}`]);
+  });
+
+  test('emptyDir of huge pages that the pod asks for as a whole', async () => {
+    await mountOne(
+      { name: 'v', emptyDir: { medium: 'HugePages' } },
+      { resources: { limits: { 'hugepages-2Mi': '4Mi' } } },
+    );
+    expect([...mounter.mounts.values()]).toEqual(['hugetlbfs 2097152']);
+  });
+
   test('emptyDir in memory is a tmpfs of its size limit, mounted once and unmounted', async () => {
     const volume: Volume = { name: 'v', emptyDir: { medium: 'Memory', sizeLimit: '64Mi' } };
     const directory = await mountOne(volume);
@@ -161,6 +201,11 @@ describe('volumes', () => {
     await expect(mount({ name: 'v', configMap: { name: 'c', items } })).rejects.toThrow(
       'references non-existent config key: k',
     );
+    secrets.set('s', { data: {} });
+    await expect(mount({ name: 's', secret: { secretName: 's', items } })).rejects.toThrow(
+      'references non-existent secret key: k',
+    );
+    secrets.delete('s');
     expect(
       readdirSync(await mountOne({ name: 'v', configMap: { name: 'c', items, optional: true } })),
     ).toHaveLength(2);

@@ -276,6 +276,7 @@ function createVolumes(
     mounter,
     view: kubeletView(directories.kubelet),
     unmountPod: csi?.unmountPod,
+    allocatable: node.allocatable,
     counts: volumeCounts,
     objects: (podUid) => ({
       ...claims,
