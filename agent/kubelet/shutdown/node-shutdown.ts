@@ -3,6 +3,7 @@ import { describeError } from '#base/errors.ts';
 import { settleAll } from '#base/settle-all.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import type { ShutdownGroups } from '#agent/kubelet/config/shutdown.ts';
 import type { KubeletPorts } from '#agent/kubelet/ports.ts';
@@ -26,10 +27,18 @@ export interface NodeShutdownOptions {
   readonly refreshNode: () => void;
 }
 
+type ShutdownPorts = Pick<KubeletPorts, 'runtime' | 'clock' | 'enqueue'>;
+
+/** So long a server that does not answer keeps the machine from going down, for each turn. */
+const statusMsMax = 5_000;
+
 export class NodeShutdown implements AsyncDisposable {
   readonly #options: NodeShutdownOptions;
   #isGoingDown = false;
-  #pods: { readonly memories: PodMemories; readonly ports: KubeletPorts } | undefined;
+  #pods: { readonly memories: PodMemories; readonly ports: ShutdownPorts } | undefined;
+  readonly #looks = new Set<() => void>();
+  /** Uids of pods whose end is told. */
+  readonly #told = new Set<string>();
   #abort = new AbortController();
   #ending: Promise<void> | undefined;
   /** Seconds since the epoch; 0: there was none (graceful_shutdown_start_time_seconds, …_end_time_seconds). */
@@ -41,7 +50,7 @@ export class NodeShutdown implements AsyncDisposable {
   }
 
   /** A source that cannot be had is told of: the node runs without. */
-  async start(memories: PodMemories, ports: KubeletPorts): Promise<void> {
+  async start(memories: PodMemories, ports: ShutdownPorts): Promise<void> {
     this.#pods = { memories, ports };
     for (const source of this.#options.sources) {
       try {
@@ -53,6 +62,13 @@ export class NodeShutdown implements AsyncDisposable {
         );
       }
     }
+  }
+
+  /** The status of a pod is written, as the answer has it. */
+  statusWritten(uid: string, pod: Pod): void {
+    if (!this.#isGoingDown || !isTerminal(pod)) return;
+    this.#told.add(uid);
+    for (const look of this.#looks) look();
   }
 
   get isGoingDown(): boolean {
@@ -87,6 +103,7 @@ export class NodeShutdown implements AsyncDisposable {
     if (this.#pods === undefined) return;
     const { memories } = this.#pods;
     this.startedAt = clock.now() / 1000;
+    this.#told.clear();
     this.endedAt = 0;
     const running = [...memories.values()].filter(
       ({ desired, facts }) => desired.isPresent && facts.rejection === undefined && !isTerminal(desired.pod),
@@ -103,7 +120,7 @@ export class NodeShutdown implements AsyncDisposable {
     }
   }
 
-  /** Resolves when all of them have ended, or have had their time. */
+  /** Resolves when all of them have ended and that was told, or have had their time. */
   async #endTurn(
     { seconds, pods }: ShutdownTurn,
     running: readonly PodMemory[],
@@ -111,7 +128,7 @@ export class NodeShutdown implements AsyncDisposable {
   ): Promise<void> {
     if (this.#pods === undefined) return;
     const { ports } = this.#pods;
-    const { clock, runtime } = ports;
+    const { runtime } = ports;
     const turn = running.filter(({ desired }) => pods.includes(desired.pod));
     for (const memory of turn) {
       memory.report({ kind: 'refused', refusal: shutdownRefusal(seconds) });
@@ -119,12 +136,30 @@ export class NodeShutdown implements AsyncDisposable {
     }
     const runs = ({ uid }: PodMemory): boolean =>
       runtime.observe(uid)?.containers.some(({ state }) => state.state !== 'exited') === true;
-    const ended = Promise.withResolvers<void>();
-    using _watch = runtime.onChange(() => {
-      if (!turn.some(runs)) ended.resolve();
-    });
-    if (!turn.some(runs)) return;
-    await Promise.race([ended.promise, clock.sleep(seconds * 1000, signal)]);
+    const isTold = ({ uid }: PodMemory): boolean => this.#told.has(uid);
+    await this.#until(() => !turn.some(runs), { ms: seconds * 1000, signal });
+    // Afterwards nobody could say it: neither this machine, nor perhaps who serves the API on it.
+    await this.#until(() => turn.every(isTold), { ms: statusMsMax, signal });
+  }
+
+  /** Or until the time is over. */
+  async #until(
+    isDone: () => boolean,
+    { ms, signal }: { readonly ms: number; readonly signal: AbortSignal },
+  ): Promise<void> {
+    if (this.#pods === undefined || isDone()) return;
+    const { clock, runtime } = this.#pods.ports;
+    const done = Promise.withResolvers<void>();
+    const look = (): void => {
+      if (isDone()) done.resolve();
+    };
+    using _watch = runtime.onChange(look);
+    this.#looks.add(look);
+    try {
+      await Promise.race([done.promise, clock.sleep(ms, signal)]);
+    } finally {
+      this.#looks.delete(look);
+    }
     signal.throwIfAborted();
   }
 }

@@ -130,6 +130,40 @@ describe('a node that goes down', () => {
     expect(source.released).toBe(1);
   });
 
+  test('holds the machine until it is told that its pods have ended, and not for ever', async () => {
+    const source = createSource();
+    const { log } = createRecordedLog();
+    const clock = createFakeClock(startMs);
+    const shutdown = new NodeShutdown({
+      ...{ groups, sources: [source], clock, logger: log },
+      refreshNode: () => undefined,
+    });
+    await using node = await startTestNode({ workers: { shutdown } });
+    node.create('first', { containers: [quick] });
+    node.create('last', { containers: [quick], priority: 2000 });
+    await node.settle();
+    let isSilent = true;
+    node.client.intercept = ({ verb, resource }) =>
+      isSilent && verb === 'patch' && resource === 'pods' ? new Error('connection refused') : undefined;
+    source.tell(true);
+    await node.settle();
+    const stops = (): number => node.runtime.calls.filter((call) => call.startsWith('stopContainer')).length;
+    expect([stops(), source.released]).toEqual([1, 0]);
+    isSilent = false;
+    await node.advance(2000);
+    expect([stops(), source.released]).toEqual([2, 1]);
+    for (const name of ['first', 'last']) expect(node.get(name)?.status?.phase).toBe('Failed');
+    source.tell(false);
+    node.create('third', { containers: [quick] });
+    await node.settle();
+    isSilent = true;
+    source.tell(true);
+    await node.settle();
+    expect(source.released).toBe(1);
+    await node.advance(5000);
+    expect(source.released).toBe(2);
+  });
+
   test('that does not after all takes pods again', async () => {
     const source = createSource();
     const clock = createFakeClock(startMs);

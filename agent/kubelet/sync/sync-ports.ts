@@ -147,6 +147,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
       onWritten: (uid, pod) => {
         podInformer.observe(pod);
         queue.add(uid);
+        options.shutdown?.statusWritten(uid, pod);
       },
       onError: tellRetry(logger, memories, 'status not written'),
     }),
