@@ -140,10 +140,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     createStatusWriter({
       client,
       clock,
-      podOf: (uid) => {
-        const desired = memories.get(uid)?.desired;
-        return desired?.isPresent === true ? sources.objectOf(desired.pod) : undefined;
-      },
+      podOf: (uid) => presentPod(uid, memories, sources),
       onWritten: (uid, pod) => {
         podInformer.observe(pod);
         queue.add(uid);
@@ -252,6 +249,16 @@ function assignmentsOf(
       return refusal;
     },
   };
+}
+
+/** As the API has it; undefined for what it no longer has. */
+function presentPod(
+  uid: string,
+  memories: PodMemories,
+  sources: Pick<PodSources, 'objectOf'>,
+): Pod | undefined {
+  const desired = memories.get(uid)?.desired;
+  return desired?.isPresent === true ? sources.objectOf(desired.pod) : undefined;
 }
 
 /** The volumes of pods, with what they ask of the API. */
