@@ -55,7 +55,7 @@ describe('planVolume()', () => {
       'its claim is of another mode',
       volume('Available', 'Retain'),
       claim(undefined, 'Block'),
-      ['event VolumeMismatch'],
+      ['event VolumeMismatch', 'event VolumeMismatch of c'],
     ],
 
     ['both name each other', volume('Available', 'Retain'), claim('v'), ['phase Bound']],
@@ -79,7 +79,8 @@ describe('planVolume()', () => {
     expect(
       steps.map((step) => {
         if (step.kind === 'phase') return `phase ${step.phase}`;
-        return step.kind === 'event' ? `event ${step.reason}` : step.kind;
+        if (step.kind !== 'event') return step.kind;
+        return `event ${step.reason}${step.about === undefined ? '' : ` of ${step.about.metadata?.name}`}`;
       }),
     ).toEqual(want);
   });

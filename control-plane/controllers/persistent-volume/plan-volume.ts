@@ -3,7 +3,7 @@ import { boundByControllerAnnotation, isBoundTo, provisionedByAnnotation } from 
 import { localVolumeFinalizer, localVolumeNode } from '#api/volume/local-volumes.ts';
 import { modeOf } from '#api/volume/match.ts';
 import { referenceTo } from './plan-local-volume.ts';
-import { event, type VolumeStep } from './step.ts';
+import { event, type EventStep, type VolumeStep } from './step.ts';
 
 export interface VolumeInput {
   readonly volume: PersistentVolume;
@@ -36,9 +36,14 @@ export function planVolume(input: VolumeInput): readonly VolumeStep[] {
 /** The claim has not taken it yet; its own turn does that. */
 function planMeeting(volume: PersistentVolume, claim: PersistentVolumeClaim): readonly VolumeStep[] {
   if (modeOf(volume) === modeOf(claim)) return [];
-  const name = JSON.stringify(claim.metadata?.name ?? '');
-  const message = `Cannot bind PersistentVolume to requested PersistentVolumeClaim ${name} due to incompatible volumeMode.`;
-  return [event('Warning', 'VolumeMismatch', message)];
+  const [name, own] = [claim, volume].map(({ metadata }) => JSON.stringify(metadata?.name ?? ''));
+  const cannot = (volumeName: string, claimName: string): EventStep =>
+    event(
+      'Warning',
+      'VolumeMismatch',
+      `Cannot bind PersistentVolume${volumeName} to requested PersistentVolumeClaim${claimName} due to incompatible volumeMode.`,
+    );
+  return [cannot('', ` ${name}`), { ...cannot(` ${own}`, ''), about: claim }];
 }
 
 function phase(volume: PersistentVolume, to: Phase): readonly VolumeStep[] {

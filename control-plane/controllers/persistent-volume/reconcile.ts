@@ -345,7 +345,9 @@ class Binder {
     switch (step.kind) {
       case 'event':
         return this.#recorder.record(
-          { kind: persistentVolumes, object: volume },
+          step.about === undefined
+            ? { kind: persistentVolumes, object: volume }
+            : { kind: persistentVolumeClaims, object: step.about },
           step.type,
           step.reason,
           step.message,

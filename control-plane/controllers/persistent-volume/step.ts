@@ -1,4 +1,4 @@
-import type { PersistentVolume } from '#api/generated/objects.ts';
+import type { PersistentVolume, PersistentVolumeClaim } from '#api/generated/objects.ts';
 
 /** What kubectl describe shows of a claim or a volume. */
 export interface EventStep {
@@ -8,6 +8,8 @@ export interface EventStep {
   readonly message: string;
   /** Who says it; undefined: the binder. */
   readonly by?: 'volume_expand';
+  /** Undefined: what the step is for. */
+  readonly about?: PersistentVolumeClaim;
 }
 
 /** What is due for a claim that asks for more than its volume has. */
