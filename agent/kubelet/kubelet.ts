@@ -184,7 +184,7 @@ export async function startKubelet(asked: KubeletOptions): Promise<Kubelet> {
   const agent = startNodeAgent({
     client: options.informers.client,
     ...{ clock, logger, name: nodeName },
-    read: () => readNode(options, { server, pressure, plugins, shutdown }),
+    read: () => readNode(options, { server, pressure, plugins, shutdown, assignments }),
     ...{ times: settings, watched: options.watchedNode, notes: options.leaseNotes },
   });
   started.agent = undo.use(agent);
@@ -356,11 +356,12 @@ interface NodeParts {
   readonly pressure: NodePressure;
   readonly plugins: NodePlugins;
   readonly shutdown: NodeShutdown | undefined;
+  readonly assignments: NodeAssignments | undefined;
 }
 
 async function readNode(
   options: KubeletOptions,
-  { server, pressure: { conditions: pressed }, plugins: { csi, devices }, shutdown }: NodeParts,
+  { server, pressure: { conditions: pressed }, plugins: { csi, devices }, shutdown, assignments }: NodeParts,
 ): Promise<NodeInput> {
   const [machine, network, volumesInUse] = await Promise.all([
     readMachine(options.proc, options.directories.pods),
@@ -388,6 +389,7 @@ async function readNode(
     images: options.runtime.images.list(),
     network,
     hasUserNamespaces: userNamespaceProblemOf(options) === undefined,
+    givesCpus: assignments?.gives.cpus === true,
     handlers: options.runtime.handlers,
     ...(devices === undefined ? {} : { devices: devices.amounts() }),
     moreConditions: options.moreConditions?.() ?? [],

@@ -11,7 +11,7 @@ import { createInformers } from '#client/informers.ts';
 import { defaultSettings } from '#agent/kubelet/config/settings.ts';
 import { createLeaseNotes, type LeaseNotes } from './lease-notes.ts';
 import { startNodeAgent, type WatchedNode } from './node-agent.ts';
-import type { NodeInput } from './node-status.ts';
+import { renderNodeStatus, type NodeInput } from './node-status.ts';
 
 const input: NodeInput = {
   name: 'n1',
@@ -92,6 +92,9 @@ test('startNodeAgent() registers the node and keeps its lease', async () => {
     pods: '110',
   });
   expect(node?.status?.nodeInfo).toMatchObject({ kubeletVersion: 'v1.36.2', kubeProxyVersion: '' });
+  const level = ['InPlacePodLevelResourcesVerticalScaling', 'RestartAllContainersOnContainerExits'];
+  expect(node?.status?.declaredFeatures).toEqual(['GuaranteedQoSPodCPUResize', ...level]);
+  expect(renderNodeStatus({ ...input, givesCpus: true }, undefined, 0).declaredFeatures).toEqual(level);
   expect(node?.status?.conditions?.find((c) => c.type === 'Ready')).toMatchObject({
     status: 'True',
     reason: 'KubeletReady',

@@ -1,4 +1,5 @@
 import { isExtendedResource } from '#api/validation/resource-name.ts';
+import type { DeclaredFeature } from '#api/pod/declared-features.ts';
 import type { Node, NodeCondition, NodeSpec, NodeStatus } from '#api/generated/objects.ts';
 import { canonicalQuantity } from '#api/meta/quantity.ts';
 import { providedNodeIpAnnotation, uninitializedTaint } from '#api/meta/cloud-node.ts';
@@ -37,6 +38,8 @@ export interface NodeInput {
   readonly devices?: ReadonlyMap<string, DeviceAmount>;
   /** What other parts of the node say of themselves. */
   readonly moreConditions?: readonly Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>[];
+  /** Containers may have CPUs alone (the static policy of the CPU manager). */
+  readonly givesCpus?: boolean;
   /** A cloud's controller says what its addresses are and whether there are routes to it, and takes the taint of a new node away. */
   readonly isOfCloud?: boolean;
 }
@@ -71,6 +74,15 @@ function nodeSpec({ settings: { taints: own, providerId }, isOfCloud }: NodeInpu
     ...(taints.length === 0 ? {} : { taints }),
     ...(providerId === undefined ? {} : { providerID: providerId }),
   };
+}
+
+/** Sorted, as the kubelet has them. CPUs that a container has alone stay with it (InPlacePodVerticalScalingExclusiveCPUs is off). */
+function declaredFeatures({ givesCpus }: NodeInput): readonly DeclaredFeature[] {
+  return [
+    ...(givesCpus === true ? [] : (['GuaranteedQoSPodCPUResize'] as const)),
+    'InPlacePodLevelResourcesVerticalScaling',
+    'RestartAllContainersOnContainerExits',
+  ];
 }
 
 /** What pods may have of the machine: without what is reserved, and what hard thresholds keep. */
@@ -146,7 +158,7 @@ export function renderNodeStatus(
     },
     conditions: renderConditions(input, reported?.conditions ?? [], now),
     features: { supplementalGroupsPolicy: true },
-    declaredFeatures: ['RestartAllContainersOnContainerExits'],
+    declaredFeatures: declaredFeatures(input),
     runtimeHandlers: [...input.handlers].map(([name, { recursiveReadOnlyMounts, userNamespaces }]) => ({
       name,
       features: { recursiveReadOnlyMounts, userNamespaces: userNamespaces && input.hasUserNamespaces },

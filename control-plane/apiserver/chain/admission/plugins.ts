@@ -16,6 +16,7 @@ import { extendedResourceToleration } from './pods/extended-resource-toleration.
 import { limitPodHardAntiAffinityTopology } from './pods/limit-pod-hard-anti-affinity-topology.ts';
 import { parseNodeSelectors, podNodeSelector } from './pods/pod-node-selector.ts';
 import { parseTolerationDefaults, podTolerationRestriction } from './pods/pod-toleration-restriction.ts';
+import { nodeDeclaredFeatureValidator } from './pods/node-declared-features.ts';
 import { podTopologyLabels } from './pods/pod-topology-labels.ts';
 import { runtimeClass } from './pods/runtime-class.ts';
 import { mutatingAdmissionPolicy } from './policies/mutating-admission-policy.ts';
@@ -98,7 +99,7 @@ export const pluginRows: readonly PluginRow[] = [
   off(denyServiceExternalIPs),
   on(podTopologyLabels),
   on(podGroupWorkloadExists),
-  notBuilt('NodeDeclaredFeatureValidator', 'on'),
+  on(nodeDeclaredFeatureValidator),
   notBuilt('JobValidation', 'on'),
   notBuilt('PodResizeValidator', 'on'),
   {
