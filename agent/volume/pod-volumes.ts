@@ -141,12 +141,12 @@ async function isUnreadable(undo: () => Promise<void> | undefined): Promise<bool
 /** Of all pods. Whoever needs a record that cannot be read says so. */
 async function countFound(roots: readonly string[], tries: Tries): Promise<void> {
   for (const root of roots) {
-    for (const uid of await namesIn(root)) {
+    await inGroups(await namesIn(root), async (uid) => {
       for (const place of await volumesBelow(path.join(root, uid))) {
         const look = async (): Promise<void> => void (await readRecord(place), await readCsiRecord(place));
         await counted(tries, look).catch(() => undefined);
       }
-    }
+    });
   }
 }
 

@@ -71,6 +71,30 @@ describe.skipIf(!canRun)('fields of pods under podwright up (needs kubectl)', ()
     expect(pending).toMatchObject({ status: 'True', reason: 'Infeasible' });
   });
 
+  it('resizes a pod as a whole, with what has its limits', async () => {
+    const limits = (cpu: string, memory: string): object => ({ limits: { cpu, memory } });
+    const resizePolicy = [{ resourceName: 'memory', restartPolicy: 'RestartContainer' }];
+    const sleeps = { image, command: ['sleep', '3600'] };
+    const own = { name: 'own', ...sleeps, resizePolicy, resources: limits('50m', '16Mi') };
+    await create('whole', {
+      resources: { requests: { cpu: '60m', memory: '32Mi' }, ...limits('200m', '64Mi') },
+      containers: [{ name: 'all', ...sleeps, resizePolicy }, own],
+    });
+    await inPhase('whole', 'Running');
+    await cluster.must(
+      `patch pod whole --subresource resize -p '{"spec":{"resources":{"limits":{"memory":"96Mi"}}}}'`,
+    );
+    const status = await eventually('a larger pod', async () => {
+      const { status: told } = await get('whole');
+      const [all] = told?.containerStatuses ?? [];
+      return told?.resources?.limits?.['memory'] === '96Mi' && all?.restartCount === 1 ? told : undefined;
+    });
+    expect(status.resources).toMatchObject(limits('200m', '96Mi'));
+    expect(status.allocatedResources).toMatchObject({ cpu: '60m', memory: '32Mi' });
+    expect(status.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([1, 0]);
+    expect(status.conditions?.some(({ type }) => type.startsWith('PodResize'))).toBe(false);
+  });
+
   it('is root of a user namespace alone, with its files on every kind of volume', async () => {
     await cluster.must('create configmap of-users --from-literal=key=value');
     const script = [
