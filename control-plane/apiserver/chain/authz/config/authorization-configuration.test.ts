@@ -16,6 +16,7 @@ function read(authorizers: unknown): unknown {
 const webhook = {
   ...{ timeout: '3s', subjectAccessReviewVersion: 'v1', failurePolicy: 'Deny' },
   connectionInfo: { type: 'KubeConfigFile', kubeConfigFile: '/x/kubeconfig' },
+  matchConditionSubjectAccessReviewVersion: 'v1',
   matchConditions: [{ expression: 'true' }],
 };
 const hook = { type: 'Webhook', name: 'hook', webhook };
@@ -68,6 +69,35 @@ describe('readAuthorizationConfiguration()', () => {
     [
       [{ ...hook, webhook: { ...webhook, matchConditions: [{ expression: '1' }] } }],
       'authorizers[0].webhook.matchConditions[0].expression: must evaluate to bool but got int',
+    ],
+    [
+      [
+        {
+          ...hook,
+          webhook: { ...webhook, matchConditions: [{ expression: 'true' }, { expression: 'true' }] },
+        },
+      ],
+      'authorizers[0].webhook.matchConditions[1].expression: Duplicate value: "true"',
+    ],
+    [
+      [
+        {
+          ...hook,
+          webhook: {
+            ...webhook,
+            matchConditions: Array.from({ length: 65 }, () => ({ expression: 'true' })),
+          },
+        },
+      ],
+      'authorizers[0].webhook.matchConditions: 65 are too many, at most 64',
+    ],
+    [
+      [{ ...hook, webhook: { ...webhook, matchConditionSubjectAccessReviewVersion: undefined } }],
+      'authorizers[0].webhook.matchConditionSubjectAccessReviewVersion: required if match conditions are specified',
+    ],
+    [
+      [{ ...hook, webhook: { ...webhook, matchConditionSubjectAccessReviewVersion: 'v1beta1' } }],
+      'authorizers[0].webhook.matchConditionSubjectAccessReviewVersion: "v1beta1", only v1 is known',
     ],
     [[{ ...hook, colour: 'red' }], 'authorizers[0].colour: unknown field'],
   ];

@@ -30,6 +30,7 @@ const document: DocumentKind = {
   fields: { authorizers: [{ type: 'string', name: 'string', webhook: webhookShape }] },
 };
 
+const conditionsMax = 64;
 const timeoutMaxMs = 30_000;
 const authorizedTtlMs = 5 * 60_000;
 const unauthorizedTtlMs = 30_000;
@@ -89,6 +90,7 @@ function webhookProblems(webhook: JsonObject, path: string): readonly string[] {
       durationOf(webhook[field], 0) < 0 ? [`${path}.${field}: must not be negative`] : [],
     ),
     ...oneOf('subjectAccessReviewVersion', ['v1', 'v1beta1']),
+    ...conditionVersionProblems(webhook, path),
     ...oneOf('failurePolicy', ['NoOpinion', 'Deny']),
     ...(info['type'] === 'KubeConfigFile'
       ? []
@@ -98,11 +100,30 @@ function webhookProblems(webhook: JsonObject, path: string): readonly string[] {
     ...(stringOf(info['kubeConfigFile']).startsWith('/')
       ? []
       : [`${path}.connectionInfo.kubeConfigFile: give an absolute path`]),
-    ...conditionsOf(webhook).flatMap((expression, index) => {
-      const problem = conditionProblem(expression);
-      return problem === undefined ? [] : [`${path}.matchConditions[${index}].expression: ${problem}`];
-    }),
+    ...conditionProblems(conditionsOf(webhook), `${path}.matchConditions`),
   ];
+}
+
+/** Conditions say of which version of a question they speak, that it may not change below them. */
+function conditionVersionProblems(webhook: JsonObject, path: string): readonly string[] {
+  const field = 'matchConditionSubjectAccessReviewVersion';
+  const version = stringOf(webhook[field]);
+  if (version === '') {
+    return conditionsOf(webhook).length === 0
+      ? []
+      : [`${path}.${field}: required if match conditions are specified`];
+  }
+  return version === 'v1' ? [] : [`${path}.${field}: ${JSON.stringify(version)}, only v1 is known`];
+}
+
+function conditionProblems(expressions: readonly string[], path: string): readonly string[] {
+  if (expressions.length > conditionsMax)
+    return [`${path}: ${expressions.length} are too many, at most ${conditionsMax}`];
+  return expressions.flatMap((expression, index) => {
+    const isFirst = expressions.indexOf(expression) === index;
+    const problem = isFirst ? conditionProblem(expression) : `Duplicate value: ${JSON.stringify(expression)}`;
+    return problem === undefined ? [] : [`${path}[${index}].expression: ${problem}`];
+  });
 }
 
 function conditionsOf(webhook: JsonObject): readonly string[] {
