@@ -3,7 +3,8 @@ import { unreachable } from '#base/unreachable.ts';
 import { splitKey, type KubeObject } from '#api/meta/object.ts';
 import { customResourceDefinitions as definitions, namespaces } from '#api/schema/kind-ref.ts';
 import type { OwnerReference } from '#api/generated/objects.ts';
-import { isNotFound } from '#client/api-error.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { isConflict, isNotFound } from '#client/api-error.ts';
 import { runController, type Controller } from '#client/controller.ts';
 import { discoverKinds, type DiscoveredKind } from '#client/discover-kinds.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
@@ -12,7 +13,14 @@ import type { ControllerContext } from '#control-plane/controllers/controller-co
 import { slowStart } from '#control-plane/controllers/pods/slow-start.ts';
 import { Visits } from './visits.ts';
 import { createObjectGraph, vertexId, type ObjectGraph, type Vertex } from './object-graph.ts';
-import { foregroundFinalizer, isWaiting, orphanFinalizer, planGarbage, type OwnerState } from './plan.ts';
+import {
+  foregroundFinalizer,
+  isWaiting,
+  orphanFinalizer,
+  planGarbage,
+  type GarbageAction,
+  type OwnerState,
+} from './plan.ts';
 
 /** New kinds (custom resources) are found within this time. */
 const discoverEveryMs = 30_000;
@@ -23,7 +31,10 @@ const absentOwnersMax = 1000;
 interface Loop {
   readonly context: ControllerContext;
   readonly graph: ObjectGraph;
-  /** Uids of owners that the server itself said are gone: a thousand dependents do not ask a thousand times. */
+  /**
+   * Owners that the server itself said are gone, each with where it was looked for: a thousand dependents do not ask a thousand times, and one
+   * that names a wrong place says nothing to those that name the right one.
+   */
   readonly absent: Set<string>;
   readonly recorder: EventRecorder;
 }
@@ -143,7 +154,6 @@ async function apply(
   vertex: Vertex,
   action: ReturnType<typeof planGarbage>,
 ): Promise<void> {
-  const { client, logger } = context;
   const { uid = '' } = vertex.object.metadata ?? {};
   switch (action.kind) {
     case 'none':
@@ -158,16 +168,37 @@ async function apply(
     case 'dropOwners':
       return dropOwners(context, vertex, action.uids);
     case 'delete':
-      if (action.unblocksOwners === true) await unblockOwners(context, vertex);
-      logger.debug({ kind: vertex.kind.kind, object: vertex.key }, 'delete object without owner');
-      // The cache may be behind: the server's own state decides.
-      return void (await client.delete(vertex.kind, splitKey(vertex.key), {
-        preconditions: { uid },
-        propagationPolicy: action.propagationPolicy,
-      }));
+      context.logger.debug({ kind: vertex.kind.kind, object: vertex.key }, 'delete object without owner');
+      return removeUnowned(
+        context,
+        action.unblocksOwners === true ? await unblockOwners(context, vertex) : vertex,
+        action.propagationPolicy,
+      );
     default:
       return unreachable(action);
   }
+}
+
+/** The cache may be behind: what has other owners by now is left, and looked at again when the watch tells of them. */
+async function removeUnowned(
+  { client }: ControllerContext,
+  { kind, key, object: { metadata = {} } }: Vertex,
+  propagationPolicy: Extract<GarbageAction, { readonly kind: 'delete' }>['propagationPolicy'],
+): Promise<void> {
+  const { uid, resourceVersion, ownerReferences } = metadata;
+  const removeAt = (version: string | undefined): Promise<void> =>
+    client.delete(kind, splitKey(key), {
+      preconditions: { uid, resourceVersion: version },
+      propagationPolicy,
+    });
+  try {
+    return await removeAt(resourceVersion);
+  } catch (error) {
+    if (!isConflict(error)) throw error;
+  }
+  const { metadata: live = {} } = await client.get(kind, splitKey(key));
+  if (live.uid !== uid || !equalJson(live.ownerReferences, ownerReferences)) return;
+  return removeAt(live.resourceVersion); // Something else of it changed, as a status does all the time.
 }
 
 async function ownerState(loop: Loop, vertex: Vertex, reference: OwnerReference): Promise<OwnerState> {
@@ -182,7 +213,8 @@ async function ownerState(loop: Loop, vertex: Vertex, reference: OwnerReference)
   const key = ownerKeyOf(reference, vertex.object, kind);
   const cached = graph.get(vertexId(kind, key))?.object;
   if (cached?.metadata?.uid === reference.uid) return stateOf(cached);
-  if (absent.has(reference.uid)) return 'absent';
+  const place = `${reference.uid} ${vertexId(kind, key)}`;
+  if (absent.has(place)) return 'absent';
   // Not in the cache may mean: not yet.
   try {
     const live = await context.client.get(kind, splitKey(key));
@@ -191,7 +223,7 @@ async function ownerState(loop: Loop, vertex: Vertex, reference: OwnerReference)
     if (!isNotFound(error)) throw error;
   }
   if (kind.namespaced && isElsewhere(loop, kind, reference)) tellInvalid(loop, vertex, reference);
-  absent.add(reference.uid);
+  absent.add(place);
   if (absent.size > absentOwnersMax) for (const first of absent.values().take(1)) absent.delete(first);
   return 'absent';
 }
@@ -247,14 +279,16 @@ async function dropOwners(
   }
 }
 
-async function unblockOwners({ client }: ControllerContext, { kind, key, object }: Vertex): Promise<void> {
+async function unblockOwners({ client }: ControllerContext, vertex: Vertex): Promise<Vertex> {
+  const { kind, key, object } = vertex;
   const { ownerReferences = [], uid } = object.metadata ?? {};
   const unblocking = ownerReferences.map((reference) => ({ ...reference, blockOwnerDeletion: false }));
   // Without a resourceVersion: what the object's kubelet or controller writes meanwhile is no objection.
-  await client.patch(kind, splitKey(key), {
+  const unblocked = await client.patch(kind, splitKey(key), {
     kind: 'merge',
     body: { metadata: { uid, ownerReferences: unblocking } },
   });
+  return { ...vertex, object: unblocked };
 }
 
 async function removeFinalizer(

@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest';
+import { configMaps, secrets } from '#api/schema/kind-ref.ts';
+import { startCluster, type Cluster } from '#control-plane/controllers/cluster.fixture.ts';
+
+const namespace = 'default';
+const child = { namespace, name: 'child' };
+
+/** From now on nothing is told of these. */
+async function keepSilent({ client, settle }: Cluster, resource: string): Promise<void> {
+  client.intercept = (request) =>
+    request.resource === resource && ['list', 'watch'].includes(request.verb) ? new Error('late') : undefined;
+  client.endWatches();
+  await settle(2000);
+}
+
+function seedOwner({ client }: Cluster) {
+  const { uid = '' } = client.seed(secrets, { metadata: { namespace, name: 'owner' } }).metadata ?? {};
+  return { apiVersion: 'v1', kind: 'Secret', name: 'owner', uid };
+}
+
+const namesOf = ({ client }: Cluster): readonly (string | undefined)[] =>
+  client.all(configMaps).map(({ metadata }) => metadata?.name);
+
+it('what has other owners since, of which the watch has not told yet, is left', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  client.seed(configMaps, { metadata: { ...child, ownerReferences: [seedOwner(cluster)] } });
+  await cluster.settle(500);
+  await keepSilent(cluster, 'configmaps');
+  await client.patch(configMaps, child, { kind: 'merge', body: { metadata: { ownerReferences: null } } });
+  await client.delete(secrets, { namespace, name: 'owner' });
+  await cluster.settle(10_000);
+  expect(client.all(secrets)).toEqual([]);
+  expect(namesOf(cluster)).toContain('child');
+});
+
+it('what changed otherwise goes, though the watch has not told of that', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  client.seed(configMaps, { metadata: { ...child, ownerReferences: [seedOwner(cluster)] } });
+  await cluster.settle(500);
+  await keepSilent(cluster, 'configmaps');
+  await client.patch(configMaps, child, { kind: 'merge', body: { data: { a: 'b' } } });
+  await client.delete(secrets, { namespace, name: 'owner' });
+  await cluster.settle(10_000);
+  expect(namesOf(cluster)).not.toContain('child');
+});
+
+it('who names an owner in the wrong namespace says nothing of it to those of the right one', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  await keepSilent(cluster, 'secrets');
+  const ownerReferences = [seedOwner(cluster)];
+  client.seed(configMaps, { metadata: { namespace: 'other', name: 'stray', ownerReferences } });
+  await cluster.settle(2000);
+  client.seed(configMaps, { metadata: { ...child, ownerReferences } });
+  await cluster.settle(2000);
+  expect(namesOf(cluster)).not.toContain('stray');
+  expect(namesOf(cluster)).toContain('child');
+});
