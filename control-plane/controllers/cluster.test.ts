@@ -486,9 +486,32 @@ it('an absence of our own is not that of the nodes', async () => {
   expect(await ready()).toEqual(['Unknown', 'Unknown']);
   // Nobody at all is heard: that is no reason to empty the cluster.
   await cluster.settle(60_000);
-  expect(
-    (await client.get(kinds.pods, { namespace: 'default', name })).metadata?.deletionTimestamp,
-  ).toBeUndefined();
+  const { metadata, status } = await client.get(kinds.pods, { namespace: 'default', name });
+  expect(metadata?.deletionTimestamp).toBeUndefined();
+  expect(status?.conditions?.find(({ type }) => type === 'Ready')).toEqual(
+    expect.objectContaining({ status: 'False', observedGeneration: 1 }),
+  );
+  expect(status?.conditions?.find(({ type }) => type === 'Ready')?.reason).toBeUndefined();
+});
+
+it('a NoExecute taint takes what has ended, too', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const containers = [{ name: 'c', image: 'i' }];
+  for (const [name, nodeName] of [
+    ['ended', 'node-1'],
+    ['other', 'node-2'],
+  ] as const)
+    await client.create(kinds.pods, {
+      metadata: { name, namespace: 'default' },
+      spec: { nodeName, restartPolicy: 'Never', containers },
+    });
+  await cluster.settle(500);
+  expect(client.all(kinds.pods).map(({ status }) => status?.phase)).toEqual(['Succeeded', 'Succeeded']);
+  const body = { spec: { taints: [{ key: 'a', effect: 'NoExecute' }] } };
+  await client.patch(kinds.nodes, { name: 'node-1' }, { kind: 'merge', body });
+  await cluster.settle(2000);
+  expect(client.all(kinds.pods).map(({ metadata }) => metadata?.name)).toEqual(['other']);
 });
 
 it('nodes get parts of the cluster range, and a pod that fits nowhere is told why', async () => {

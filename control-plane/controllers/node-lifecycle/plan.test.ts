@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Node, Pod } from '#api/generated/objects.ts';
-import { planEviction, planTaints, silentConditions } from './plan.ts';
+import { planEviction, planOlderLabels, planTaints, silentConditions } from './plan.ts';
 
 const nowMs = Date.UTC(2026, 0, 1, 0, 1);
 const condition = (type: string, status: string) => ({ type, status });
@@ -153,4 +153,29 @@ it.each([
   };
   const seenMs = nowMs - 20_000;
   expect(planEviction(pod, { spec: { taints } }, { seenMs, nowMs })).toEqual(want);
+});
+
+it.each<{
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly want: Readonly<Record<string, string>> | undefined;
+}>([
+  { name: 'are none without the newer ones', labels: { 'beta.kubernetes.io/os': 'linux' }, want: undefined },
+  {
+    name: 'come where they are not there',
+    labels: { 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' },
+    want: { 'beta.kubernetes.io/os': 'linux', 'beta.kubernetes.io/arch': 'amd64' },
+  },
+  {
+    name: 'follow the newer ones',
+    labels: { 'kubernetes.io/arch': 'arm64', 'beta.kubernetes.io/arch': 'amd64' },
+    want: { 'beta.kubernetes.io/arch': 'arm64' },
+  },
+  {
+    name: 'stay where they say the same',
+    labels: { 'kubernetes.io/os': 'linux', 'beta.kubernetes.io/os': 'linux' },
+    want: undefined,
+  },
+])('planOlderLabels() older names of labels $name', ({ labels, want }) => {
+  expect(planOlderLabels({ metadata: { labels } })).toEqual(want);
 });

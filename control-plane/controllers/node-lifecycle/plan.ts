@@ -25,6 +25,22 @@ const taintsOfConditions: readonly {
 ];
 const unschedulableKey = 'node.kubernetes.io/unschedulable';
 
+/** Labels of nodes that say what an older one said, too, by which pods may still choose (labelReconcileInfo). */
+const olderNames: readonly (readonly [label: string, older: string])[] = [
+  ['kubernetes.io/os', 'beta.kubernetes.io/os'],
+  ['kubernetes.io/arch', 'beta.kubernetes.io/arch'],
+];
+
+/** The older labels that a node lacks, or that say otherwise; undefined: none. Pure. */
+export function planOlderLabels({ metadata }: Node): Readonly<Record<string, string>> | undefined {
+  const { labels = {} } = metadata ?? {};
+  const wanted = olderNames.flatMap(([label, older]) => {
+    const value = labels[label];
+    return value === undefined || labels[older] === value ? [] : [[older, value] as const];
+  });
+  return wanted.length === 0 ? undefined : Object.fromEntries(wanted);
+}
+
 /** Keys whose taints are set and removed here; all others are somebody else's. */
 const ownKeys: ReadonlySet<string> = new Set([unschedulableKey, ...taintsOfConditions.map(({ key }) => key)]);
 const ownNoExecuteKeys: ReadonlySet<string> = new Set([notReady, unreachable]);

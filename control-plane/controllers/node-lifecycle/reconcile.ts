@@ -4,7 +4,7 @@ import { equalJson } from '#api/wire/json.ts';
 import { leases, nodes, pods } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
 import type { Lease, Node, NodeCondition, Pod, Taint } from '#api/generated/objects.ts';
-import { isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
+import { isPodReady, isTerminating } from '#api/pod/state.ts';
 import { observedCondition } from '#api/pod/observed-condition.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import type { Informer } from '#client/client.ts';
@@ -15,6 +15,7 @@ import {
   countingLeftMs,
   isOwnEviction,
   planEviction,
+  planOlderLabels,
   planTaints,
   silenceMs,
   silentConditions,
@@ -112,10 +113,10 @@ export function runNodeLifecycle(
     });
     const times = { lastSignMs: beat.atMs, presentSinceMs: presence.sinceMs() };
     const silentMs = silenceMs(times, clock.monotonic());
-    let latest = node;
-    const conditions = silentMs >= wanted.graceMs ? silentConditions(node, clock.now()) : undefined;
+    let latest = await withOlderLabels(context, node);
+    const conditions = silentMs >= wanted.graceMs ? silentConditions(latest, clock.now()) : undefined;
     if (conditions !== undefined) {
-      latest = await markSilent(context, node, conditions);
+      latest = await markSilent(context, latest, conditions);
       nodeInformer.observe(latest);
       if (isConditionTrue(node.status?.conditions, 'Ready')) tellNotReady(recorder, node);
     }
@@ -171,6 +172,17 @@ async function writeTaints(context: ControllerContext, node: Node, taints: reado
   const written = await context.client.update(nodes, { ...node, spec });
   if (startsEvicting(node, taints)) context.loopCounts?.add('node_collector_evictions_total', zoneKey(node));
   return written;
+}
+
+/** Writes older names of labels, where they are others. */
+async function withOlderLabels({ client, informers }: ControllerContext, node: Node): Promise<Node> {
+  const labels = planOlderLabels(node);
+  if (labels === undefined) return node;
+  const { name = '', uid } = node.metadata ?? {};
+  const body = { metadata: { uid, labels } };
+  const labelled = await client.patch(nodes, { name }, { kind: 'strategic', body });
+  informers.for(nodes).observe(labelled);
+  return labelled;
 }
 
 /** Writes that a node was silent for too long. */
@@ -263,8 +275,7 @@ export function runTaintEviction(
     reconcile: async (key) => {
       const pod = podInformer.get(key);
       const node = nodeInformer.get(pod?.spec?.nodeName ?? '');
-      if (pod === undefined || node === undefined || isTerminating(pod) || isTerminal(pod))
-        return void planned.delete(key);
+      if (pod === undefined || node === undefined || isTerminating(pod)) return void planned.delete(key);
       const { uid } = pod.metadata ?? {};
       const nowMs = clock.now();
       const known = planned.get(key);
@@ -328,10 +339,11 @@ function heartbeat(known: Map<string, Heartbeat>, name: string, seen: Heartbeat)
 }
 
 function isSameToUs(old: Node, current: Node): boolean {
-  const relevant = ({ spec, status }: Node): unknown => [
+  const relevant = ({ metadata, spec, status }: Node): unknown => [
     spec?.taints,
     spec?.unschedulable,
     status?.conditions,
+    metadata?.labels,
   ];
   return equalJson(relevant(old), relevant(current));
 }
@@ -343,7 +355,8 @@ async function markPodsNotReady(
   onNode: readonly Pod[],
 ): Promise<void> {
   for (const pod of onNode.filter(isPodReady)) {
-    await patchConditions(context, pod, { type: 'Ready', status: 'False', reason: 'NodeNotReady' });
+    // Why it is so it said last stays (MarkPodsNotReady).
+    await patchConditions(context, pod, { type: 'Ready', status: 'False' });
     recorder.record({ kind: pods, object: pod }, 'Warning', 'NodeNotReady', 'Node is not ready');
   }
 }
@@ -354,7 +367,7 @@ async function patchConditions(
   condition: {
     readonly type: string;
     readonly status: string;
-    readonly reason: string;
+    readonly reason?: string;
     readonly message?: string;
   },
 ): Promise<void> {
