@@ -491,6 +491,10 @@ describe('afterRescale()', () => {
   it('says that it could not be, and remembers nothing', () => {
     const plan = afterRescale(state, planAutoscaler(state), 'no');
     expect(plan).toMatchObject({ status: { desiredReplicas: 0 }, memory: { ups: [] } });
+    // What was measured is told all the same.
+    expect(plan.status.currentMetrics?.map(({ resource }) => resource?.current.averageUtilization)).toEqual([
+      100,
+    ]);
     expect(plan.status.lastScaleTime).toBeUndefined();
     expect(plan.events.map(({ reason, message }) => `${reason} ${message}`)).toEqual([
       'FailedRescale New size: 6; reason: cpu resource utilization (percentage of request) above target; error: no',

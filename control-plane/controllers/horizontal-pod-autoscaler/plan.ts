@@ -106,8 +106,8 @@ export function afterRescale(state: AutoscalerState, plan: AutoscalerPlan, failu
   if (failure !== undefined) {
     const message = `the HPA controller was unable to update the target scale: ${failure}`;
     const text = `New size: ${to}; reason: ${reason}; error: ${failure}`;
-    const { currentMetrics, desiredReplicas = 0, lastScaleTime } = state.scaler.status ?? {};
-    const kept = { ...status, currentMetrics, desiredReplicas, lastScaleTime };
+    const { desiredReplicas = 0, lastScaleTime } = state.scaler.status ?? {};
+    const kept = { ...status, desiredReplicas, lastScaleTime };
     return {
       ...plan,
       rescale: undefined,
