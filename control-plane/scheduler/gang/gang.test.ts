@@ -163,6 +163,23 @@ describe('preemption by a gang', () => {
     expect(victim).toMatchObject({ status: 'True', reason: 'PreemptionByScheduler' });
   });
 
+  it('takes who is on its own rather than who is of a group, of the same priority', async () => {
+    await using cluster = await startGangCluster({ a: '2' });
+
+    await cluster.client.create(kinds.podGroups, gang('v', 1, { priority: 1 }));
+    cluster.client.seed(kinds.pods, podOf('single', undefined, { ...low, nodeName: 'a' }));
+    cluster.client.seed(kinds.pods, podOf('v-1', 'v', { ...low, nodeName: 'a' }));
+    await cluster.settle();
+    await cluster.client.create(kinds.podGroups, gang('g', 1, { priority: 100 }));
+    await create(cluster, ['g-1'], 'g', { priority: 100 });
+    await cluster.settle(12_000);
+    expect([cluster.placed('single'), cluster.placed('v-'), cluster.placed('g-')]).toEqual([
+      [],
+      ['a'],
+      ['a'],
+    ]);
+  });
+
   it('waits for those that it evicted, and evicts no others meanwhile', async () => {
     await using cluster = await startGangCluster({ a: '1', b: '1' });
 

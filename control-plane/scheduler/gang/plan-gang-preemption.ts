@@ -37,6 +37,7 @@ export type GangPreemptionPlan =
 interface Unit {
   readonly pods: readonly Pod[];
   readonly priority: number;
+  /** Of a PodGroup, though it may go by itself: of the same priority it is worth more than who is on its own. */
   readonly isGroup: boolean;
 }
 
@@ -137,7 +138,7 @@ function unitsBelow({ group, snapshot, groupOf }: GangPreemptionContext): readon
         units.push({
           pods: [pod],
           priority: of === undefined ? priorityOf(pod) : groupPriority(of),
-          isGroup: false,
+          isGroup: key !== undefined,
         });
     }
   for (const [key, pods] of together) {
