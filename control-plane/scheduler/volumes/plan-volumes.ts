@@ -32,7 +32,7 @@ export const volumeReasons = {
 /** The claims of a pod, looked up: those that have their volumes, and those that get them where the pod goes. */
 export interface PodClaims {
   readonly bound: readonly PersistentVolumeClaim[];
-  /** The larger first: they are harder to place. */
+  /** The smaller first, so that each takes the smallest volume that is enough (findMatchingVolumes). */
   readonly waiting: readonly PersistentVolumeClaim[];
 }
 
@@ -70,7 +70,7 @@ export function claimsFor(pod: Pod, look: VolumeLookUp): PodClaims | string {
     else isUnbound = true;
   }
   if (isUnbound) return 'pod has unbound immediate PersistentVolumeClaims';
-  const bySize = waiting.toSorted((a, b) => Number(requestedSize(b) - requestedSize(a)));
+  const bySize = waiting.toSorted((a, b) => Number(requestedSize(a) - requestedSize(b)));
   return { bound, waiting: bySize };
 }
 

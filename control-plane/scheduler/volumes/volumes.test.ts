@@ -167,12 +167,21 @@ describe('what a pod’s claims ask of a node', () => {
     ],
     ['none that is here', { claims: [claimOf('c')], volumes: [volumeOf('a', at('y'))] }, noVolume],
     [
-      'the larger claim first',
+      'the smaller claim first, each the smallest that is enough',
       {
-        claims: [claimOf('s'), claimOf('l', {}, '2Gi')],
-        volumes: [volumeOf('one'), volumeOf('two', {}, '2Gi')],
+        claims: [claimOf('l', {}, '2Gi'), claimOf('s')],
+        volumes: [volumeOf('three', {}, '3Gi'), volumeOf('two', {}, '2Gi')],
       },
-      { bind: ['l=two', 's=one'], provision: [] },
+      { bind: ['s=two', 'l=three'], provision: [] },
+    ],
+    [
+      'the smaller claim what there is, and the larger what is made',
+      {
+        claims: [claimOf('l', {}, '2Gi'), claimOf('s')],
+        volumes: [volumeOf('two', {}, '2Gi')],
+        storageClass: classOf({ provisioner: 'p' }),
+      },
+      { bind: ['s=two'], provision: ['l'] },
     ],
     ['no volume twice', { claims: [claimOf('a'), claimOf('b')], volumes: [volumeOf('one')] }, noVolume],
     [
