@@ -112,6 +112,13 @@ export function parseLegacyIp(text: string): Ip | undefined {
   return ip !== undefined && isIpv4Mapped(ip) ? ipv4Of(ip.w3) : ip;
 }
 
+/** The one text of an address that an object has, however it is written there; undefined: it is none. Makes no object of IPv4 as all write it. */
+export function canonicalIpText(text: string): string | undefined {
+  if (familyOfIp(text) === 4) return text;
+  const ip = parseLegacyIp(text);
+  return ip === undefined ? undefined : formatIp(ip);
+}
+
 /** A network so (ParseCIDRSloppy); IPv4 inside IPv6 stays IPv6. */
 export function parseLegacyCidr(text: string): Cidr | undefined {
   return parseCidr(text) ?? parseCidr(withoutLeadingZeros(text));

@@ -1,6 +1,6 @@
 import type { Endpoint, EndpointSlice, Namespace, Service } from '#api/generated/objects.ts';
 import type { Informer } from '#client/client.ts';
-import { familyOfIp } from '#base/ip.ts';
+import { canonicalIpText, familyOfIp } from '#base/ip.ts';
 import { createServiceIndex, type ServiceIndex } from '#agent/proxy/service-index.ts';
 import { clusterIpsOf } from '#agent/proxy/service-map.ts';
 
@@ -84,7 +84,7 @@ export function createDnsView(caches: DnsCaches): DnsView & Disposable {
     },
     reverse: (ip) => {
       const keys = keysByIp.get(ip).toSorted();
-      const own = keys.find((key) => clusterIpsOf(services.get(key) ?? {}).includes(ip));
+      const own = keys.find((key) => ownAddressesOf(services.get(key) ?? {}).includes(ip));
       if (own !== undefined) return [{ ...partsOf(own), label: undefined }];
       return keys.flatMap((key) => labelsOf(ip, slicesOf(key)).map((label) => ({ ...partsOf(key), label })));
     },
@@ -138,7 +138,7 @@ export function toDnsService(service: Service, slices: readonly EndpointSlice[])
     protocol: (port.protocol ?? 'TCP').toLowerCase(),
     port: port.port,
   }));
-  const ips = clusterIpsOf(service);
+  const ips = ownAddressesOf(service);
   if (ips.length > 0) return { kind: 'cluster', ips, ports };
   const isHeadless = spec.clusterIP === 'None' || spec.clusterIPs?.[0] === 'None';
   return isHeadless
@@ -168,7 +168,12 @@ function toEndpoints(slice: EndpointSlice): readonly DnsEndpoint[] {
 
 /** Undefined for an endpoint that is not ready. */
 function addressOf({ addresses, conditions }: Endpoint): string | undefined {
-  return conditions?.ready === false ? undefined : addresses[0];
+  return conditions?.ready === false ? undefined : canonicalIpText(addresses[0] ?? '');
+}
+
+/** In the text by which they are asked for backwards. */
+function ownAddressesOf(service: Service): readonly string[] {
+  return clusterIpsOf(service).flatMap((text) => canonicalIpText(text) ?? []);
 }
 
 const labelOf = ({ hostname }: Endpoint, ip: string): string =>
@@ -180,7 +185,7 @@ function addressesOf(service: Service, slices: readonly EndpointSlice[]): readon
   const endpoints = slices
     .filter(({ addressType }) => addressType !== 'FQDN')
     .flatMap((slice) => (slice.endpoints ?? []).flatMap((endpoint) => addressOf(endpoint) ?? []));
-  return [...new Set([...clusterIpsOf(service), ...endpoints])];
+  return [...new Set([...ownAddressesOf(service), ...endpoints])];
 }
 
 /** What endpoints of an address are called. */

@@ -71,6 +71,8 @@ services.replace(
     service('db', { clusterIP: 'None', clusterIPs: ['None'], ports: [http] }),
     service('two', { clusterIP: 'None', clusterIPs: ['None'], ports: [http] }),
     service('empty', { clusterIP: 'None' }),
+    service('old', { clusterIP: '010.96.000.081', clusterIPs: ['010.96.000.081'], ports: [http] }),
+    service('old-pods', { clusterIP: 'None', ports: [http] }),
     service('out', { type: 'ExternalName', externalName: 'example.com' }),
     service('address', { type: 'ExternalName', externalName: '192.0.2.7' }),
     service('dns', {
@@ -98,6 +100,7 @@ slices.replace(
       { addresses: ['10.244.3.1'], hostname: 'two-0', conditions: { ready: true } },
       { addresses: ['10.244.3.2'], hostname: 'two-1', conditions: { ready: true } },
     ]),
+    slice('old-pods', [{ addresses: ['FD00:2:0::9'], conditions: { ready: true } }], 'IPv6'),
     slice('two', [{ addresses: ['fd00:2::1'], hostname: 'two-0', conditions: { ready: true } }], 'IPv6'),
     slice('web', [
       { addresses: ['10.244.2.8'], hostname: 'web-0', conditions: { ready: true } },
@@ -139,6 +142,15 @@ describe('answer()', () => {
       'A 10.96.0.80, AAAA fd00::80, SRV 0 100 80 web.default.svc.cluster.local',
     ],
     ['MX', 'web.default.svc.cluster.local', 'no data'],
+    // Addresses as older objects may have them.
+    ['A', 'old.default.svc.cluster.local', 'A 10.96.0.81'],
+    ['PTR', '81.0.96.10.in-addr.arpa', 'PTR old.default.svc.cluster.local'],
+    ['AAAA', 'fd00-2--9.old-pods.default.svc.cluster.local', 'AAAA fd00:2::9'],
+    [
+      'PTR',
+      `9.0.0.0.${'0.0.0.0.'.repeat(5)}2.0.0.0.0.0.d.f.ip6.arpa`,
+      'PTR fd00-2--9.old-pods.default.svc.cluster.local',
+    ],
     ['A', 'db.default.svc.cluster.local', 'A 10.244.1.6, A 10.244.0.5'],
     ['AAAA', 'db.default.svc.cluster.local', 'no data'],
     ['A', 'db-0.db.default.svc.cluster.local', 'A 10.244.0.5'],

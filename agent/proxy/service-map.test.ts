@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Endpoint, ServiceSpec } from '#api/generated/objects.ts';
+import type { Endpoint, EndpointSlice, Service, ServiceSpec } from '#api/generated/objects.ts';
 import { computeProxyPorts, countLocalReady, healthCheckPortOf } from './service-map.ts';
 import { endpoint, local, node, ports, remote, terminating } from './services.fixture.ts';
 
@@ -156,6 +156,49 @@ test('words that are no addresses are left out', () => {
   expect(port?.backends.map(({ ip }) => ip)).toEqual(['10.244.0.5']);
 });
 
+test('addresses that older objects have are what they mean, each once (kube-proxy reads them by ParseIPSloppy)', () => {
+  const old: Service = {
+    metadata: { namespace: 'd', name: 'web' },
+    spec: {
+      type: 'LoadBalancer',
+      clusterIP: '172.030.0.041',
+      clusterIPs: ['172.030.0.041', '2001:DB8:0::41'],
+      ports: [{ port: 80 }],
+      externalIPs: ['192.168.099.011', '2001:DB8::5', '2001:db8:0:0::5', '::ffff:192.0.2.7'],
+      loadBalancerSourceRanges: ['203.0.113.000/025'],
+    },
+    status: { loadBalancer: { ingress: [{ ip: '001.002.003.004' }, { ip: '2001:DB8::80' }] } },
+  };
+  const slice = (addressType: 'IPv4' | 'IPv6', ...addresses: readonly string[]): EndpointSlice => ({
+    addressType,
+    ports: [{ port: 8080 }],
+    endpoints: addresses.map((address) => ({ addresses: [address] })),
+  });
+  // The last of each is of the other family.
+  const slices = [
+    slice('IPv4', '10.180.00.001', '10.180.0.1', 'fd00::1'),
+    slice('IPv6', 'FD00::0:1', 'fd00::1', '10.180.0.1'),
+  ];
+  const addressesOf = (family: 'ip' | 'ip6'): unknown =>
+    computeProxyPorts(old, slices, node, family).map(({ clusterIps, externals, backends, sourceLimit }) => [
+      clusterIps.map(({ address }) => address),
+      externals.map(({ address }) => address),
+      backends.map(({ ip }) => ip),
+      sourceLimit?.sources,
+    ]);
+  expect(addressesOf('ip')).toEqual([
+    [
+      ['172.30.0.41'],
+      ['192.168.99.11', '192.0.2.7', '1.2.3.4'],
+      ['10.180.0.1'],
+      [{ address: '203.0.113.0', prefixLength: 25 }],
+    ],
+  ]);
+  expect(addressesOf('ip6')).toEqual([
+    [['2001:db8::41'], ['2001:db8::5', '2001:db8::80'], ['fd00::1'], undefined],
+  ]);
+});
+
 test('Services that are not ours get nothing', () => {
   expect(ports({ clusterIP: 'None' }, [local])).toEqual([]);
   expect(ports({ type: 'ExternalName' }, [local])).toEqual([]);
@@ -171,6 +214,7 @@ describe('countLocalReady()', () => {
     ['none', [remote], 0],
     ['not ready and terminating ones do not count', [notReady, leaving], 0],
     ['one address once', [local, local], 1],
+    ['one address in two texts', [local, endpoint('010.244.0.5', { nodeName: 'node-1' })], 1],
     ['no word about readiness', [{ addresses: ['10.244.0.8'], nodeName: 'node-1' }], 1],
   ])('%s', (_name, endpoints, want) => {
     const slices = [
@@ -179,6 +223,14 @@ describe('countLocalReady()', () => {
       { addressType: 'IPv6' as const, endpoints: [{ addresses: ['fd00::5'], nodeName: 'node-1' }] },
     ];
     expect(countLocalReady(slices, 'node-1', 'ip')).toBe(want);
+  });
+
+  test('pods without the port that a Service names have nothing to answer by', () => {
+    const slice = { addressType: 'IPv4' as const, endpoints: [local] };
+    for (const ports of [[], undefined, [{ name: 'web' }], [{ port: 0 }]])
+      expect(countLocalReady([{ ...slice, ...(ports === undefined ? {} : { ports }) }], 'node-1', 'ip')).toBe(
+        0,
+      );
   });
 });
 

@@ -1,5 +1,5 @@
 import type { Endpoint, EndpointSlice, ObjectMeta, Service, ServicePort } from '#api/generated/objects.ts';
-import { familyOfIp } from '#base/ip.ts';
+import { canonicalIpText, familyOfIp, type IpFamily } from '#base/ip.ts';
 import { planAllowedSources, type Network } from './source-ranges.ts';
 
 /** What the proxy knows of its own node. */
@@ -75,17 +75,17 @@ export function computeProxyPorts(
   const { spec, metadata } = service;
   if (spec === undefined || spec.type === 'ExternalName' || isForeign(metadata)) return [];
   const version = family === 'ip' ? 4 : 6;
+  const served = { node, version } as const;
   // Whoever may write a status may write anything; one word that the kernel cannot take would hold up all Services.
-  const isMine = (address: string): boolean => familyOfIp(address) === version;
-  const addresses = clusterIpsOf(service).filter(isMine);
+  const ownOf = (texts: readonly string[]): readonly string[] =>
+    texts.flatMap((text) => addressOf(text, version) ?? []);
+  const addresses = ownOf(clusterIpsOf(service));
   if (addresses.length === 0) return [];
   // A load balancer of mode Proxy talks to node ports or pods: packets to its address are its own business (KEP-1860).
-  const vips = (service.status?.loadBalancer?.ingress ?? [])
-    .filter((item) => item.ipMode !== 'Proxy')
-    .flatMap((item) => item.ip ?? [])
-    .filter(isMine);
-  const externals = [...(spec.externalIPs ?? []).filter(isMine), ...vips];
-  const sources = planAllowedSources(spec.loadBalancerSourceRanges ?? [], vips, node.ips.filter(isMine));
+  const ingress = (service.status?.loadBalancer?.ingress ?? []).filter((item) => item.ipMode !== 'Proxy');
+  const vips = ownOf(ingress.flatMap((item) => item.ip ?? []));
+  const externals = [...ownOf(spec.externalIPs ?? []), ...vips];
+  const sources = planAllowedSources(spec.loadBalancerSourceRanges ?? [], vips, ownOf(node.ips));
   const mySlices = slicesOf(slices, family);
   return (spec.ports ?? []).map((port) => {
     const candidates = candidatesOf(mySlices, port);
@@ -100,10 +100,10 @@ export function computeProxyPorts(
       nodePort: port.nodePort === 0 ? undefined : port.nodePort,
       backends: toBackends(
         usable(candidates, (ready) => preferNear(ready, node)),
-        node,
+        served,
       ),
-      localBackends: toBackends(usable(local), node),
-      ...(port.protocol === 'UDP' ? { flowBackends: toBackends(candidates.filter(keepsFlows), node) } : {}),
+      localBackends: toBackends(usable(local), served),
+      ...(port.protocol === 'UDP' ? { flowBackends: toBackends(candidates.filter(keepsFlows), served) } : {}),
       isInternalLocal: spec.internalTrafficPolicy === 'Local',
       isExternalLocal: spec.externalTrafficPolicy === 'Local',
       affinitySeconds:
@@ -114,11 +114,22 @@ export function computeProxyPorts(
   });
 }
 
+/** In its one text, as older objects may have others of it; undefined: it is none of the family. */
+function addressOf(text: string, version: IpFamily): string | undefined {
+  const address = canonicalIpText(text);
+  return address !== undefined && familyOfIp(address) === version ? address : undefined;
+}
+
 /** A Service's own addresses; none if it is headless. */
 export function clusterIpsOf(service: Service): readonly string[] {
   const { clusterIP, clusterIPs } = service.spec ?? {};
   const all = clusterIPs ?? (clusterIP === undefined ? [] : [clusterIP]);
   return all.filter((ip) => ip !== '' && ip !== 'None');
+}
+
+interface Served {
+  readonly node: ProxyNode;
+  readonly version: IpFamily;
 }
 
 interface Candidate {
@@ -133,10 +144,13 @@ function candidatesOf(slices: readonly EndpointSlice[], port: ServicePort): read
         (item.name ?? '') === (port.name ?? '') && (item.protocol ?? 'TCP') === (port.protocol ?? 'TCP'),
     );
     const number = match?.port;
-    if (number === undefined || !Number.isInteger(number) || number < 1 || number > portMax) return [];
+    if (!isPort(number)) return [];
     return (slice.endpoints ?? []).map((endpoint) => ({ endpoint, port: number }));
   });
 }
+
+const isPort = (number: number | undefined): number is number =>
+  number !== undefined && Number.isInteger(number) && number > 0 && number <= portMax;
 
 /** The ready ones that are preferred; if none is ready, those that terminate but still serve (KEP-1669). */
 function usable(
@@ -161,16 +175,17 @@ function isReady(endpoint: Endpoint): boolean {
   return endpoint.conditions?.ready !== false;
 }
 
-/** How many ready addresses of a Service are on this node, whatever their ports: what load balancers are told. Pure. */
+/** How many ready addresses of a Service are on this node, whatever their ports, if they have any: what load balancers are told. Pure. */
 export function countLocalReady(
   slices: readonly EndpointSlice[],
   nodeName: string,
   family: 'ip' | 'ip6',
 ): number {
   const local = slicesOf(slices, family)
+    .filter(({ ports }) => (ports ?? []).some(({ port }) => isPort(port)))
     .flatMap((slice) => slice.endpoints ?? [])
     .filter((endpoint) => isReady(endpoint) && endpoint.nodeName === nodeName);
-  return new Set(local.map((endpoint) => endpoint.addresses[0])).size;
+  return new Set(local.map((endpoint) => canonicalIpText(endpoint.addresses[0] ?? ''))).size;
 }
 
 /** The port that tells load balancers whether this node has endpoints; undefined for a Service that needs none. */
@@ -207,11 +222,11 @@ function preferNear(candidates: readonly Candidate[], node: ProxyNode): readonly
 }
 
 /** Once each, in order of address and port, so that equal sets of endpoints make equal rules. */
-function toBackends(candidates: readonly Candidate[], node: ProxyNode): readonly Backend[] {
+function toBackends(candidates: readonly Candidate[], { node, version }: Served): readonly Backend[] {
   const byKey = new Map<string, Backend>();
   for (const { endpoint, port } of candidates) {
-    const ip = endpoint.addresses[0];
-    if (ip === undefined || familyOfIp(ip) === undefined) continue;
+    const ip = addressOf(endpoint.addresses[0] ?? '', version);
+    if (ip === undefined) continue;
     const key = `${ip} ${port}`;
     // Several slices may have it, and one of them not know where it is.
     const isLocal = endpoint.nodeName === node.name || byKey.get(key)?.isLocal === true;

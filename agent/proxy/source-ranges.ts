@@ -4,8 +4,8 @@ import {
   firstOf,
   formatIp,
   hostCidr,
-  parseCidr,
   parseIp,
+  parseLegacyCidr,
   type Cidr,
 } from '#base/ip.ts';
 
@@ -29,7 +29,7 @@ export function planAllowedSources(
 ): readonly Network[] | undefined {
   const family = familyOfIp(vips[0] ?? '') ?? 4;
   const cidrs = ranges
-    .flatMap((range) => parseCidr(range.trim()) ?? [])
+    .flatMap((range) => parseLegacyCidr(range.trim()) ?? [])
     .filter(({ ip }) => ip.family === family);
   if (vips.length === 0 || cidrs.length === 0 || cidrs.some(({ prefix }) => prefix === 0)) return undefined;
   const isNodeAllowed = nodeIps

@@ -2,7 +2,7 @@ import { isOwnNode } from '#api/release.ts';
 import { resolvConfOf } from '#agent/kubelet/render/host-files.ts';
 import { computeProxyPorts } from '#agent/proxy/service-map.ts';
 import type { Pod, Service } from '#api/generated/objects.ts';
-import { familyOfIp } from '#base/ip.ts';
+import { canonicalIpText, familyOfIp } from '#base/ip.ts';
 import { findForbidding } from './find-policy.ts';
 import { hop, nameOf, stop, warn, type Finding, type Hop, type Observed, type Question } from './observed.ts';
 import { addressesOf, senderAddresses, senderNode } from './party.ts';
@@ -171,11 +171,12 @@ export function serviceOfAddress(
   address: string,
   { services }: Observed,
 ): { readonly service: Service; readonly as: 'clusterIP' | 'external' } | undefined {
+  const isIt = (text: string): boolean => canonicalIpText(text) === canonicalIpText(address);
   for (const service of services) {
     const { clusterIP = '', clusterIPs = [clusterIP], externalIPs = [] } = service.spec ?? {};
-    if (clusterIPs.includes(address)) return { service, as: 'clusterIP' };
+    if (clusterIPs.some(isIt)) return { service, as: 'clusterIP' };
     const ingress = (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? []);
-    if ([...externalIPs, ...ingress].includes(address)) return { service, as: 'external' };
+    if ([...externalIPs, ...ingress].some(isIt)) return { service, as: 'external' };
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 import { computeProxyPorts, type Backend, type ProxyPort } from '#agent/proxy/service-map.ts';
 import { internalIpsOf } from '#agent/network/fabric/fabric-plan.ts';
-import { cidrContains, familyOfIp, parseCidr, parseIp } from '#base/ip.ts';
+import { canonicalIpText, cidrContains, familyOfIp, parseCidr, parseIp } from '#base/ip.ts';
 import { belongsInEndpoints } from '#api/pod/state.ts';
 import { labelSelectorFromMap, matchesLabels } from '#api/meta/selector.ts';
 import { zoneOf } from '#api/meta/zone.ts';
@@ -234,7 +234,9 @@ function nodeOf(ip: string, slices: readonly EndpointSlice[]): string | undefine
 }
 
 function endpointOf(ip: string, slices: readonly EndpointSlice[]): Endpoint | undefined {
-  return slices.flatMap(({ endpoints = [] }) => endpoints).find(({ addresses }) => addresses.includes(ip));
+  return slices
+    .flatMap(({ endpoints = [] }) => endpoints)
+    .find(({ addresses }) => addresses.some((text) => canonicalIpText(text) === ip));
 }
 
 /** Of endpoints that are sent to, though they may not answer. */

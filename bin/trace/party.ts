@@ -1,5 +1,5 @@
 import { PodwrightError } from '#base/errors.ts';
-import { familyOfIp } from '#base/ip.ts';
+import { canonicalIpText, familyOfIp } from '#base/ip.ts';
 import { internalIpsOf } from '#agent/network/fabric/fabric-plan.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import type { Node, Pod } from '#api/generated/objects.ts';
@@ -39,8 +39,9 @@ export function findPod(text: string, namespace: string, pods: readonly Pod[]): 
 }
 
 export function addressesOf(pod: Pod): readonly string[] {
-  const all = (pod.status?.podIPs ?? []).flatMap(({ ip }) => ip ?? []);
-  return all.length > 0 || pod.status?.podIP === undefined ? all : [pod.status.podIP];
+  const { podIPs = [], podIP = '' } = pod.status ?? {};
+  const all = podIPs.flatMap(({ ip = '' }) => canonicalIpText(ip) ?? []);
+  return all.length > 0 ? all : [canonicalIpText(podIP) ?? []].flat();
 }
 
 export function podOfAddress(address: string, seen: Pick<Observed, 'pods'>): Pod | undefined {

@@ -4,6 +4,7 @@ import { neighbourOf, tunnelDevices } from '#agent/network/fabric/tunnel.ts';
 import type { NetworkFacts } from '#agent/network/facts/network-facts.ts';
 import { proxyModes, type ProxyMode } from '#agent/proxy/service-rules.ts';
 import { fabricKinds, type FabricKind } from '#agent/network/fabric/settings.ts';
+import { canonicalIpText } from '#base/ip.ts';
 import type { Observed } from './observed.ts';
 import type { Row } from './planted.fixture.ts';
 import type { World } from './world.fixture.ts';
@@ -38,7 +39,10 @@ const swaps: readonly (readonly [RegExp, (...groups: string[]) => string])[] = [
 function swap(text: string): string {
   for (const [pattern, write] of swaps) {
     const found = pattern.exec(text);
-    if (found !== null) return `${write(...found.slice(1))}${text.slice(found[0].length)}`;
+    if (found === null) continue;
+    const swapped = `${write(...found.slice(1))}${text.slice(found[0].length)}`;
+    const [address = '', ...prefix] = swapped.split('/');
+    return [canonicalIpText(address) ?? address, ...prefix].join('/');
   }
   return text;
 }

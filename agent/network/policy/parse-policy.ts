@@ -1,6 +1,6 @@
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort } from '#api/generated/objects.ts';
 import { labelSelectorFromObject, type LabelMatcher } from '#api/meta/selector.ts';
-import { parseCidr, type Cidr } from '#base/ip.ts';
+import { parseLegacyCidr, type Cidr } from '#base/ip.ts';
 
 /** `in`: what reaches a pod; `out`: what it sends. */
 export const directions = ['in', 'out'] as const;
@@ -59,7 +59,7 @@ export const everything: LabelMatcher = { requirements: [] };
 
 /**
  * Without policyTypes a policy is about what reaches pods, and about what they send if it has a rule for that
- * (NetworkPolicySpec.policyTypes). What cannot be read allows nothing: a peer that is no peer, a block that is none.
+ * (NetworkPolicySpec.policyTypes). What cannot be read allows nothing: a peer that is no peer, a block that is none, or less something that is none.
  */
 export function parsePolicy(policy: NetworkPolicy): Policy {
   const { namespace = '', name = '' } = policy.metadata ?? {};
@@ -83,9 +83,10 @@ export function parsePolicy(policy: NetworkPolicy): Policy {
 function parsePeer(peer: NetworkPolicyPeer, namespace: string): readonly PolicyPeer[] {
   const { ipBlock, namespaceSelector, podSelector } = peer;
   if (ipBlock !== undefined) {
-    const cidr = parseCidr(ipBlock.cidr);
-    const except = (ipBlock.except ?? []).flatMap((text) => parseCidr(text) ?? []);
-    return cidr === undefined ? [] : [{ kind: 'block', cidr, except }];
+    const cidr = parseLegacyCidr(ipBlock.cidr);
+    const texts = ipBlock.except ?? [];
+    const except = texts.flatMap((text) => parseLegacyCidr(text) ?? []);
+    return cidr === undefined || except.length < texts.length ? [] : [{ kind: 'block', cidr, except }];
   }
   if (namespaceSelector === undefined && podSelector === undefined) return [];
   return [

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Pod } from '#api/generated/objects.ts';
 import { describeWalk, walkPacket } from '#agent/proxy/packet-walk.ts';
+import { formatCidr } from '#base/ip.ts';
 import { renderTable } from '#native/nft/render.ts';
 import { fortyPolicies } from './forty-policies.fixture.ts';
 import { isOfNode, modelAllows, type Attempt } from './policy-model.fixture.ts';
@@ -99,6 +100,18 @@ describe('policies as rules of the kernel', () => {
     if (denyBoth === undefined) throw new Error('no policy');
     expect(differences(fortyPolicies, 4)).toEqual([]);
     for (const policy of fortyPolicies) expect(differences([denyBoth, policy], 4)).toEqual([]);
+  });
+
+  it('read blocks of older objects as these mean them, and allow nothing by one that they cannot read', () => {
+    const blocksOf = (...blocks: readonly (readonly [string, ...string[]])[]): unknown => {
+      const from = blocks.map(([cidr, ...except]) => ({ ipBlock: { cidr, except } }));
+      const [rule] = parsePolicy({ spec: { podSelector: {}, ingress: [{ from }] } }).rules.in ?? [];
+      return rule?.peers?.map((peer) =>
+        peer.kind === 'block' ? [peer.cidr, ...peer.except].map(formatCidr) : [],
+      );
+    };
+    expect(blocksOf(['010.1.0.0/016', '10.001.002.0/24'])).toEqual([['10.1.0.0/16', '10.1.2.0/24']]);
+    expect(blocksOf(['10.1.0.0/16', '10.1.2'], ['10.1'], ['10.2.0.0/16'])).toEqual([['10.2.0.0/16']]);
   });
 
   it('have the golden text', async () => {

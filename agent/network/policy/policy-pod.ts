@@ -1,5 +1,6 @@
 import type { Pod } from '#api/generated/objects.ts';
 import { isTerminal } from '#api/pod/state.ts';
+import { canonicalIpText } from '#base/ip.ts';
 import { parseProtocol, type Protocol } from './parse-policy.ts';
 
 export interface NamedPort {
@@ -39,8 +40,9 @@ export function policyPodOf(pod: Pod): PolicyPod {
 }
 
 function podIpsOf({ status }: Pod): readonly string[] {
-  const all = status?.podIPs?.flatMap(({ ip }) => ip ?? []) ?? [];
-  return all.length > 0 || status?.podIP === undefined ? all : [status.podIP];
+  const { podIPs = [], podIP = '' } = status ?? {};
+  const all = podIPs.flatMap(({ ip = '' }) => canonicalIpText(ip) ?? []);
+  return all.length > 0 ? all : [canonicalIpText(podIP) ?? []].flat();
 }
 
 /** Of its containers, and of init containers that go on beside them. */

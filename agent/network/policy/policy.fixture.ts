@@ -62,7 +62,7 @@ export const nine: World = {
     ['a', 'b', 'c'].map((name, j) =>
       podOf(ns, name, {
         labels: { pod: name, ...(j < 2 && { tier: 'front' }) },
-        ips: [`10.244.${i}.${j + 1}`, `fd00:${i}::${j + 1}`],
+        ips: [`10.244.${i}.${j + 1}`, i === 0 ? `fd00::${j + 1}` : `fd00:${i}::${j + 1}`],
         // Called alike, but the number is another in pods c.
         ports: [
           ['web', j === 2 ? 81 : 80],
