@@ -9,7 +9,7 @@ import { createInterface } from 'node:readline';
 import { formatCidr, networkOf, parseCidr } from '#base/ip.ts';
 import { planServiceRoutes } from '#agent/network/fabric/fabric-plan.ts';
 import type { ClusterNetwork } from '#agent/network/cluster-network.ts';
-import { ownNetns, type NetOp, type NetnsRef } from '#native/netlink/netlink.ts';
+import { ownNetns, type Netlink, type NetOp, type NetnsRef } from '#native/netlink/netlink.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { CLONE_NEWNET } from '#native/sys/constants.ts';
 import { unshare } from '#native/sys/libc.ts';
@@ -38,6 +38,12 @@ export const nodeIps: readonly string[] = families.map((family) => inFamily(fami
 
 /** The host outside has this one, as a load balancer that forwards connections itself. */
 export const balancerIp = '203.0.113.81';
+
+/** Beside the pod that serves there, so that an answer to it never passes this node. */
+export const farClient = '10.244.1.11';
+
+/** What pods of another node see of this one. */
+export const farGateway = '10.244.1.1';
 
 /** Of the wait for what does not come: that none comes is true however busy the machine is. */
 export const silenceMs = 500;
@@ -85,6 +91,8 @@ export interface Peer {
 
 export interface PacketNet extends AsyncDisposable {
   readonly pods: readonly [Peer, Peer, Peer];
+  /** Pods of another node: its servers are at its address, and its clients come from `farClient`. */
+  readonly far: Peer;
   readonly outside: Peer;
   readonly node: Peer;
 }
@@ -263,6 +271,30 @@ const quick = (link: string): NetOp => ({
   value: '0',
 });
 
+/** Pods of another node, which is but the link there. */
+async function makeFar(netlink: Netlink, path: string): Promise<void> {
+  const netns: NetnsRef = { kind: 'path', path };
+  await netlink.createNetns(path);
+  await netlink.apply(ownNetns, [
+    { op: 'addLink', name: 'far0', link: { kind: 'veth', peerName: 'eth0', peerNetns: netns } },
+    quick('far0'),
+    { op: 'setLink', name: 'far0', up: true },
+    ...both((of) => [{ op: 'ensureAddress', name: 'far0', address: of(`${farGateway}/24`) }]),
+  ]);
+  await netlink.apply(netns, [
+    { op: 'setLink', name: 'lo', up: true },
+    quick('eth0'),
+    { op: 'setLink', name: 'eth0', up: true },
+    ...both((of) => [
+      ...[farClient, '10.244.1.10'].map((ip) =>
+        of({ op: 'ensureAddress' as const, name: 'eth0', address: `${ip}/32` }),
+      ),
+      { op: 'ensureRoute', destination: of(`${farGateway}/32`), dev: 'eth0', scope: 'link' },
+      of({ op: 'ensureRoute' as const, destination: 'default', gateway: farGateway, source: farClient }),
+    ]),
+  ]);
+}
+
 /** Both the node and whoever the peers play; the calling process's first thread stays in the node's namespace. */
 export async function startPacketNet(name: string): Promise<(family: TestFamily) => PacketNet> {
   const netlink = createSyncNetlink();
@@ -324,16 +356,20 @@ export async function startPacketNet(name: string): Promise<(family: TestFamily)
       { op: 'ensureAddress', name: 'eth0', address: of(`${balancerIp}/32`) },
     ]),
   ]);
+  await makeFar(netlink, netnsOf('far'));
   await netlink.apply(ownNetns, planServiceRoutes({ networks, nodeIps }, await netlink.state(ownNetns)));
   const peers = [
     ...names.map((pod, i) => startPeer(netnsOf(pod), `10.244.0.${i + 10}`)),
+    startPeer(netnsOf('far'), '10.244.1.10'),
     startPeer(netnsOf('out'), '192.0.2.9'),
     startPeer('', '192.0.2.1'),
   ] as const;
   for (const [i, pod] of names.entries()) await peers[i]?.of('ip').serve(pod);
+  await peers.at(-3)?.of('ip').serve('far', '10.244.1.10');
   await peers.at(-2)?.of('ip').serve('balancer');
   return (family) => {
-    const [a, b, c, outside, node] = peers.map((each) => each.of(family)) as unknown as readonly [
+    const [a, b, c, far, outside, node] = peers.map((each) => each.of(family)) as unknown as readonly [
+      Peer,
       Peer,
       Peer,
       Peer,
@@ -342,11 +378,12 @@ export async function startPacketNet(name: string): Promise<(family: TestFamily)
     ];
     return {
       pods: [a, b, c],
+      far,
       outside,
       node,
       [Symbol.asyncDispose]: async () => {
         for (const { child } of peers) child.kill('SIGKILL');
-        for (const one of [...names, 'out']) await netlink.removeNetns(netnsOf(one));
+        for (const one of [...names, 'far', 'out']) await netlink.removeNetns(netnsOf(one));
       },
     };
   };

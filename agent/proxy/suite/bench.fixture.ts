@@ -43,6 +43,8 @@ export interface Bench extends AsyncDisposable {
   readonly a: Peer;
   readonly b: Peer;
   readonly c: Peer;
+  /** Pods of another node. */
+  readonly far: Peer;
   /** A host on the nodes' link that is none of them. */
   readonly outside: Peer;
   readonly node: Peer;
@@ -110,11 +112,11 @@ export async function openStage(name: string): Promise<Stage> {
   return {
     ...{ nft, xtables, net, start, stop },
     bench: (mode, family) => {
-      const { pods, outside, node } = net(family);
+      const { pods, far, outside, node } = net(family);
       const [a, b, c] = pods;
       let isOther = false;
       return {
-        ...{ mode, family, nft, a, b, c, outside, node },
+        ...{ mode, family, nft, a, b, c, far, outside, node },
         ...objects.speakerOf(family, idle),
         at: (value) => inFamily(family, value),
         seen: (client) => inFamily(family, mode === 'userspace' ? '10.244.0.1' : client),

@@ -1,7 +1,8 @@
 /** Who gets to a Service's backends, by which of its addresses and ports. */
 import { existsSync } from 'node:fs';
 import { expect } from 'vitest';
-import { namesOf, silenceMs, type Peer } from '#agent/proxy/packet-net.fixture.ts';
+import { farClient, farGateway, namesOf, silenceMs, type Peer } from '#agent/proxy/packet-net.fixture.ts';
+import { inFamily } from '#agent/proxy/services.fixture.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { endpointAt } from './bench.fixture.ts';
@@ -142,6 +143,30 @@ export const reachRows: readonly Row[] = [
     },
   },
   {
+    name: 'a pod of another node gets by a node port to endpoints here with its address under externalTrafficPolicy Local, else to any with that of the node',
+    shows: ['externalTrafficPolicy Local from within'],
+    run: async ({ put, at, seen, a, far }) => {
+      const spec = {
+        clusterIP: '10.96.0.63',
+        type: 'NodePort',
+        ports: [{ port: 80, nodePort: 30_079 }],
+      } as const;
+      const local = { ...spec, externalTrafficPolicy: 'Local' } as const;
+      // It is on the client's own node, and would answer it past this one.
+      const there = endpointAt(far, { nodeName: 'other' });
+      for (const protocol of ['TCP', 'UDP'] as const) {
+        const ask = () =>
+          protocol === 'TCP' ? far.connect('192.0.2.1:30079', 8) : far.ask('192.0.2.1:30079', 8);
+        await put('far', local, [a, there], protocol);
+        expect(new Set(await ask())).toEqual(new Set([`a ${seen(farClient)}`]));
+        for (const one of [local, spec]) {
+          await put('far', one, [there], protocol);
+          expect(new Set(await ask())).toEqual(new Set([at(`far ${farGateway}`)]));
+        }
+      }
+    },
+  },
+  {
     name: 'node ports are served at the addresses that nodePortAddresses has, and at no other',
     shows: ['nodePortAddresses'],
     run: async ({ put, restart, at, a, c, node, outside }) => {
@@ -184,6 +209,22 @@ export const reachRows: readonly Row[] = [
       await put('ext', { clusterIP: '10.96.0.86', externalIPs: ['203.0.113.5'] }, [b]);
       for (const from of [outside, c, node])
         expect(namesOf(await from.connect('203.0.113.5:80'))).toEqual(new Set(['b']));
+    },
+  },
+  {
+    name: 'an external IP that two Services have is the first one’s, however each writes it',
+    shows: ['externalIPs'],
+    run: async ({ put, remove, family, a, b, c }) => {
+      const other = family === 'ip' ? '203.000.113.006' : inFamily(family, '203.0.113.6').toUpperCase();
+      await put('one', { clusterIP: '10.96.0.61', externalIPs: ['203.0.113.6'] }, [a]);
+      await put('two', { clusterIP: '10.96.0.62', externalIPs: [other] }, [b]);
+      const answers = async () => [
+        ...namesOf(await c.connect('203.0.113.6:80', 4)),
+        ...namesOf(await c.connect('10.96.0.62:80')),
+      ];
+      expect(await answers()).toEqual(['a', 'b']);
+      await remove('one');
+      expect(await answers()).toEqual(['b', 'b']);
     },
   },
   {
