@@ -122,7 +122,7 @@ function walkExpr(expr: NftExpr, state: State, protocol: Packet['protocol']): St
     case 'dnat':
       return chooseAmong(`${expr.address}:${expr.port}`, state);
     case 'mark set':
-      state.mark = expr.or === true ? state.mark | expr.value : expr.value;
+      state.mark = markedBy(expr, state.mark);
       return 'next';
     case 'masquerade':
       state.isMasqueraded = true;
@@ -140,6 +140,19 @@ function walkExpr(expr: NftExpr, state: State, protocol: Packet['protocol']): St
       throw new Error(`walk ${expr.expr}: not a rule of the proxy`);
     default:
       return unreachable(expr);
+  }
+}
+
+function markedBy({ how, value }: Extract<NftExpr, { readonly expr: 'mark set' }>, mark: number): number {
+  switch (how) {
+    case undefined:
+      return value;
+    case 'or':
+      return mark | value;
+    case 'xor':
+      return mark ^ value;
+    default:
+      return unreachable(how);
   }
 }
 

@@ -218,9 +218,8 @@ function rejectChains(options: TableOptions, facts: FamilyFacts): readonly Chain
 function natChains(options: TableOptions, facts: FamilyFacts): readonly Chain[] {
   const { clusterCidr, serviceCidr, addedServiceCidrs = [], masqueradesAll = false } = options;
   const { source, target } = facts;
-  const markIt: NftExpr = { expr: 'mark set', value: masqueradeMark, or: true };
+  const markIt: NftExpr = { expr: 'mark set', value: masqueradeMark, how: 'or' };
   const drop: NftExpr = { expr: 'verdict', verdict: { kind: 'drop' } };
-  const masquerade: NftExpr = { expr: 'masquerade', fullyRandom: true };
   const markServices = [serviceCidr, ...addedServiceCidrs].map((right): NftRule => ({
     exprs: [{ expr: 'match', left: target, op: '==', right }, markIt],
   }));
@@ -270,20 +269,27 @@ function natChains(options: TableOptions, facts: FamilyFacts): readonly Chain[] 
         ...forNode(options, facts, [jump('node-port')]),
       ],
     },
-    {
-      name: 'postrouting',
-      hook: { type: 'nat', hook: 'postrouting', priority: 100 },
-      rules: [
-        { exprs: [{ expr: 'lookup', key: [source, target], set: 'hairpin' }, masquerade] },
-        {
-          exprs: [
-            { expr: 'match', left: { load: 'meta mark' }, op: '!=', right: 0, mask: masqueradeMark },
-            masquerade,
-          ],
-        },
-      ],
-    },
+    postroutingChain(facts),
   ];
+}
+
+function postroutingChain({ source, target }: FamilyFacts): Chain {
+  const masquerade: NftExpr = { expr: 'masquerade', fullyRandom: true };
+  return {
+    name: 'postrouting',
+    hook: { type: 'nat', hook: 'postrouting', priority: 100 },
+    rules: [
+      { exprs: [{ expr: 'lookup', key: [source, target], set: 'hairpin' }, masquerade] },
+      {
+        exprs: [
+          { expr: 'match', left: { load: 'meta mark' }, op: '!=', right: 0, mask: masqueradeMark },
+          // A tunnel's packets have the mark of those within, and would be translated, too (kubernetes#92035).
+          { expr: 'mark set', value: masqueradeMark, how: 'xor' },
+          masquerade,
+        ],
+      },
+    ],
+  };
 }
 
 function placeChains(facts: FamilyFacts): readonly Chain[] {

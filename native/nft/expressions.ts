@@ -66,7 +66,7 @@ function writeExpression(context: RuleContext, expr: NftExpr): void {
       writeImmediate(writer, firstRegister, valueBytes('inet_service', expr.port));
       return expression(writer, 'redir', () => writer.u32Be(nft.NFTA_REDIR_REG_PROTO_MIN, firstRegister));
     case 'mark set':
-      return writeMark(context, expr.value, expr.or === true);
+      return writeMark(context, expr.value, expr.how);
     case 'update':
       return writeUpdate(context, expr);
     case 'counter':
@@ -274,14 +274,15 @@ function writeNatRegisters(
   });
 }
 
-function writeMark(context: RuleContext, value: number, isOr: boolean): void {
+function writeMark(context: RuleContext, value: number, how: 'or' | 'xor' | undefined): void {
   const { writer } = context;
-  if (isOr) {
+  if (how === undefined) {
+    writeImmediate(writer, firstRegister, valueBytes('mark', value));
+  } else {
     writeLoads(context, [{ load: 'meta mark' }], firstRegister);
     // (mark & ~value) ^ value = mark | value
-    writeBitwise(writer, valueBytes('mark', ~value >>> 0), { xor: valueBytes('mark', value) });
-  } else {
-    writeImmediate(writer, firstRegister, valueBytes('mark', value));
+    const mask = how === 'or' ? ~value >>> 0 : 0xffff_ffff;
+    writeBitwise(writer, valueBytes('mark', mask), { xor: valueBytes('mark', value) });
   }
   expression(writer, 'meta', () => {
     writer.u32Be(nft.NFTA_META_KEY, nft.NFT_META_MARK).u32Be(nft.NFTA_META_SREG, firstRegister);

@@ -89,7 +89,7 @@ export type NftExpr =
   | { readonly expr: 'dnat' | 'snat'; readonly address: string; readonly port?: number }
   | { readonly expr: 'masquerade'; readonly fullyRandom?: boolean }
   | { readonly expr: 'redirect'; readonly port: number }
-  | { readonly expr: 'mark set'; readonly value: number; readonly or?: boolean } // or: mark | value
+  | { readonly expr: 'mark set'; readonly value: number; readonly how?: 'or' | 'xor' } // `how`: mark | value, mark ^ value
   | {
       readonly expr: 'update';
       readonly set: string;

@@ -172,7 +172,7 @@ function renderExpression(family: Family, expr: NftExpr, rejectsTcp: boolean): s
     case 'redirect':
       return `redirect to :${expr.port}`;
     case 'mark set':
-      return `meta mark set ${expr.or === true ? 'meta mark or ' : ''}${renderValue('mark', expr.value)}`;
+      return `meta mark set ${expr.how === undefined ? '' : `meta mark ${expr.how} `}${renderValue('mark', expr.value)}`;
     case 'update': {
       const data = expr.data === undefined ? '' : ` : ${renderKey(expr.data)}`;
       return `update @${expr.set} { ${renderKey(expr.key)}${data} }`;

@@ -1,4 +1,5 @@
 /** What NetworkPolicies make of packets that come by a Service. */
+import { existsSync } from 'node:fs';
 import { expect } from 'vitest';
 import { podOf, tableOf, type World } from '#agent/network/policy/policy.fixture.ts';
 import { families, namesOf, silenceMs, type Peer } from '#agent/proxy/packet-net.fixture.ts';
@@ -7,6 +8,7 @@ import type { NetworkPolicy, NetworkPolicySpec } from '#api/generated/objects.ts
 import { ownNetns } from '#native/netlink/netlink.ts';
 import type { Bench } from './bench.fixture.ts';
 import type { Row } from './row.fixture.ts';
+import { openSctp } from './sctp-packets.fixture.ts';
 
 const only = (name: string): NetworkPolicySpec['podSelector'] => ({ matchLabels: { pod: name } });
 
@@ -57,6 +59,37 @@ export const policyRows: readonly Row[] = [
         await reaches(protocol, b, '10.96.0.63:80', 'a');
         await reaches(protocol, c, '10.96.0.63:80', forbidden);
         await reaches(protocol, c, '10.244.0.10:8080', 'timeout');
+      }
+    },
+  },
+  {
+    name: 'a NetworkPolicy that allows one of TCP, UDP and SCTP allows no other by the same port',
+    shows: ['NetworkPolicy, from a first packet on'],
+    except: (mode) => (mode === 'nftables' ? undefined : 'what comes by no Service meets no proxy'),
+    // A kernel with sockets of SCTP would answer by itself that nobody listens.
+    canRun: () => !existsSync('/proc/net/sctp'),
+    run: async (bench) => {
+      const { at, family, a, b } = bench;
+      const to = '10.244.0.10:8080';
+      using client = openSctp(b.netns, family);
+      using server = openSctp(a.netns, family);
+      for (const [i, protocol] of (['SCTP', 'TCP', 'UDP'] as const).entries()) {
+        await using _policy = await underPolicy(bench, {
+          podSelector: only('a'),
+          ingress: [{ ports: [{ protocol, port: 8080 }] }],
+        });
+
+        const tag = 8_000 + i;
+        client.send({ chunk: 'init', tag, sourcePort: 5_100 + i, to: at(a.ip), port: 8080 });
+        if (protocol === 'SCTP') await server.heard('init', tag);
+        const answers = await Promise.all([
+          b.connect(to, 1, protocol === 'TCP' ? undefined : silenceMs),
+          b.ask(to, 1, protocol === 'UDP' ? undefined : silenceMs),
+        ]);
+        expect(answers.map(([one = '']) => one.split(' ')[0])).toEqual(
+          ['TCP', 'UDP'].map((one) => (one === protocol ? 'a' : 'timeout')),
+        );
+        expect(server.all().some((packet) => packet.tag === tag)).toBe(protocol === 'SCTP');
       }
     },
   },

@@ -3,7 +3,9 @@ import { existsSync } from 'node:fs';
 import { expect } from 'vitest';
 import { farClient, farGateway, namesOf, silenceMs, type Peer } from '#agent/proxy/packet-net.fixture.ts';
 import { inFamily } from '#agent/proxy/services.fixture.ts';
+import { masqueradeMark } from '#agent/proxy/table-layout.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
+import type { NftLoad, NftRule, NftTable } from '#native/nft/nft.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { endpointAt } from './bench.fixture.ts';
 import type { Row } from './row.fixture.ts';
@@ -271,6 +273,53 @@ export const reachRows: readonly Row[] = [
       await restart({ masqueradesAll: true });
       expect(await c.connect('10.96.0.69:80')).toEqual([at('a 10.244.0.1')]);
       expect(await c.ask('10.96.0.69:80')).toEqual(['ECONNREFUSED']);
+    },
+  },
+  {
+    name: 'what leaves with the address of the node has no mark any more',
+    shows: ['masquerade'],
+    // A tunnel's packets have it from those within, and would be translated, too (kubernetes#92035).
+    run: async ({ nft, family, put, a, outside }) => {
+      const ref = { family, name: 'leaving' } as const;
+      const rule = (counter: string, left: NftLoad, mask?: number): NftRule => ({
+        exprs: [
+          mask === undefined
+            ? { expr: 'match', left, op: '==', right: 'new' }
+            : { expr: 'match', left, op: '!=', right: 0, mask },
+          { expr: 'counter', name: counter },
+        ],
+      });
+      const table: NftTable = {
+        ...ref,
+        ...{ sets: [], elements: {} },
+        counters: ['begun', 'marked'].map((name) => ({ name, packets: 0, bytes: 0 })),
+        chains: [
+          {
+            name: 'last',
+            hook: { type: 'filter', hook: 'postrouting', priority: 300 },
+            rules: [
+              rule('begun', { load: 'ct state' }),
+              rule('marked', { load: 'meta mark' }, masqueradeMark),
+            ],
+          },
+        ],
+      };
+      await put(
+        'np',
+        { type: 'NodePort', clusterIP: '10.96.0.60', ports: [{ port: 80, nodePort: 30_078 }] },
+        [a],
+      );
+      await nft.commit(ownNetns, [{ op: 'replaceTable', table }]);
+      await using _table = {
+        [Symbol.asyncDispose]: () => nft.commit(ownNetns, [{ op: 'removeTable', table: ref }]),
+      };
+
+      expect(namesOf(await outside.connect('192.0.2.1:30078'))).toEqual(new Set(['a']));
+      const counted = new Map(
+        (await nft.counters(ownNetns, ref)).map(({ name, packets }) => [name, packets]),
+      );
+      expect(counted.get('begun')).toBeGreaterThan(0);
+      expect(counted.get('marked')).toBe(0);
     },
   },
   {
