@@ -176,8 +176,9 @@ function ownAddressesOf(service: Service): readonly string[] {
   return clusterIpsOf(service).flatMap((text) => canonicalIpText(text) ?? []);
 }
 
+/** Of an address that begins or ends with zeros these are said, as no label begins or ends with a hyphen (CoreDNS: at its end). */
 const labelOf = ({ hostname }: Endpoint, ip: string): string =>
-  hostname?.toLowerCase() || ip.replaceAll(/[.:]/g, '-');
+  hostname?.toLowerCase() || ip.replace(/^:/, '0:').replace(/:$/, ':0').replaceAll(/[.:]/g, '-');
 
 /** Those of a Service and of its endpoints, each once; none where the Service has no name that an address could have. */
 function addressesOf(service: Service, slices: readonly EndpointSlice[]): readonly string[] {

@@ -72,6 +72,8 @@ services.replace(
     service('two', { clusterIP: 'None', clusterIPs: ['None'], ports: [http] }),
     service('empty', { clusterIP: 'None' }),
     service('old', { clusterIP: '010.96.000.081', clusterIPs: ['010.96.000.081'], ports: [http] }),
+    service('edge', { clusterIP: 'None', ports: [http] }),
+    service('pair', { clusterIP: 'None', ports: [http] }),
     service('old-pods', { clusterIP: 'None', ports: [http] }),
     service('out', { type: 'ExternalName', externalName: 'example.com' }),
     service('address', { type: 'ExternalName', externalName: '192.0.2.7' }),
@@ -99,6 +101,11 @@ slices.replace(
     slice('two', [
       { addresses: ['10.244.3.1'], hostname: 'two-0', conditions: { ready: true } },
       { addresses: ['10.244.3.2'], hostname: 'two-1', conditions: { ready: true } },
+    ]),
+    slice('edge', [{ addresses: ['fd00:2::'], conditions: {} }, { addresses: ['::9'] }], 'IPv6'),
+    slice('pair', [
+      { addresses: ['10.244.4.1'], hostname: 'pod' },
+      { addresses: ['10.244.4.2'], hostname: 'pod' },
     ]),
     slice('old-pods', [{ addresses: ['FD00:2:0::9'], conditions: { ready: true } }], 'IPv6'),
     slice('two', [{ addresses: ['fd00:2::1'], hostname: 'two-0', conditions: { ready: true } }], 'IPv6'),
@@ -142,6 +149,17 @@ describe('answer()', () => {
       'A 10.96.0.80, AAAA fd00::80, SRV 0 100 80 web.default.svc.cluster.local',
     ],
     ['MX', 'web.default.svc.cluster.local', 'no data'],
+    // A label may neither begin nor end with a hyphen (RFC 1123, section 2.1; coredns#7430).
+    [
+      'SRV',
+      'edge.default.svc.cluster.local',
+      'SRV 0 50 8080 0--9.edge.default.svc.cluster.local, SRV 0 50 8080 fd00-2--0.edge.default.svc.cluster.local',
+    ],
+    ['AAAA', 'fd00-2--0.edge.default.svc.cluster.local', 'AAAA fd00:2::'],
+    ['AAAA', '0--9.edge.default.svc.cluster.local', 'AAAA ::9'],
+    // Pods of one hostname (kubernetes/dns#116).
+    ['A', 'pod.pair.default.svc.cluster.local', 'A 10.244.4.1, A 10.244.4.2'],
+    ['A', 'pair.default.svc.cluster.local', 'A 10.244.4.1, A 10.244.4.2'],
     // Addresses as older objects may have them.
     ['A', 'old.default.svc.cluster.local', 'A 10.96.0.81'],
     ['PTR', '81.0.96.10.in-addr.arpa', 'PTR old.default.svc.cluster.local'],
