@@ -77,6 +77,14 @@ export interface PropagationRules {
   readonly warning?: string;
 }
 
+/** Where an object has the spec of a pod. */
+export interface PodSpecPlace {
+  readonly path: string;
+  readonly isTemplate: boolean;
+  /** What is told of a template is told again when this changes; without: with each generation. */
+  readonly toldWith?: string;
+}
+
 /** Who makes an object. */
 export interface Requester {
   readonly name: string;
@@ -125,16 +133,18 @@ export interface KindRules {
   readonly unactedParts?: readonly PartEffect[];
   /** What a client that creates or updates an object is told, beside what every object with the spec of a pod is told of it. */
   readonly warnings?: (object: JsonObject, old: JsonObject | undefined) => readonly string[];
+  /** What who writes the status is told of what it says. */
+  readonly statusWarnings?: (object: JsonObject) => readonly string[];
   /** The same of a new object as its client gave it, where `prepareCreate` says it otherwise. */
   readonly earlyWarnings?: (object: JsonObject) => readonly string[];
   /** Every request for the kind is told that it is another's work now. */
-  readonly deprecated?: { readonly since: string; readonly use?: string };
+  readonly deprecated?: { readonly since: string; readonly until?: string; readonly use?: string };
   /** Where a real cluster's etcd has objects, other than under their plural name (kubernetes pkg/registry, storage prefixes). */
   readonly storageFolder?: string;
   /** Defaults of single fields, on every write, in this order (kube-apiserver 1.36.2; see fixtures/defaults-observed). */
   readonly defaults?: readonly DefaultRule[];
   /** Where the spec of a pod is (`spec.template.spec`). It gets a pod's defaults after `defaults`, in a template not all of them. */
-  readonly podSpec?: { readonly path: string; readonly isTemplate: boolean };
+  readonly podSpec?: PodSpecPlace;
   /** Defaults that are no rule of one field, in place, after the others. */
   readonly completeDefaults?: (object: Draft) => void;
   /** Some defaults follow from the name: they are made again once a name was generated. */

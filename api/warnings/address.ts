@@ -1,5 +1,5 @@
 import type { JsonObject } from '#api/meta/object.ts';
-import { at, listOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import { at, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import {
   firstOf,
   formatCidr,
@@ -53,9 +53,15 @@ export function cidrWarnings(text: string, path: string): readonly string[] {
   ];
 }
 
+/** Who makes sure of the addresses that it writes. */
+const sliceControllers = ['endpointslice-controller.k8s.io', 'endpointslicemirroring-controller.k8s.io'];
+
 /** Warnings of an EndpointSlice (its strategy's). */
-export function endpointSliceWarnings(slice: JsonObject): readonly string[] {
-  if (slice['addressType'] === 'FQDN') return [];
+export function endpointSliceWarnings(slice: JsonObject, old?: JsonObject): readonly string[] {
+  if (slice['addressType'] === 'FQDN')
+    return old === undefined ? ['spec.addressType: FQDN endpoints are deprecated'] : [];
+  const manager = at(slice, ['metadata', 'labels', 'endpointslice.kubernetes.io/managed-by']);
+  if (sliceControllers.includes(stringOf(manager))) return [];
   return objectsOf(slice['endpoints']).flatMap(({ addresses }, index) =>
     listOf(addresses).flatMap((address, place) =>
       ipWarnings(stringOf(address), `endpoints[${index}].addresses[${place}]`),
@@ -65,6 +71,8 @@ export function endpointSliceWarnings(slice: JsonObject): readonly string[] {
 
 /** Warnings of Endpoints (their strategy's). */
 export function endpointsWarnings(endpoints: JsonObject): readonly string[] {
+  const manager = at(endpoints, ['metadata', 'labels', 'endpoints.kubernetes.io/managed-by']);
+  if (manager === 'endpoint-controller') return [];
   return objectsOf(endpoints['subsets']).flatMap((subset, index) =>
     ['addresses', 'notReadyAddresses'].flatMap((list) =>
       objectsOf(subset[list]).flatMap(({ ip }, place) =>
@@ -93,6 +101,34 @@ export function networkPolicyWarnings(policy: JsonObject): readonly string[] {
       }),
     ),
   );
+}
+
+/** Warnings of the addresses of a load balancer (the strategies of the status of Services and Ingresses). */
+export function loadBalancerWarnings(object: JsonObject): readonly string[] {
+  return objectsOf(at(object, 'status.loadBalancer.ingress')).flatMap(({ ip }, index) =>
+    ipWarnings(stringOf(ip), `status.loadBalancer.ingress[${index}]`),
+  );
+}
+
+/** Warnings of the status of a pod (its strategy's). */
+export function podAddressWarnings(pod: JsonObject): readonly string[] {
+  return ['podIPs', 'hostIPs'].flatMap((list) =>
+    objectsOf(at(pod, ['status', list])).flatMap(({ ip }, index) =>
+      ipWarnings(stringOf(ip), `status.${list}[${index}].ip`),
+    ),
+  );
+}
+
+/** Warnings of a Node (nodeWarnings of its strategy). */
+export function nodeWarnings(node: JsonObject): readonly string[] {
+  const { configSource, externalID, podCIDRs } = objectOf(node['spec']);
+  return [
+    ...(configSource === undefined ? [] : ['spec.configSource: the feature is removed']),
+    ...(stringOf(externalID) === ''
+      ? []
+      : ['spec.externalID: this field is deprecated, and is unused by Kubernetes']),
+    ...listOf(podCIDRs).flatMap((cidr, index) => cidrWarnings(stringOf(cidr), `spec.podCIDRs[${index}]`)),
+  ];
 }
 
 function standardText(ip: Ip): string {

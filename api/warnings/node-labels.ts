@@ -1,4 +1,5 @@
-import { memberOf, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
+import { labelValue } from '#api/validation/format.ts';
+import { listOf, memberOf, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 
 /** Labels of nodes that go by other names now (pkg/api/node/util.go). */
@@ -23,10 +24,29 @@ export function labelDeprecation(key: string): string | undefined {
 
 /** Of the keys of a node selector's term. */
 export function nodeTermWarnings(term: JsonObject, path: string): readonly string[] {
-  return objectsOf(term['matchExpressions']).flatMap(({ key }, index) => {
-    const text = labelDeprecation(stringOf(key));
-    return text === undefined ? [] : [`${path}.matchExpressions[${index}].key: ${stringOf(key)} is ${text}`];
+  return objectsOf(term['matchExpressions']).flatMap((expression, index) =>
+    keyWarnings(expression, `${path}.matchExpressions[${index}]`),
+  );
+}
+
+/** Of a term that nobody has to meet, and whose values may be none of labels. */
+export function preferredTermWarnings(term: JsonObject, path: string): readonly string[] {
+  return objectsOf(term['matchExpressions']).flatMap((expression, index) => {
+    const where = `${path}.matchExpressions[${index}]`;
+    return [
+      ...keyWarnings(expression, where),
+      ...listOf(expression['values']).flatMap((value, place) =>
+        labelValue(stringOf(value)).map(
+          (fault) => `${where}.values[${place}]: ${stringOf(value)} is invalid, ${fault}`,
+        ),
+      ),
+    ];
   });
+}
+
+function keyWarnings({ key }: JsonObject, path: string): readonly string[] {
+  const text = labelDeprecation(stringOf(key));
+  return text === undefined ? [] : [`${path}.key: ${stringOf(key)} is ${text}`];
 }
 
 /** Of the node selector of a RuntimeClass. */

@@ -1,7 +1,17 @@
 import { tryParseQuantity } from '#api/meta/quantity.ts';
-import { at, memberOf, numberOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
+import {
+  at,
+  listOf,
+  memberOf,
+  numberOf,
+  objectOf,
+  objectsOf,
+  stringMapOf,
+  stringOf,
+} from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { labelDeprecation, nodeTermWarnings } from './node-labels.ts';
+import { ipWarnings } from './address.ts';
+import { labelDeprecation, nodeTermWarnings, preferredTermWarnings } from './node-labels.ts';
 import { overlapWarnings } from './volume-paths.ts';
 
 /** Kinds of volumes that are no more, and since when (pkg/api/pod/warnings.go). */
@@ -54,6 +64,7 @@ export function podWarnings(pod: JsonObject, base: string): readonly string[] {
       ...containerWarnings(container, path),
     ]),
     ...portWarnings(spec, at),
+    ...portNameWarnings(spec, at),
     ...(numberOf(spec['terminationGracePeriodSeconds']) < 0
       ? [
           `${at}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`,
@@ -62,6 +73,7 @@ export function podWarnings(pod: JsonObject, base: string): readonly string[] {
     ...['podAffinity', 'podAntiAffinity'].flatMap((name) =>
       termWarnings(objectOf(objectOf(spec['affinity'])[name]), `${at}.affinity.${name}`),
     ),
+    ...addressWarnings(spec, at),
   ];
 }
 
@@ -107,7 +119,7 @@ function nodeWarnings(spec: JsonObject, path: string): readonly string[] {
       nodeTermWarnings(term, `${prefix}.${required}.nodeSelectorTerms[${index}]`),
     ),
     ...objectsOf(affinity[preferred]).flatMap(({ preference }, index) =>
-      nodeTermWarnings(objectOf(preference), `${prefix}.${preferred}[${index}].preference`),
+      preferredTermWarnings(objectOf(preference), `${prefix}.${preferred}[${index}].preference`),
     ),
     ...objectsOf(spec['topologySpreadConstraints']).flatMap((constraint, index) => {
       const where = `${path}.topologySpreadConstraints[${index}]`;
@@ -273,6 +285,34 @@ function portWarnings(spec: JsonObject, path: string): readonly string[] {
       ];
     }),
   );
+}
+
+/** Names of ports, which are known by the pod. */
+function portNameWarnings(spec: JsonObject, path: string): readonly string[] {
+  const known = new Map<string, string>();
+  return containersIn(spec, path).flatMap(({ container, path: where }) =>
+    objectsOf(container['ports']).flatMap((port, index) => {
+      const [name, place] = [stringOf(port['name']), `${where}.ports[${index}]`];
+      const other = known.get(name);
+      if (name !== '' && other === undefined) known.set(name, place);
+      return other === undefined
+        ? []
+        : [
+            `${place}: duplicate port name ${JSON.stringify(name)} with ${other}, services and probes that select ports by name will use ${other}`,
+          ];
+    }),
+  );
+}
+
+function addressWarnings(spec: JsonObject, path: string): readonly string[] {
+  return [
+    ...listOf(at(spec, 'dnsConfig.nameservers')).flatMap((server, index) =>
+      ipWarnings(stringOf(server), `${path}.dnsConfig.nameservers[${index}]`),
+    ),
+    ...objectsOf(spec['hostAliases']).flatMap(({ ip }, index) =>
+      ipWarnings(stringOf(ip), `${path}.hostAliases[${index}].ip`),
+    ),
+  ];
 }
 
 function overlapOf(one: PortAt, other: PortAt): readonly string[] {

@@ -1,6 +1,7 @@
-import { at, objectOf } from '#api/wire/json.ts';
+import { at, equalJson, objectOf } from '#api/wire/json.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import { formatGroupVersion, type Kind } from '#api/schema/kinds.ts';
+import type { PodSpecPlace } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { nameWarnings } from './name.ts';
 import { podWarnings } from './pod.ts';
@@ -16,9 +17,18 @@ export function objectWarnings(
 ): readonly string[] {
   const { podSpec, warnings } = rulesOf(kind);
   return [
-    ...(podSpec === undefined ? [] : warningsOfPods(podSpec, object, old)),
     ...(warnings?.(object, old) ?? []),
+    ...(podSpec === undefined ? [] : warningsOfPods(podSpec, object, old)),
   ];
+}
+
+/** The same of an update by that subresource; '': of the object itself. A Scale is written by the strategy of the object. */
+export function updateWarnings(
+  kind: Pick<Kind, 'group' | 'kind'>,
+  { object, old, subresource }: { object: JsonObject; old: JsonObject; subresource: string },
+): readonly string[] {
+  if (subresource === '' || subresource === 'scale') return objectWarnings(kind, object, old);
+  return subresource === 'status' ? (rulesOf(kind).statusWarnings?.(object) ?? []) : [];
 }
 
 /** What every request for a kind is told that goes by another name now (prerelease-lifecycle of k8s.io/api). */
@@ -26,13 +36,14 @@ export function deprecationWarning(kind: Kind): string | undefined {
   if (kind.custom !== undefined) return kind.custom.deprecation;
   const { deprecated } = rulesOf(kind);
   if (deprecated === undefined) return undefined;
-  const { since, use } = deprecated;
-  const fact = `${formatGroupVersion(kind)} ${kind.kind} is deprecated in ${since}+`;
+  const { since, until, use } = deprecated;
+  const end = until === undefined ? '' : `, unavailable in ${until}+`;
+  const fact = `${formatGroupVersion(kind)} ${kind.kind} is deprecated in ${since}+${end}`;
   return use === undefined ? fact : `${fact}; use ${use}`;
 }
 
 function warningsOfPods(
-  { path, isTemplate }: { readonly path: string; readonly isTemplate: boolean },
+  { path, isTemplate, toldWith = 'metadata.generation' }: PodSpecPlace,
   object: JsonObject,
   old: JsonObject | undefined,
 ): readonly string[] {
@@ -41,7 +52,7 @@ function warningsOfPods(
       ? [...nameWarnings(object, "the Pod's hostname"), ...podWarnings(object, '')]
       : [];
   }
-  if (old !== undefined && at(old, 'metadata.generation') === at(object, 'metadata.generation')) return [];
+  if (old !== undefined && equalJson(at(old, toldWith), at(object, toldWith))) return [];
   const template = path.slice(0, -'.spec'.length);
   return podWarnings(objectOf(at(object, template)), `${template}.`);
 }

@@ -36,7 +36,7 @@ export const daemonSetRules: KindRules = {
     ['spec.updateStrategy.rollingUpdate.maxSurge', 0],
     ['spec.revisionHistoryLimit', 10],
   ],
-  podSpec: { path: 'spec.template.spec', isTemplate: true },
+  podSpec: { path: 'spec.template.spec', isTemplate: true, toldWith: 'spec.template' },
   prepareCreate: (set) => withTemplateGeneration(set, 1),
   prepareUpdate: (old, set) => {
     const generation = Number(at(old, ['metadata', 'annotations', templateGenerationAnnotation]) ?? 0);

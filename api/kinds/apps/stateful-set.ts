@@ -7,7 +7,7 @@ import {
   type FieldError,
 } from '#api/errors/field-error.ts';
 import { goStruct } from '#api/errors/go-struct.ts';
-import { at, equalStored, objectOf, objectsOf, stringOf, typed } from '#api/wire/json.ts';
+import { at, equalStored, numberOf, objectOf, objectsOf, stringOf, typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
@@ -50,10 +50,7 @@ export const statefulSetRules: KindRules = {
     ['spec.volumeClaimTemplates[].status.phase', 'Pending'],
   ],
   podSpec: { path: 'spec.template.spec', isTemplate: true },
-  warnings: (set) =>
-    objectsOf(at(set, 'spec.volumeClaimTemplates')).flatMap(({ spec }, index) =>
-      claimSpecWarnings(objectOf(spec), `spec.volumeClaimTemplates[${index}].spec`),
-    ),
+  warnings: setWarnings,
   nameFormat: dnsLabel,
   validate: statefulSetErrors,
   validateCreate: newSetErrors,
@@ -74,6 +71,21 @@ export const statefulSetRules: KindRules = {
   validatesAll: true,
   cells: (object, now) => statefulSetCells(typed(object), now),
 };
+
+/** What is told of a set beside its template; the paths are upstream's. */
+function setWarnings(set: JsonObject, old: JsonObject | undefined): readonly string[] {
+  const part = old === undefined ? '' : '.Spec';
+  return [
+    ...objectsOf(at(set, 'spec.volumeClaimTemplates')).flatMap(({ spec }, index) =>
+      claimSpecWarnings(objectOf(spec), `spec.volumeClaimTemplates[${index}]${part}`),
+    ),
+    ...(numberOf(at(set, 'spec.revisionHistoryLimit')) < 0
+      ? [
+          'spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended',
+        ]
+      : []),
+  ];
+}
 
 /** Complaints about a set, in upstream's order; what is said of new ones only is `newSetErrors`. */
 function statefulSetErrors(set: JsonObject): readonly FieldError[] {

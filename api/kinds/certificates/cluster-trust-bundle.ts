@@ -18,6 +18,7 @@ const signerField = 'spec.signerName';
 /** Rules of ClusterTrustBundles (certificates.k8s.io/v1beta1 of Kubernetes 1.36, KEP-3257; pkg/apis/certificates/validation). */
 export const clusterTrustBundleRules: KindRules = {
   effect: acted('agent/volume/trust-bundles.ts'),
+  deprecated: { since: 'v1.36', until: 'v1.39' },
   updatesNameRevision: true,
   tracksGeneration: false,
   nameFormatOf: (bundle) => nameFormat(signerOf(bundle)),

@@ -13,6 +13,7 @@ const oldest = 'OldestEmulationVersion';
 /** Rules of LeaseCandidates (coordination.k8s.io/v1beta1 of Kubernetes 1.36, pkg/apis/coordination/validation). */
 export const leaseCandidateRules: KindRules = {
   effect: inert('a 1.36 picks leaders by them only with the gate CoordinatedLeaderElection, which is off'),
+  deprecated: { since: 'v1.36', until: 'v1.39' },
   tracksGeneration: false,
   nameFormat: configKey,
   createdByUpdate: true,

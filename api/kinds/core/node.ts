@@ -5,6 +5,7 @@ import type { KindRules } from '#api/kinds/rules.ts';
 import { joinTwins } from '#api/kinds/twin-fields.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { nodeCells } from '#api/table/core.ts';
+import { nodeWarnings } from '#api/warnings/address.ts';
 import {
   taintErrors,
   validateNodeCreate,
@@ -27,6 +28,7 @@ export const nodeRules: KindRules = {
   validateUpdate: validateNodeUpdate,
   validateStatus: validateNodeStatus,
   validatesAll: true,
+  warnings: nodeWarnings,
   selectableFields: [['spec.unschedulable', (node) => String(at(node, 'spec.unschedulable') === true)]],
   cells: (object, now) => nodeCells(typed(object), now),
 };

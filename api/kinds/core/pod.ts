@@ -11,6 +11,7 @@ import { podCells, podRowConditions } from '#api/table/pod.ts';
 import { validateNewPod, validatePod } from '#api/validation/pod/pod.ts';
 import { validatePodStatus } from '#api/validation/pod/status.ts';
 import { validatePodUpdate } from '#api/validation/pod/update.ts';
+import { podAddressWarnings } from '#api/warnings/address.ts';
 import { admitPod } from './pod-admission.ts';
 
 /** Rules of Pods. */
@@ -25,6 +26,7 @@ export const podRules: KindRules = {
   refuseNodeLate: refusePodLate,
   initialStatus: (pod) => ({ phase: 'Pending', qosClass: qosClass(pod) }),
   earlyWarnings: appArmorWarnings,
+  statusWarnings: podAddressWarnings,
   prepareCreate: withAppArmorFields,
   // Kubelets of old left it out when they refused a pod.
   prepareStatusUpdate: (old, pod) => {

@@ -2,6 +2,7 @@ import { objectOf, setOwn, stringMapOf, typed, type Draft } from '#api/wire/json
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { secretCells } from '#api/table/core.ts';
+import { keyPairWarnings } from '#api/warnings/key-pair.ts';
 import { validateSecret, validateSecretUpdate } from '#api/validation/config.ts';
 
 /** Rules of Secrets. */
@@ -13,6 +14,7 @@ export const secretRules: KindRules = {
   updateChecks: ['metadata changes', 'changes', 'metadata', 'object'],
   validate: validateSecret,
   validateUpdate: validateSecretUpdate,
+  warnings: keyPairWarnings,
   selectableFields: ['type'],
   secretFields: ['data', 'stringData'],
   cells: (object, now) => secretCells(typed(object), now),

@@ -8,6 +8,7 @@ import { keepServiceAllocations } from '#api/service/kept-allocation.ts';
 import { serviceCells } from '#api/table/core.ts';
 import { dnsLabel } from '#api/validation/format.ts';
 import { validateServiceStatus } from '#api/validation/service-load-balancer.ts';
+import { loadBalancerWarnings } from '#api/warnings/address.ts';
 import { serviceWarnings } from '#api/warnings/service.ts';
 import { validateService, validateServiceUpdate } from '#api/validation/service.ts';
 
@@ -40,6 +41,7 @@ export const serviceRules: KindRules = {
   validateUpdate: validateServiceUpdate,
   validateStatus: validateServiceStatus,
   warnings: serviceWarnings,
+  statusWarnings: loadBalancerWarnings,
   allocation: {
     settle: settleFamilies,
     claims: serviceClaims,

@@ -6,6 +6,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { loadBalancerText } from '#api/table/core.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
+import { loadBalancerWarnings } from '#api/warnings/address.ts';
 import { validateIngress, validateIngressStatus } from '#api/validation/ingress.ts';
 
 /** Rules of Ingresses. */
@@ -18,9 +19,12 @@ export const ingressRules: KindRules = {
   validateCreate: classErrors,
   validateStatus: validateIngressStatus,
   warnings: (ingress, old) =>
-    old === undefined && classAnnotationOf(ingress) !== undefined
+    old === undefined &&
+    classAnnotationOf(ingress) !== undefined &&
+    at(ingress, 'spec.ingressClassName') === undefined
       ? [`annotation "${classAnnotation}" is deprecated, please use 'spec.ingressClassName' instead`]
       : [],
+  statusWarnings: loadBalancerWarnings,
   cells: (ingress, now) => [
     nameOf(ingress),
     text(ingress, 'spec.ingressClassName', none),

@@ -1,6 +1,7 @@
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { immutable } from '#api/validation/field.ts';
+import { storageCapacityWarnings } from '#api/warnings/storage.ts';
 import { validateCsiStorageCapacity } from './csi-validation.ts';
 
 /** Rules of CSIStorageCapacities. */
@@ -10,6 +11,7 @@ export const csiStorageCapacityRules: KindRules = {
   tracksGeneration: false,
   validate: validateCsiStorageCapacity,
   validatesAll: true,
+  warnings: storageCapacityWarnings,
   validateUpdate: (old, capacity) => [
     ...immutable('nodeTopology', undefined, 'meta.v1.LabelSelector')(old, capacity),
     ...immutable('storageClassName')(old, capacity),

@@ -3,6 +3,7 @@ import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
+import { storageClassWarnings } from '#api/warnings/storage.ts';
 import { changeErrors, validateStorageClass } from './storage-validation.ts';
 
 /** Rules of StorageClasses. */
@@ -19,6 +20,7 @@ export const storageClassRules: KindRules = {
     ...changeErrors(old, storageClass, ['parameters', 'provisioner', 'reclaimPolicy']),
     ...immutable('volumeBindingMode')(old, storageClass),
   ],
+  warnings: storageClassWarnings,
   cells: (storageClass, now) => [
     marks.some((mark) => at(storageClass, ['metadata', 'annotations', mark]) === 'true')
       ? `${nameOf(storageClass)} (default)`

@@ -11,7 +11,7 @@ import { invalidField, type FieldError } from '#api/errors/field-error.ts';
 import { bareError, conflict, invalid, notFound } from '#api/errors/status.ts';
 import { withOwnersOf, withoutNewTimes, withoutOwners } from '#api/patch/apply/manage.ts';
 import { prepareUpdate } from '#api/strategy/strategy.ts';
-import { objectWarnings } from '#api/warnings/warnings.ts';
+import { updateWarnings } from '#api/warnings/warnings.ts';
 import { deletionErrors } from '#api/validation/meta.ts';
 import { validateUpdate } from '#api/validation/validation.ts';
 import type { AdmissionAttributes } from '#control-plane/apiserver/chain/admission/admission.ts';
@@ -287,8 +287,12 @@ function decideUpdate(
       ? []
       : validateUpdate(kind, current, object, subresource);
   if (errors.length > 0) throw invalid(kind, name, errors);
-  if (subresource === undefined && input.admittedAs !== undefined) {
-    for (const text of objectWarnings(kind, object, current)) input.admittedAs.scope?.warn(text);
+  if (input.admittedAs !== undefined) {
+    const warnings = updateWarnings(kind, {
+      ...{ object, old: current },
+      subresource: input.admittedAs.subresource,
+    });
+    for (const text of warnings) input.admittedAs.scope?.warn(text);
   }
   if (dryRun) return { write: 'nothing', object: equalJson(current, object) ? current : object };
   if (isFinished(kind, object)) return { write: 'remove', object };
