@@ -7,7 +7,7 @@ import {
 } from '#api/errors/field-error.ts';
 import { goValue } from '#api/errors/go-value.ts';
 import { goStruct } from '#api/errors/go-struct.ts';
-import { at, equalJson, isObject, objectOf, typed, withPath } from '#api/wire/json.ts';
+import { at, equalJson, isObject, objectOf, stringOf, typed, withPath } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
@@ -37,12 +37,15 @@ export const daemonSetRules: KindRules = {
     ['spec.revisionHistoryLimit', 10],
   ],
   podSpec: { path: 'spec.template.spec', isTemplate: true, toldWith: 'spec.template' },
-  prepareCreate: (set) => withTemplateGeneration(set, 1),
+  prepareCreate: (set) => withTemplateGeneration(set, Math.max(templateGenerationOf(set), 1)),
   prepareUpdate: (old, set) => {
-    const generation = Number(at(old, ['metadata', 'annotations', templateGenerationAnnotation]) ?? 0);
+    const generation = templateGenerationOf(old);
     const isSame = equalJson(at(old, 'spec.template'), at(set, 'spec.template'));
     return withTemplateGeneration(set, isSame ? generation : generation + 1);
   },
+  // Upstream has it in the spec.
+  prepareStatusUpdate: (old, set) =>
+    templateGenerationOf(old) === 0 ? set : withTemplateGeneration(set, templateGenerationOf(old)),
   validate: (set) => [
     ...selectionErrors(set),
     ...nonNegative(set, ['spec.minReadySeconds']),
@@ -69,6 +72,11 @@ export const daemonSetRules: KindRules = {
 
 /** The DaemonSet's template generation, which lives in an annotation since apps/v1. */
 const templateGenerationAnnotation = 'deprecated.daemonset.template.generation';
+
+function templateGenerationOf(set: JsonObject): number {
+  const text = stringOf(at(set, ['metadata', 'annotations', templateGenerationAnnotation]));
+  return /^-?\d+$/.test(text) ? Number(text) : 0;
+}
 
 function withTemplateGeneration(set: JsonObject, generation: number): JsonObject {
   return withPath(set, ['metadata', 'annotations', templateGenerationAnnotation], String(generation));

@@ -67,9 +67,10 @@ function bare(volume: JsonObject): JsonObject {
 /** Since when it is in its phase the server knows, unless the writer says (persistentvolumeStatusStrategy). */
 function withDatedPhase(old: JsonObject, volume: JsonObject, now: number): JsonObject {
   const time = 'status.lastPhaseTransitionTime';
-  if (at(old, 'status.phase') === at(volume, 'status.phase') || at(old, time) !== at(volume, time))
-    return volume;
-  return withPath(volume, time, formatTime(now));
+  const [before, given] = [at(old, time), at(volume, time)];
+  if (at(old, 'status.phase') === at(volume, 'status.phase'))
+    return given === undefined && before !== undefined ? withPath(volume, time, before) : volume;
+  return given === undefined || given === before ? withPath(volume, time, formatTime(now)) : volume;
 }
 
 /** Rules of PersistentVolumes. */

@@ -1,4 +1,4 @@
-import { at, listOf, stringOf, typed, withPath } from '#api/wire/json.ts';
+import { at, listOf, numberOf, objectOf, objectsOf, stringOf, typed, withPath } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import { refusePodLate, refusePodWrite } from '#api/kinds/node-writes/pod.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
@@ -24,18 +24,11 @@ export const podRules: KindRules = {
   growsByUpdate: true,
   refuseNode: refusePodWrite,
   refuseNodeLate: refusePodLate,
-  initialStatus: (pod) => ({ phase: 'Pending', qosClass: qosClass(pod) }),
+  initialStatus: (pod) => ({ phase: 'Pending', qosClass: qosClass(pod), ...gatedCondition(pod) }),
   earlyWarnings: appArmorWarnings,
   statusWarnings: podAddressWarnings,
   prepareCreate: withAppArmorFields,
-  // Kubelets of old left it out when they refused a pod.
-  prepareStatusUpdate: (old, pod) => {
-    // Kubelets of before would take owners away with what they tell.
-    const owned = withPath(pod, 'metadata.ownerReferences', at(old, 'metadata.ownerReferences'));
-    return stringOf(at(pod, 'status.qosClass')) === ''
-      ? withPath(owned, 'status.qosClass', at(old, 'status.qosClass'))
-      : owned;
-  },
+  prepareStatusUpdate: keepOfStatus,
   validate: validatePod,
   validateCreate: validateNewPod,
   validateUpdate: validatePodUpdate,
@@ -77,6 +70,47 @@ export const podRules: KindRules = {
   cells: (object, now) => podCells(typed(object), now),
   rowConditions: (object) => podRowConditions(typed(object)),
 };
+
+/** A pod with gates says from the first why nobody schedules it (applySchedulingGatedCondition). */
+function gatedCondition(pod: JsonObject): JsonObject {
+  if (listOf(at(pod, 'spec.schedulingGates')).length === 0) return {};
+  return {
+    conditions: [
+      {
+        type: 'PodScheduled',
+        status: 'False',
+        reason: 'SchedulingGated',
+        message: 'Scheduling is blocked due to non-empty scheduling gates',
+      },
+    ],
+  };
+}
+
+/** The new status with what kubelets of before leave out of it, or would take away with it (podStatusStrategy). */
+function keepOfStatus(old: JsonObject, pod: JsonObject): JsonObject {
+  const before = objectOf(old['status']);
+  const { qosClass: given, observedGeneration, conditions, ...rest } = objectOf(pod['status']);
+  const quality = stringOf(given) === '' ? before['qosClass'] : given;
+  const seen = numberOf(observedGeneration) === 0 ? before['observedGeneration'] : observedGeneration;
+  const status = {
+    ...rest,
+    ...(seen === undefined ? {} : { observedGeneration: seen }),
+    ...(conditions === undefined ? {} : { conditions: keepSeen(before, objectsOf(conditions)) }),
+    ...(quality === undefined ? {} : { qosClass: quality }),
+  };
+  return withPath({ ...pod, status }, 'metadata.ownerReferences', at(old, 'metadata.ownerReferences'));
+}
+
+/** Which generation a condition was told of, of the one of its type before; there may be several of a type, one after the other. */
+function keepSeen(before: JsonObject, conditions: readonly JsonObject[]): readonly JsonObject[] {
+  const known = Map.groupBy(objectsOf(before['conditions']), ({ type }) => type);
+  return conditions.map((condition) => {
+    const seen = known.get(condition['type'])?.shift()?.['observedGeneration'];
+    return numberOf(condition['observedGeneration']) === 0 && seen !== undefined
+      ? { ...condition, observedGeneration: seen }
+      : condition;
+  });
+}
 
 const defaultGraceSeconds = 30;
 
