@@ -17,7 +17,7 @@ import {
 import type { NetOp, NetworkState } from '#native/netlink/netlink.ts';
 import type { NftElement, NftExpr, NftTable, TableRef } from '#native/nft/nft.ts';
 import { nftFamilies, ofFamily, servedCidrsOf, type ClusterNetwork } from '#agent/network/cluster-network.ts';
-import { fabricAnnotation } from './node-fabric.ts';
+import { nodeFabricOf } from './node-fabric.ts';
 
 /** Marks routes as ours (RTA protocol), so that repair removes no route of anybody else. */
 export const podwrightRouteProtocol = 112;
@@ -355,9 +355,7 @@ export function planForwarding(
 /** Whether a change of a Node can change a route or a rule: a node writes its status far more often than either. */
 export function concernsFabric(old: Node | undefined, current: Node | undefined): boolean {
   const facts = (node: Node | undefined): unknown =>
-    node === undefined
-      ? undefined
-      : [podCidrsOf(node), internalIpsOf(node), node.metadata?.annotations?.[fabricAnnotation]];
+    node === undefined ? undefined : [podCidrsOf(node), internalIpsOf(node), nodeFabricOf(node)];
   return old === undefined || current === undefined || !equalJson(facts(old), facts(current));
 }
 

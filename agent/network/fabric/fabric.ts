@@ -1,4 +1,5 @@
 import { describeError, errnoOf, isPodwrightError } from '#base/errors.ts';
+import type { Clock } from '#base/clock.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
 import { ownNetns, type NetworkState } from '#native/netlink/netlink.ts';
 import { fixedChoice } from './choice.ts';
@@ -17,6 +18,8 @@ type Key = 'routes' | 'masquerade';
 const linkSettleMs = 200;
 /** The same of neighbours, whose events come in tens when a device is made. */
 const neighbourSettleMs = 50;
+/** Between looks for the sake of other nodes: so many times what the last one took, and no longer than that. */
+const [restFactor, restMaxMs] = [9, 1_000];
 
 /**
  * Keeps the node's part of the fabric: forwarding, tunnels and routes that follow Node objects and come back when somebody removes them, and
@@ -25,7 +28,7 @@ const neighbourSettleMs = 50;
  * @throws E_UNSUPPORTED where the kernel lacks what the node was told to use
  */
 export async function startFabric(options: FabricOptions): Promise<AsyncDisposable> {
-  const { nodes, netlink, clock, log, networks, choice = fixedChoice } = options;
+  const { nodes, nodeName, netlink, clock, log, networks, choice = fixedChoice } = options;
   await using stack = new AsyncDisposableStack();
 
   await netlink.apply(ownNetns, planForwarding(networks, await netlink.state(ownNetns)));
@@ -34,8 +37,10 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
   const rules = createRules(options);
   const services = createServiceRoutes(options);
   let refusal: unknown;
+  const rest = createRest(clock);
   const work: Record<Key, () => Promise<void>> = {
     routes: async () => {
+      using _ = rest.look();
       const looked = await keeper.look();
       const { state, problems, againMs } = looked;
       refusal = looked.refusal;
@@ -66,14 +71,18 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
         log.warn({ key, error: describeFailure(error), retryMs }, 'fabric not as wanted'),
     }),
   );
-  const renew = (): void => {
+  const renew = (afterMs: number): void => {
     services.change();
     rules.forget();
-    queue.add('routes');
-    queue.add('masquerade');
+    queue.addAfter('routes', afterMs);
+    queue.addAfter('masquerade', afterMs);
   };
-  stack.use(nodes.onChange(({ old, current }) => (concernsFabric(old, current) ? renew() : undefined)));
-  stack.use(options.serviceNetworks?.onChange(renew));
+  stack.use(
+    nodes.onChange(({ key, old, current }) => {
+      if (concernsFabric(old, current)) renew(key === nodeName ? 0 : rest.leftMs());
+    }),
+  );
+  stack.use(options.serviceNetworks?.onChange(() => renew(0)));
   stack.use(choice.onChange(() => queue.add('routes')));
   stack.use(await watchKernel(options, keeper, queue));
   queue.add('routes');
@@ -82,6 +91,25 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
   if (choice.current().isOption && isPodwrightError(refusal, 'E_UNSUPPORTED')) throw refusal;
   for (const { family } of networks) stack.use(rules.watch(family, () => queue.add('masquerade')));
   return stack.move();
+}
+
+/**
+ * Nodes of a cluster that starts come by the hundred, and each look reads all routes: what they cost together grows with the square of the
+ * nodes, unless a look stands for as many of them as come while nine times its own length passes.
+ */
+function createRest(clock: Clock): { look(): Disposable; leftMs(): number } {
+  let untilMs = 0;
+  return {
+    look: () => {
+      const startMs = clock.monotonic();
+      const dispose = (): void => {
+        const endMs = clock.monotonic();
+        untilMs = endMs + Math.min((endMs - startMs) * restFactor, restMaxMs);
+      };
+      return { [Symbol.dispose]: dispose };
+    },
+    leftMs: () => untilMs - clock.monotonic(),
+  };
 }
 
 interface Looker {
