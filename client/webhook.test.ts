@@ -79,4 +79,14 @@ describe('createWebhook()', () => {
     await using silent = await start(() => undefined, { tries: 1, timeoutMs: 50 });
     await expect(silent.webhook.call({})).rejects.toThrow(/timeout/);
   });
+
+  it('leaves who waits for an answer unanswered when it ends', async () => {
+    await using silent = await start(() => undefined);
+    const asked = silent.webhook.call({});
+    const refused = expect(asked).rejects.toMatchObject({ code: 'E_CONNECTION' });
+    await expect.poll(silent.count).toBe(1);
+    silent.webhook[Symbol.dispose]();
+    await refused;
+    expect(silent.count()).toBe(1);
+  });
 });

@@ -8,7 +8,7 @@ import { timeoutSignal } from '#base/clock.ts';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { HttpTransportOptions } from './http-transport.ts';
 
-/** Somebody else's program that answers questions: one JSON object by POST, one back. */
+/** Somebody else's program that answers questions: one JSON object by POST, one back. Disposing of it ends what is asked, unanswered. */
 export interface Webhook extends Disposable {
   /** @throws {E_CONNECTION} when no answer came, or none that is a JSON object, after the last try */
   call(question: JsonObject): Promise<JsonObject>;
@@ -70,13 +70,17 @@ export function createWebhook({
         throw passing(describeError(error));
       })
       .then((response) => readAnswer(response, bytesMax));
+  const ended = new AbortController();
   const askOften = async <T>(body: Uint8Array, read: (text: string) => T): Promise<T> => {
     for (let failures = 1; ; failures++) {
       try {
         return read(await askOnce(body));
       } catch (error) {
-        if (failures >= tries || !isPodwrightError(error, 'E_CONNECTION')) throw unanswered(url, error);
-        await access.clock.sleep(backoffMs(backoff, failures));
+        const isLast = failures >= tries || ended.signal.aborted || !isPodwrightError(error, 'E_CONNECTION');
+        if (isLast) throw unanswered(url, error);
+        await access.clock.sleep(backoffMs(backoff, failures), ended.signal).catch(() => {
+          throw unanswered(url, error);
+        });
       }
     }
   };
@@ -84,7 +88,10 @@ export function createWebhook({
     call: (question) => askOften(Buffer.from(JSON.stringify(question)), parseAnswer),
     ask: (question) => askOften(Buffer.from(JSON.stringify(question)), parseJson),
     post: (body) => askOften(body, () => {}),
-    [Symbol.dispose]: () => agent.destroy(),
+    [Symbol.dispose]: () => {
+      ended.abort();
+      agent.destroy();
+    },
   };
 }
 

@@ -46,6 +46,8 @@ export interface AuditCounts {
 
 /** Of one question of a webhook, as kube-apiserver gives it. */
 const webhookMs = 30_000;
+/** A batch that waits to be sent again keeps none behind it (AsyncDelegate of kube-apiserver, which has no bound). */
+const webhookBatchesMax = 32;
 /** The log of the server says at most so often that events are lost. */
 const tellMs = 10_000;
 
@@ -138,7 +140,8 @@ export class Audit implements AsyncDisposable {
 
   #logSink(options: LogFileOptions & Delivery): AuditSink {
     const onLost = this.#lost('log');
-    return this.#delivering(openLogSink(options, { clock: this.#clock, onLost }), options, onLost);
+    const sink = openLogSink(options, { clock: this.#clock, onLost });
+    return this.#delivering(sink, options, { onLost, atOnce: 1 });
   }
 
   #webhookSink(options: NonNullable<AuditOptions['webhook']>): AuditSink {
@@ -146,14 +149,18 @@ export class Audit implements AsyncDisposable {
     const access = loadKubeconfig(options.kubeconfig, this.#clock);
     const { initialBackoffMs } = options;
     const webhook = createWebhook({ access, timeoutMs: webhookMs, initialBackoffMs });
-    return this.#delivering(webhookSink(webhook, onLost), options, onLost);
+    return this.#delivering(webhookSink(webhook, onLost), options, { onLost, atOnce: webhookBatchesMax });
   }
 
-  #delivering(sink: AuditSink, { mode, batch, truncate }: Delivery, onLost: OnLost): AuditSink {
+  #delivering(
+    sink: AuditSink,
+    { mode, batch, truncate }: Delivery,
+    { onLost, atOnce }: { readonly onLost: OnLost; readonly atOnce: number },
+  ): AuditSink {
     const shortened = truncate === undefined ? sink : truncating(sink, truncate, onLost);
     switch (mode) {
       case 'batch':
-        return new Batching(shortened, batch, { clock: this.#clock, onLost });
+        return new Batching(shortened, batch, { clock: this.#clock, onLost, atOnce });
       case 'blocking':
         return ignoringFailures(shortened);
       default:

@@ -12,28 +12,37 @@ export interface BatchOptions {
   readonly throttle: { readonly qps: number; readonly burst: number } | undefined;
 }
 
-/** Takes events at once and hands them on in batches, one batch after the other. What is left goes when it is closed. */
+interface BatchingParts {
+  readonly clock: Clock;
+  readonly onLost: OnLost;
+  /** Batches that are on their way at a time; with 1 they come in order. */
+  readonly atOnce: number;
+}
+
+const stopping = 'the server is stopping';
+/** How long who ends it waits for what is left to go; the rest is lost. */
+const leaveMs = 10_000;
+
+/** Takes events at once and hands them on in batches. What is left goes when it is closed. */
 export class Batching implements AuditSink {
   readonly #sink: AuditSink;
   readonly #options: BatchOptions;
   readonly #clock: Clock;
   readonly #onLost: OnLost;
+  readonly #atOnce: number;
+  readonly #sending = new Set<Promise<void>>();
   #waiting: AuditEvent[] = [];
   #timer: Disposable | undefined;
-  #sending: Promise<void> | undefined;
   #tokens: number;
   #tokensAtMs: number;
   #isClosing = false;
 
-  constructor(
-    sink: AuditSink,
-    options: BatchOptions,
-    { clock, onLost }: { readonly clock: Clock; readonly onLost: OnLost },
-  ) {
+  constructor(sink: AuditSink, options: BatchOptions, { clock, onLost, atOnce }: BatchingParts) {
     this.#sink = sink;
     this.#options = options;
     this.#clock = clock;
     this.#onLost = onLost;
+    this.#atOnce = atOnce;
     this.#tokens = options.throttle?.burst ?? 0;
     this.#tokensAtMs = clock.monotonic();
   }
@@ -46,7 +55,7 @@ export class Batching implements AuditSink {
     const room = this.#options.bufferSize - this.#waiting.length;
     if (this.#isClosing || events.length > room) {
       const lost = this.#isClosing ? events.length : events.length - Math.max(0, room);
-      this.#onLost(lost, this.#isClosing ? 'the server is stopping' : 'audit buffer queue blocked');
+      this.#onLost(lost, this.#isClosing ? stopping : 'audit buffer queue blocked');
       if (this.#isClosing) return true;
     }
     this.#waiting.push(...events.slice(0, Math.max(0, room)));
@@ -58,13 +67,23 @@ export class Batching implements AuditSink {
     this.#isClosing = true;
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
-    await this.#sending;
-    while (this.#waiting.length > 0) await this.#sendOne();
+    const late = Promise.withResolvers<void>();
+    using _timer = this.#clock.after(leaveMs, late.resolve);
+
+    await Promise.race([this.#sendRest(), late.promise]);
+    if (this.#waiting.length > 0) this.#onLost(this.#waiting.splice(0).length, stopping);
     await this.#sink[Symbol.asyncDispose]();
   }
 
+  async #sendRest(): Promise<void> {
+    while (this.#waiting.length + this.#sending.size > 0) {
+      while (this.#waiting.length > 0 && this.#sending.size < this.#atOnce) this.#sendOne();
+      await Promise.race(this.#sending);
+    }
+  }
+
   #plan(): void {
-    if (this.#sending !== undefined || this.#waiting.length === 0 || this.#isClosing) return;
+    if (this.#sending.size >= this.#atOnce || this.#waiting.length === 0 || this.#isClosing) return;
     const { batchSizeMax, waitMsMax } = this.#options;
     if (this.#waiting.length >= batchSizeMax || waitMsMax === 0) {
       this.#timer?.[Symbol.dispose]();
@@ -79,7 +98,7 @@ export class Batching implements AuditSink {
   }
 
   #send(): void {
-    if (this.#sending !== undefined) return;
+    if (this.#sending.size >= this.#atOnce || this.#waiting.length === 0) return;
     const waitMs = this.#throttled();
     if (waitMs > 0) {
       this.#timer ??= this.#clock.after(waitMs, () => {
@@ -88,15 +107,17 @@ export class Batching implements AuditSink {
       });
       return;
     }
-    this.#sending = this.#sendOne().then(() => {
-      this.#sending = undefined;
-      this.#plan();
-    });
+    this.#sendOne();
+    this.#plan();
   }
 
-  async #sendOne(): Promise<void> {
-    const batch = this.#waiting.splice(0, this.#options.batchSizeMax);
-    if (batch.length > 0) await this.#sink.take(batch);
+  #sendOne(): void {
+    const taken = Promise.resolve(this.#sink.take(this.#waiting.splice(0, this.#options.batchSizeMax)));
+    const sending: Promise<void> = taken.then(() => {
+      this.#sending.delete(sending);
+      this.#plan();
+    });
+    this.#sending.add(sending);
   }
 
   /** Takes a token, or tells how long until there is one. */

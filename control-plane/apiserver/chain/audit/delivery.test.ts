@@ -37,7 +37,7 @@ describe('Batching', () => {
   it('sends a full batch at once, a part of one when it has waited, and what is left when it ends', async () => {
     const sink = collecting();
     const clock = createFakeClock();
-    const batching = new Batching(sink, options, { clock, onLost: () => {} });
+    const batching = new Batching(sink, options, { clock, onLost: () => {}, atOnce: 1 });
     for (const name of ['a', 'b', 'c']) batching.take([event(name)]);
     await settled();
     expect(sink.batches).toEqual([['a', 'b']]);
@@ -54,13 +54,58 @@ describe('Batching', () => {
     const lost: string[] = [];
     const slow: AuditSink = { take: () => held.promise, [Symbol.asyncDispose]: async () => {} };
     const batching = new Batching(slow, options, {
-      clock: createFakeClock(),
+      ...{ clock: createFakeClock(), atOnce: 1 },
       onLost: (count, why) => lost.push(`${count} ${why}`),
     });
     for (let count = 0; count < 8; count++) expect(batching.take([event('x')])).toBe(true);
     expect(lost).toEqual(['1 audit buffer queue blocked', '1 audit buffer queue blocked']);
     held.resolve(true);
     await batching[Symbol.asyncDispose]();
+  });
+
+  it('sends others while one is on its way, as many as it may', async () => {
+    const [first, clock] = [Promise.withResolvers<boolean>(), createFakeClock()];
+    const batches: string[][] = [];
+    const sink: AuditSink = {
+      take: (events) => {
+        batches.push(events.map(({ json }) => json));
+        return first.promise;
+      },
+      [Symbol.asyncDispose]: async () => {},
+    };
+    const batching = new Batching(
+      sink,
+      { ...options, bufferSize: 100 },
+      { clock, onLost: () => {}, atOnce: 2 },
+    );
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f']) batching.take([event(name)]);
+    await settled();
+    expect(batches).toEqual([
+      ['a', 'b'],
+      ['c', 'd'],
+    ]);
+    first.resolve(true);
+    await settled();
+    expect(batches).toContainEqual(['e', 'f']);
+    await batching[Symbol.asyncDispose]();
+  });
+
+  it('ends though nothing goes, and tells what is lost by it', async () => {
+    const [clock, lost] = [createFakeClock(), [] as string[]];
+    let isClosed = false;
+    const stuck: AuditSink = {
+      take: () => new Promise(() => {}),
+      [Symbol.asyncDispose]: async () => void (isClosed = true),
+    };
+    const onLost = (count: number, why: string): unknown => lost.push(`${count} ${why}`);
+    const batching = new Batching(stuck, options, { clock, onLost, atOnce: 1 });
+    for (const name of ['a', 'b', 'c', 'd', 'e']) batching.take([event(name)]);
+    const ended = batching[Symbol.asyncDispose]();
+    await settled();
+    expect(isClosed).toBe(false);
+    clock.advance(10_000);
+    await ended;
+    expect([isClosed, lost]).toEqual([true, ['3 the server is stopping']]);
   });
 
   it('holds batches back that are more than it may send', async () => {
@@ -70,7 +115,7 @@ describe('Batching', () => {
     const batching = new Batching(
       sink,
       { ...options, bufferSize: 100, batchSizeMax: 1, throttle },
-      { clock, onLost: () => {} },
+      { clock, onLost: () => {}, atOnce: 1 },
     );
     for (const name of ['a', 'b', 'c', 'd']) batching.take([event(name)]);
     for (let turn = 0; turn < 8; turn++) await settled();
