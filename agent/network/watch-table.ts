@@ -23,8 +23,10 @@ const lookIntervalMs = 1_000;
 /** Looks now and then whether the table is still there with all its rules. Costs one request while nobody commits anything. */
 export function watchTable(options: RepairOptions): Disposable {
   const { clock, log, table } = options;
+  /** All tables are looked at in one turn: a node that does nothing wakes for it once. */
+  const untilNextMs = (): number => lookIntervalMs - (clock.monotonic() % lookIntervalMs);
   let isOpen = true;
-  let timer = clock.after(lookIntervalMs, tick);
+  let timer = clock.after(untilNextMs(), tick);
   let soundGeneration: number | undefined;
 
   const look = async (): Promise<void> => {
@@ -44,7 +46,7 @@ export function watchTable(options: RepairOptions): Disposable {
     void look()
       .catch((error: unknown) => log.warn({ table: table.name, error }, 'table cannot be looked at'))
       .then(() => {
-        if (isOpen) timer = clock.after(lookIntervalMs, tick);
+        if (isOpen) timer = clock.after(untilNextMs(), tick);
       });
   }
   return {

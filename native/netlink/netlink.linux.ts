@@ -36,8 +36,11 @@ import { createSpareNetns } from './spare-netns.linux.ts';
 import { sysctlPath } from './sysctl.ts';
 import { addTap } from './tap.linux.ts';
 
-/** How often a watch looks for events. libuv cannot poll a netlink socket, and a blocking read would hold a pool thread. */
-const watchIntervalMs = 50;
+/**
+ * How often a watch looks for events. libuv cannot poll a netlink socket, and a blocking read would hold a pool thread. Each look wakes the
+ * processor for half a millisecond, also of a node that does nothing.
+ */
+const watchIntervalMs = 200;
 
 /** Room for a burst of events (a node with 10,000 routes re-made) before the kernel drops some. */
 const watchBufferBytes = 4_194_304;
