@@ -10,6 +10,7 @@ import type { ClusterNetwork } from '#agent/network/cluster-network.ts';
 import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
 import { fabricConfigSelection, followChoice } from '#agent/network/fabric/choice.ts';
 import { podCidrsOf } from '#agent/network/fabric/fabric-plan.ts';
+import type { FabricState } from '#agent/network/fabric/fabric-options.ts';
 import { startFabric } from '#agent/network/fabric/fabric.ts';
 import { createFabricHealth, type FabricHealth } from '#agent/network/fabric/health.ts';
 import { macOfNode } from '#agent/network/fabric/node-fabric.ts';
@@ -141,9 +142,10 @@ function createPodNetworkKeeper({
   nodeInformer,
   options,
   log,
-}: NodeFabricParts): (state: { readonly podMtu: number }) => Promise<void> {
+}: NodeFabricParts): (state: Pick<FabricState, 'links' | 'podMtu'>) => Promise<void> {
   let written = '';
-  return async ({ podMtu }) => {
+  return async (state) => {
+    const { podMtu } = state;
     const podCidrs = podCidrsOf(nodeInformer.get(options.nodeName) ?? {});
     const text = JSON.stringify([podMtu, podCidrs]);
     if (text !== written && podCidrs.length > 0) {
@@ -154,7 +156,7 @@ function createPodNetworkKeeper({
       });
       written = text;
     }
-    const pods = await applyPodMtu(kernel.netlink, podMtu, netnsPaths(join(paths.run, 'netns')));
+    const pods = await applyPodMtu(kernel.netlink, state, () => netnsPaths(join(paths.run, 'netns')));
     if (pods > 0) log.info({ mtu: podMtu, pods }, 'pods have another MTU');
   };
 }

@@ -3,7 +3,7 @@ import type { IpFamily } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
 import type { Node } from '#api/generated/objects.ts';
 import type { Informer } from '#client/client.ts';
-import type { Netlink } from '#native/netlink/netlink.ts';
+import type { LinkInfo, Netlink } from '#native/netlink/netlink.ts';
 import type { Nft } from '#native/nft/nft.ts';
 import type { ClusterNetwork } from '#agent/network/cluster-network.ts';
 import type { ServiceNetworks } from '#agent/network/service-networks.ts';
@@ -41,6 +41,8 @@ export interface FabricOptions {
 
 /** What the fabric is after a look. */
 export interface FabricState {
+  /** The node's, as the look found them. */
+  readonly links: readonly LinkInfo[];
   readonly paths: readonly Path[];
   /** Of nodes that are not reached, or not as they ask; `node` is '' for what is this node's own. */
   readonly problems: readonly PathProblem[];

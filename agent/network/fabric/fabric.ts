@@ -1,12 +1,13 @@
 import { describeError, errnoOf, isPodwrightError } from '#base/errors.ts';
 import type { Clock } from '#base/clock.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
-import { ownNetns, type NetworkState } from '#native/netlink/netlink.ts';
+import { ownNetns } from '#native/netlink/netlink.ts';
 import { fixedChoice } from './choice.ts';
 import type { FabricOptions } from './fabric-options.ts';
 import { concernsFabric, isTunnelDevice, planForwarding, planRoutes, podCidrsOf } from './fabric-plan.ts';
 import { createRules } from './fabric-rules.ts';
 import { createTunnelKeeper } from './keep-tunnels.ts';
+import { createKernelView, type KernelView } from './kernel-view.ts';
 import { fabricAnnotation, renderNodeFabric } from './node-fabric.ts';
 import type { Path } from './paths.ts';
 import { createServiceRoutes, type ServiceRoutes } from './service-routes.ts';
@@ -33,7 +34,8 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
 
   await netlink.apply(ownNetns, planForwarding(networks, await netlink.state(ownNetns)));
   await nodes.synced;
-  const keeper = createTunnelKeeper({ ...options, choice });
+  const kernel = createKernelView(netlink, clock);
+  const keeper = createTunnelKeeper({ ...options, choice, kernel });
   const rules = createRules(options);
   const services = createServiceRoutes(options);
   let refusal: unknown;
@@ -42,12 +44,13 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
     routes: async () => {
       using _ = rest.look();
       const looked = await keeper.look();
-      const { state, problems, againMs } = looked;
+      const { problems, againMs } = looked;
       refusal = looked.refusal;
       if (rules.setTunnels(keeper.tunnels())) queue.add('masquerade');
       if (againMs !== undefined) queue.addAfter('routes', againMs);
-      const failures = await applyRoutes(options, { paths: keeper.paths(), services }, state);
+      const failures = await applyRoutes(options, { paths: keeper.paths(), services }, kernel);
       await options.onLook?.({
+        links: looked.links,
         paths: keeper.paths(),
         problems,
         podMtu: keeper.podMtu(),
@@ -84,7 +87,7 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
   );
   stack.use(options.serviceNetworks?.onChange(() => renew(0)));
   stack.use(choice.onChange(() => queue.add('routes')));
-  stack.use(await watchKernel(options, keeper, queue));
+  stack.use(await watchKernel(options, keeper, { kernel, queue }));
   queue.add('routes');
   queue.add('masquerade');
   await queue.idle();
@@ -121,13 +124,16 @@ interface Looker {
 function watchKernel(
   { netlink }: FabricOptions,
   looker: Looker,
-  queue: KeyedQueue<Key>,
+  { kernel, queue }: { readonly kernel: KernelView; readonly queue: KeyedQueue<Key> },
 ): Promise<AsyncDisposable> {
   return netlink.watch(ownNetns, (event) => {
     if (event.kind === 'route') {
-      if (event.removed && looker.hasRouteTo(event.destination)) queue.add('routes');
+      if (!event.removed) return;
+      kernel.forget();
+      if (looker.hasRouteTo(event.destination)) queue.add('routes');
       return;
     }
+    kernel.forget();
     if (event.kind === 'neighbour') {
       if (looker.isOwnLink(event.linkIndex)) queue.addAfter('routes', neighbourSettleMs);
       return;
@@ -163,11 +169,11 @@ async function publishOwn(
 async function applyRoutes(
   options: FabricOptions,
   { paths, services }: { readonly paths: readonly Path[]; readonly services: ServiceRoutes },
-  first: NetworkState,
+  kernel: KernelView,
 ): Promise<readonly unknown[]> {
   const refused = new Map<string, unknown>();
-  let state = first;
   for (let looks = 0; looks < 2; looks++) {
+    const state = await kernel.read();
     const wanted = paths.map(routeOf).filter(({ destination }) => !refused.has(destination));
     const ranges = options.nodes.list().flatMap(podCidrsOf);
     const ops = [...services.plan(state), ...planRoutes(wanted, state, ranges)];
@@ -182,7 +188,8 @@ async function applyRoutes(
         if ('destination' in op) refused.set(op.destination, error);
       }
     }
-    state = await options.netlink.state(ownNetns);
+    if (refused.size > 0) kernel.forget();
+    else kernel.done(ops);
   }
   return [...refused.values()];
 }

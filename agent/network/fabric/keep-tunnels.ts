@@ -6,6 +6,7 @@ import { ownNetns, type NetworkState } from '#native/netlink/netlink.ts';
 import type { FabricChoice } from './choice.ts';
 import type { FabricOptions, TunnelFacts } from './fabric-options.ts';
 import { isAddressOf, isTunnelDevice } from './fabric-plan.ts';
+import type { KernelView } from './kernel-view.ts';
 import { macOfNode, type NodeFabric } from './node-fabric.ts';
 import {
   computePaths,
@@ -32,8 +33,8 @@ const retryMs = 10_000;
 const linkMtuDefault = 1500;
 
 interface Look {
-  /** As it is after what was done. */
-  readonly state: NetworkState;
+  /** As they are after what was done. */
+  readonly links: NetworkState['links'];
   readonly problems: readonly PathProblem[];
   /** Why the node is not reached as it was told to be; undefined: it is. */
   readonly refusal: unknown;
@@ -56,7 +57,7 @@ export interface TunnelKeeper {
   isOwnLink(linkIndex: number): boolean;
 }
 
-type KeeperOptions = FabricOptions & { readonly choice: FabricChoice };
+type KeeperOptions = FabricOptions & { readonly choice: FabricChoice; readonly kernel: KernelView };
 
 export function createTunnelKeeper(options: KeeperOptions): TunnelKeeper {
   return new Keeper(options);
@@ -86,10 +87,10 @@ class Keeper implements TunnelKeeper {
   }
 
   async look(): Promise<Look> {
-    const { netlink, nodes, nodeName, nodeIps, choice } = this.#options;
+    const { kernel, nodes, nodeName, nodeIps, choice } = this.#options;
     const others = nodes.list().filter((node) => node.metadata?.name !== nodeName);
     const { settings: asked, problem } = choice.current();
-    const before = await netlink.state(ownNetns);
+    const before = await kernel.read();
     this.#linkMtu = linkMtuOf(before, ipOfFamily(nodeIps, this.#outerFamily)) ?? this.#linkMtu;
     this.#kinds = kindsOf(asked.kind, others);
     const { paths, problems } = this.#decide(asked, others, before);
@@ -102,17 +103,15 @@ class Keeper implements TunnelKeeper {
     this.#destinations = new Set([...services, ...this.#paths.map(({ destination }) => destination)]);
     const again = await this.#removeUnwanted(before, refused.errors);
     const isAddressed = await this.#ensureOwnAddresses(before);
-    const isChanged = refused.isChanged || again.isChanged || isAddressed;
-    const state = isChanged ? await netlink.state(ownNetns) : before;
-    this.#ownLinks = new Set(
-      state.links.filter(({ name }) => isTunnelDevice(name)).map(({ index }) => index),
-    );
+    if (refused.isChanged || again.isChanged || isAddressed) kernel.forget();
+    const { links } = await kernel.read();
+    this.#ownLinks = new Set(links.filter(({ name }) => isTunnelDevice(name)).map(({ index }) => index));
     const own = [
       ...(problem === undefined ? [] : [problem]),
       ...[...refused.errors.values()].map(describeError),
     ];
     return {
-      state,
+      links,
       problems: [...own.map((message) => ({ node: '', message })), ...problems],
       refusal: refused.errors.get(asked.kind),
       againMs: again.againMs,
@@ -200,11 +199,12 @@ class Keeper implements TunnelKeeper {
       .flatMap((text) => parseIp(text) ?? [])
       .map((ip) => formatCidr(hostCidr(ip)))
       .filter((address) => !there.has(address));
+    if (missing.length === 0) return false;
     await netlink.apply(
       ownNetns,
       missing.map((address) => ({ op: 'ensureAddress', name: 'lo', address })),
     );
-    return missing.length > 0;
+    return true;
   }
 
   /** Of what is there and nobody asks for; others go on sending by it until they have heard. */

@@ -6,6 +6,7 @@ import {
   type Netlink,
   type NetworkState,
 } from '#native/netlink/netlink.ts';
+import type { FabricState } from './fabric-options.ts';
 
 /** The bridge of the node's own network (conflist-dir.ts). */
 export const podBridge = 'cni0';
@@ -16,13 +17,13 @@ export const podBridge = 'cni0';
  */
 export async function applyPodMtu(
   netlink: Netlink,
-  mtu: number,
-  podNetns: readonly string[],
+  { links, podMtu: mtu }: Pick<FabricState, 'links' | 'podMtu'>,
+  podNetns: () => readonly string[],
 ): Promise<number> {
-  const host = await netlink.state(ownNetns);
+  const host = { links };
   if (planHostMtu(host, mtu).ops.length === 0) return 0;
   const changes: NetChange[] = [];
-  for (const path of podNetns) {
+  for (const path of podNetns()) {
     const netns = { kind: 'path', path } as const;
     const { links } = await netlink.state(netns);
     const link = links.find(({ name }) => name === 'eth0');

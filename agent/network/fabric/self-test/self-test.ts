@@ -62,7 +62,7 @@ export function startSelfTest(options: SelfTestOptions): SelfTest {
 class Tester implements SelfTest {
   readonly #options: SelfTestOptions;
   readonly #sockets = new Map<string, EchoSocket>();
-  #state: FabricState = { paths: [], problems: [], podMtu: 1500, mtuOf: () => 1500 };
+  #state: FabricState = { links: [], paths: [], problems: [], podMtu: 1500, mtuOf: () => 1500 };
   #known: ReadonlySet<string> = new Set();
   /** By destination: how often in a row it failed, and how. */
   readonly #failures = new Map<string, { count: number; verdict: NonNullable<Verdict>; node: string }>();
