@@ -35,6 +35,8 @@ export interface PodVolumesOptions {
   readonly view?: KubeletView;
   /** Undoes, before a pod's directory goes, what is not undone by removing it. @throws and nothing is removed */
   readonly unmountPod?: ((podDirectory: string) => Promise<void>) | undefined;
+  /** A pod's directory went though not all could be undone: what its volumes share with nobody is to be looked for. */
+  readonly onForced?: (() => void) | undefined;
   /** What the node has for all pods together. */
   readonly allocatable?: VolumeContext['allocatable'];
   /** Undefined: nobody counts. */
@@ -109,6 +111,7 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
         await counted(tries, async () => {
           for (const root of roots) await removeRoot(path.join(root, checkedUid(uid)), mounter);
         });
+        if (isForced) options.onForced?.();
       };
       await (counts?.unmounting(uid, work) ?? work());
     },

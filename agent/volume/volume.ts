@@ -165,8 +165,10 @@ export interface CsiVolumes {
   mountInline(source: CSIVolumeSource, context: VolumeContext): Promise<MountedVolume>;
   /** Undoes all of a pod, by what is written in its directory. Safe to repeat. @throws when a driver is not there, or refuses */
   unmountPod(podDirectory: string): Promise<void>;
-  /** Undoes what was staged for pods that are gone. */
+  /** Undoes what was staged for pods that are gone. @throws the first failure, after what can be done */
   unstageUnused(driver: string): Promise<void>;
+  /** The same of all drivers that are there, beside and until it is done: a pod's data went without its drivers. */
+  unstageSoon(): void;
   /** Names as a Node's status has them. */
   volumesInUse(): Promise<readonly string[]>;
 }

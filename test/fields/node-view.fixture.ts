@@ -259,6 +259,7 @@ function recordingObjects(note: (what: unknown) => void): VolumeObjects {
       return { path: '/csi' };
     },
     unmountPod: async () => {},
+    unstageSoon: () => {},
     unstageUnused: async () => {},
     volumesInUse: async () => [],
   };

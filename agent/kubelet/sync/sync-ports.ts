@@ -284,6 +284,7 @@ function createVolumes(
     mounter,
     view: kubeletView(directories.kubelet),
     unmountPod: csi?.unmountPod,
+    onForced: csi?.unstageSoon,
     allocatable: node.allocatable,
     counts: volumeCounts,
     objects: (podUid) => ({

@@ -84,6 +84,8 @@ export function csiRecordFile(directory: string): string {
 export interface FoundCsiRecords {
   readonly whole: readonly FoundCsiRecord[];
   readonly damage: PodwrightError | undefined;
+  /** Uids of pods with such a record. */
+  readonly damagedPods: readonly string[];
 }
 
 /** Of one pod, by its directory. */
@@ -103,14 +105,8 @@ export async function readPodRecords(podDirectory: string): Promise<FoundCsiReco
       }
     }
   }
-  return { whole, damage };
-}
-
-/** Of all pods of the node, for who must not miss one. @throws {E_DAMAGED} */
-export async function readCsiRecords(podsDirectory: string): Promise<readonly FoundCsiRecord[]> {
-  const { whole, damage } = await findCsiRecords(podsDirectory);
-  if (damage !== undefined) throw damage;
-  return whole;
+  const damagedPods = damage === undefined ? [] : [path.basename(podDirectory)];
+  return { whole, damage, damagedPods };
 }
 
 /** Of all pods of the node. */
@@ -121,6 +117,7 @@ export async function findCsiRecords(podsDirectory: string): Promise<FoundCsiRec
   return {
     whole: found.flatMap(({ whole }) => whole),
     damage: found.find(({ damage }) => damage !== undefined)?.damage,
+    damagedPods: found.flatMap(({ damagedPods }) => damagedPods),
   };
 }
 
@@ -137,6 +134,27 @@ export async function readStageRecord(directory: string): Promise<StageRecord | 
     ...{ volume: stringOf(volume), staging: stringOf(staging) },
     ...(typeof bootId === 'string' ? { bootId } : {}),
   };
+}
+
+/** Undefined, too: it cannot be read, and who asks knows it from elsewhere. */
+export async function readWholeStageRecord(directory: string): Promise<StageRecord | undefined> {
+  try {
+    return await readStageRecord(directory);
+  } catch (error) {
+    if (isPodwrightError(error) && error.code === 'E_DAMAGED') return undefined;
+    throw error;
+  }
+}
+
+/** All that can be read, of all drivers of the node. `driversDirectory`: below it a directory per driver. */
+export async function readStageRecords(driversDirectory: string): Promise<readonly StageRecord[]> {
+  const found: StageRecord[] = [];
+  for (const driver of await namesIn(driversDirectory))
+    for (const hash of await namesIn(path.join(driversDirectory, driver))) {
+      const record = await readWholeStageRecord(path.join(driversDirectory, driver, hash));
+      if (record !== undefined) found.push(record);
+    }
+  return found;
 }
 
 export async function writeStageRecord(directory: string, record: StageRecord): Promise<void> {

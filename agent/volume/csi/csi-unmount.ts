@@ -9,10 +9,12 @@ import type { CsiDriverClient, CsiDrivers } from './csi-drivers.ts';
 import type { CsiPaths } from './csi-paths.ts';
 import {
   csiRecordFile,
+  findCsiRecords,
   readCsiRecord,
-  readCsiRecords,
   readPodRecords,
   readStageRecord,
+  readStageRecords,
+  readWholeStageRecord,
   stageRecordFile,
   type CsiRecord,
   type FoundCsiRecord,
@@ -40,23 +42,44 @@ export async function unmountPod(unmounting: Unmounting, podDirectory: string): 
   throw damage;
 }
 
-/** Of a volume whose record cannot be read nobody knows the driver: what it has put at the pod's places goes without it. */
+/**
+ * Of a volume whose record cannot be read what is staged may tell the driver, which is told then; what is at the pod's places goes
+ * whatever it says.
+ */
 async function clearPlaces(unmounting: Unmounting, podUid: string): Promise<void> {
   const { paths, mounter } = unmounting;
   const [mounts, devices] = [paths.podMounts(podUid), paths.published];
   const places = [
-    ...(await namesIn(mounts)).map((name) => path.join(mounts, name, 'mount')),
-    ...(await namesIn(devices)).map((name) => path.join(devices, name, podUid)),
+    ...(await namesIn(mounts)).map((name) => ({ name, place: path.join(mounts, name, 'mount') })),
+    ...(await namesIn(devices)).map((name) => ({ name, place: path.join(devices, name, podUid) })),
   ];
-  for (const place of places) {
+  const staged = places.length === 0 ? [] : await readStageRecords(paths.drivers);
+  for (const { name, place } of places) {
+    for (const one of staged)
+      if (one.volume === name) await unmounting.lock(keyOf(one), () => tellGone(unmounting, one, place));
     mounter.unmount(place);
     await removePlace(unmounting, place, '(unknown)');
     await removeEmptyParents(path.dirname(place), podUid);
   }
 }
 
+/** As a driver that counts pods would not unstage else. */
+async function tellGone(
+  { drivers }: Unmounting,
+  { driver: name, handle }: StageRecord,
+  target: string,
+): Promise<void> {
+  const driver = drivers.list().find((one) => one.name === name);
+  if (driver === undefined) return;
+  try {
+    await callUndo(driver, 'NodeUnpublishVolume', { volume_id: handle, target_path: driver.place(target) });
+  } catch (error) {
+    if (!isPodwrightError(error)) throw error; // What it refuses is taken from it by force.
+  }
+}
+
 async function unmountOne(unmounting: Unmounting, { directory, podUid }: FoundCsiRecord): Promise<void> {
-  const { drivers, podsDirectory, paths, onReleased } = unmounting;
+  const { drivers, paths, onReleased } = unmounting;
   const record = await readCsiRecord(directory); // It may have been undone while this waited.
   if (record === undefined) return;
   const driver = drivers.get(record.driver);
@@ -65,11 +88,10 @@ async function unmountOne(unmounting: Unmounting, { directory, podUid }: FoundCs
   await removePlace(unmounting, target, record.driver);
   await removeEmptyParents(path.dirname(target), podUid);
   if (record.staging !== undefined) {
-    const others = (await readCsiRecords(podsDirectory)).filter(
-      (other) => other.directory !== directory && keyOf(other) === keyOf(record),
-    );
-    const staged = await readStageRecord(paths.volume(record.driver, handle));
-    if (others.length === 0 && staged !== undefined) await unstage(unmounting, driver, staged);
+    const own = paths.volume(record.driver, handle);
+    const isStaged = (await namesIn(own)).includes(path.basename(stageRecordFile(own)));
+    const staged = (await readWholeStageRecord(own)) ?? { ...record, staging: record.staging };
+    if (isStaged && !(await isUsed(unmounting, staged, directory))) await unstage(unmounting, driver, staged);
   }
   await rm(csiRecordFile(directory), { force: true });
   onReleased();
@@ -85,19 +107,46 @@ async function unstage(unmounting: Unmounting, driver: CsiDriverClient, staged: 
   await removeEmpty(own);
 }
 
-/** What was staged for pods that are gone: their records went in a crash of the disk, or by hand. */
+/**
+ * Whether a pod has, or may have, what is staged. `but`: the directory of a pod's volume that is being undone. Of a pod whose record
+ * cannot be read, its places are named by PersistentVolumes: it has those, and keeps no other volume staged.
+ */
+async function isUsed(
+  { paths, podsDirectory }: Unmounting,
+  staged: Pick<StageRecord, 'driver' | 'handle' | 'volume'>,
+  but?: string,
+): Promise<boolean> {
+  const { whole, damagedPods } = await findCsiRecords(podsDirectory);
+  if (whole.some((one) => one.directory !== but && keyOf(one) === keyOf(staged))) return true;
+  const devices = await namesIn(path.join(paths.published, staged.volume));
+  for (const uid of damagedPods)
+    if (devices.includes(uid) || (await namesIn(paths.podMounts(uid))).includes(staged.volume)) return true;
+  return false;
+}
+
+/** What was staged for pods that are gone: their records went in a crash of the disk, or by hand. @throws the first failure, after what can be done */
 export async function unstageUnused(unmounting: Unmounting, name: string): Promise<void> {
-  const { paths, podsDirectory, drivers, lock } = unmounting;
+  const { paths, drivers } = unmounting;
   const driver = drivers.get(name);
+  const failures: unknown[] = [];
   for (const hash of await namesIn(path.join(paths.drivers, name))) {
-    const seen = await readStageRecord(path.join(paths.drivers, name, hash));
-    if (seen === undefined) continue;
-    await lock(keyOf(seen), async () => {
-      const staged = await readStageRecord(path.join(paths.drivers, name, hash));
-      const users = (await readCsiRecords(podsDirectory)).filter((one) => keyOf(one) === keyOf(seen));
-      if (staged !== undefined && users.length === 0) await unstage(unmounting, driver, staged);
-    });
+    try {
+      await unstageIfUnused(unmounting, driver, path.join(paths.drivers, name, hash));
+    } catch (error) {
+      failures.push(error); // One that stays does not keep the others.
+    }
   }
+  if (failures.length > 0) throw failures[0];
+}
+
+async function unstageIfUnused(unmounting: Unmounting, driver: CsiDriverClient, own: string): Promise<void> {
+  const seen = await readStageRecord(own);
+  if (seen === undefined) return;
+  await unmounting.lock(keyOf(seen), async () => {
+    const staged = await readStageRecord(own);
+    if (staged !== undefined && !(await isUsed(unmounting, staged)))
+      await unstage(unmounting, driver, staged);
+  });
 }
 
 type UndoRequest =

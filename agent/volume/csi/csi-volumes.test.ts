@@ -118,6 +118,7 @@ const nextLife = async (counts?: VolumeCounts): Promise<void> => {
     memoryDirectory: path.join(root, 'memory'),
     mounter,
     unmountPod: csi.volumes.unmountPod,
+    onForced: csi.volumes.unstageSoon,
     counts,
     objects: () => ({
       ...noClaims,
@@ -212,6 +213,37 @@ describe('a record that cannot be read', () => {
     await volumes.remove(one);
     expect(counts.forceCleaned).toEqual({ tries: 1, failures: 0 });
     expect([mounter.mounts.size, existsSync(target(one)), await volumes.uids()]).toEqual([0, false, []]);
+    await expect.poll(() => asked().at(-1)).toBe('NodeUnstageVolume');
+    await expect.poll(() => leftOf()).toEqual([]);
+  });
+
+  it.each([
+    { whose: 'another volume', isShared: false },
+    { whose: 'the same volume', isShared: true },
+  ])('of a running pod with $whose keeps that staged alone', async ({ isShared }) => {
+    await begin();
+    has();
+    await mount();
+    await mount(two, isShared ? ofClaim : { csi: { driver: name } });
+    const field = isShared ? 'persistentVolumeClaim' : 'csi';
+    writeFileSync(path.join(root, 'pods', two, `volumes/${field}/v/csi.json`), '');
+    await volumes.remove(one);
+    expect(asked().includes('NodeUnstageVolume')).toBe(!isShared);
+  });
+
+  it('of what is staged keeps it from no pod, and is undone by what its last pod has written', async () => {
+    await begin();
+    has();
+    await mount();
+    const drivers = path.join(root, 'kubelet/plugins/kubernetes.io/csi', name);
+    const record = path.join(drivers, readdirSync(drivers)[0] ?? '', 'staged.json');
+    writeFileSync(record, '');
+    await mount(two);
+    writeFileSync(record, '');
+    await volumes.remove(one);
+    await volumes.remove(two);
+    expect(asked().at(-1)).toBe('NodeUnstageVolume');
+    expect(leftOf()).toEqual([]);
   });
 });
 

@@ -31,7 +31,7 @@ import { inlineHandle, type CsiPaths } from './csi-paths.ts';
 import {
   readCsiRecord,
   findCsiRecords,
-  readStageRecord,
+  readWholeStageRecord,
   writeCsiRecord,
   writeStageRecord,
   type CsiRecord,
@@ -73,7 +73,7 @@ interface Wish {
 /** How often a driver that asks for it is asked anew, and volumes that can grow are looked at. */
 const republishMs = 60_000;
 
-export function createCsiVolumes(options: CsiVolumesOptions): CsiVolumes {
+export function createCsiVolumes(options: CsiVolumesOptions): Omit<CsiVolumes, 'unstageSoon'> {
   const lock = createKeyLock();
   const unmounting: Unmounting = { ...options, lock };
   const mount = (wish: Wish, context: VolumeContext): Promise<MountedVolume> =>
@@ -265,7 +265,7 @@ class Mount {
     const { name, handle, attributes, secrets } = this.#wish;
     const { driver, attached } = given;
     const own = paths.volume(driver.name, handle);
-    const before = await readStageRecord(own);
+    const before = await readWholeStageRecord(own); // One that cannot be read is written anew: staging is safe to repeat.
     if (before?.bootId === bootId) return;
     await mkdir(own, { recursive: true, mode: 0o750 });
     const record = { driver: driver.name, handle, volume: name, staging };

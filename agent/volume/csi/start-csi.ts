@@ -13,6 +13,7 @@ import { csiPaths } from './csi-paths.ts';
 import { createCsiVolumes } from './csi-volumes.ts';
 import { kubeletView } from './kubelet-view.ts';
 import { followAllocatable } from './follow-allocatable.ts';
+import { startUnstaging } from './start-unstaging.ts';
 
 export interface CsiOptions {
   readonly informers: Informers;
@@ -69,23 +70,29 @@ export function createCsi(options: CsiOptions): Csi {
       onReleased,
     },
   });
+  const { unstageUnused } = volumes;
+  const unstaging = startUnstaging({ drivers: plain, unstageUnused, clock, logger });
   const drivers: CsiDrivers = {
     ...plain,
     register: async (driver) => {
       await plain.register(driver);
       // Beside: a driver that hangs at an old volume is a driver all the same.
-      void volumes.unstageUnused(driver.name).catch((error: unknown) => {
-        logger.warn({ driver: driver.name, error: describeError(error) }, 'staged volumes of nobody stay');
-      });
+      unstaging.start(driver.name);
     },
   };
   const following = followAllocatable({ drivers, objects, writer, clock, logger });
   return {
     drivers,
-    volumes,
+    volumes: {
+      ...volumes,
+      unstageSoon: () => {
+        for (const { name } of plain.list()) unstaging.start(name);
+      },
+    },
     plugins: handlerOf(drivers),
     startWhen: (registered) => ensureWhen(registered, { writer, clock, logger }),
     [Symbol.asyncDispose]: async () => {
+      unstaging[Symbol.dispose]();
       await following[Symbol.asyncDispose]();
       plain[Symbol.dispose]();
     },

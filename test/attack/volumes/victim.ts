@@ -169,6 +169,7 @@ function createVolumes(drivers: Csi, objects: Informers): PodVolumes {
   return createPodVolumes({
     ...{ directory: podsDirectory, memoryDirectory: join(directory, 'memory'), mounter },
     unmountPod: drivers.volumes.unmountPod,
+    onForced: drivers.volumes.unstageSoon,
     objects: () => ({
       ...claims,
       csi: drivers.volumes,
