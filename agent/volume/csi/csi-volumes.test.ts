@@ -344,7 +344,11 @@ describe('a volume of a claim', () => {
     expect(lastOf('NodeExpandVolume')).toMatchObject({
       capacity_range: { required_bytes: 4 << 20 },
       volume_id: handle,
+      volume_path: target(one),
+      volume_capability: { mount: { fs_type: 'ext4' } },
     });
+    await mount(two);
+    expect(lastOf('NodeExpandVolume')).toMatchObject({ volume_path: expect.stringMatching(/globalmount$/) });
     expect(claim.status?.allocatedResourceStatuses).toEqual({ storage: 'NodeResizeInProgress' });
   });
 
@@ -404,6 +408,12 @@ describe('a volume of a claim', () => {
       volume_capability: { block: {} },
     });
     expect(lastOf('NodePublishVolume')).not.toHaveProperty('volume_capability.mount.fs_type');
+    volume = { ...volume, spec: { ...volume.spec, capacity: { storage: '4Mi' } } };
+    await mount();
+    expect(lastOf('NodeExpandVolume')).toMatchObject({
+      ...{ volume_path: path.join(devices, 'publish/pv1', one), volume_capability: { block: {} } },
+      staging_target_path: path.join(devices, 'staging/pv1'),
+    });
     await volumes.remove(one);
     expect(leftOf()).toEqual([]);
     expect(driver.state.published).toEqual({});

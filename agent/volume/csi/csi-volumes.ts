@@ -201,13 +201,16 @@ class Mount {
     const capability = this.#capability(given);
     if (record.staging !== undefined) await this.#stage(record.staging, given, capability);
     const isThere = now.bootId === bootId;
+    // Of what is published already the pod's place is told, as of a device, which has none before (operation_generator.go of kubernetes).
+    const stagedAt = wish.isDevice || isThere ? undefined : record.staging;
+    const growth = { capability, now };
     const staged =
-      record.staging === undefined ? undefined : await this.#expand(given, { at: record.staging, now });
+      stagedAt === undefined ? undefined : await this.#expand(given, { ...growth, at: stagedAt });
     const tokens = await this.#tokens(object);
     if (!isThere || object?.spec.requiresRepublish === true)
       await this.#publish(given, { capability, tokens });
     const notGrown =
-      record.staging === undefined ? await this.#expand(given, { at: record.target, now }) : staged;
+      stagedAt === undefined ? await this.#expand(given, { ...growth, at: record.target }) : staged;
     const group = await this.#giveGroup(given, now);
     const refusedBytes = notGrown === undefined ? undefined : wish.expansion?.bytes;
     const { refusedBytes: refusedBefore, ...rest } = now;
@@ -286,7 +289,7 @@ class Mount {
   /** The driver's part of a volume that is larger than its claim was told (NodeExpandVolume). */
   async #expand(
     { driver, record }: Given,
-    { at, now }: { readonly at: string; readonly now: CsiRecord },
+    { at, now, capability }: Growth,
   ): Promise<MountedVolume['notGrown']> {
     const { expansion, handle, secrets, name } = this.#wish;
     if (expansion === undefined || !driver.capabilities.has('EXPAND_VOLUME')) return undefined;
@@ -300,6 +303,7 @@ class Mount {
         {
           ...{ volume_id: handle, volume_path: driver.place(at), capacity_range: { required_bytes } },
           staging_target_path: placeOf(driver, record.staging),
+          volume_capability: capability,
           secrets: secret,
         },
         this.#context.signal,
@@ -387,6 +391,13 @@ interface Given {
   readonly object: CSIDriver | undefined;
   readonly attached: Readonly<Record<string, string>>;
   readonly record: CsiRecord;
+}
+
+/** `at`: where the driver finds the volume to enlarge; `now`: the record before this mount. */
+interface Growth {
+  readonly at: string;
+  readonly now: CsiRecord;
+  readonly capability: ReturnType<typeof renderCapability>;
 }
 
 function placeOf(driver: CsiDriverClient, staging: string | undefined): string {
