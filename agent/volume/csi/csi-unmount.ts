@@ -16,6 +16,7 @@ import {
   readStageRecords,
   readWholeStageRecord,
   stageRecordFile,
+  writeStageRecord,
   type CsiRecord,
   type FoundCsiRecord,
   type StageRecord,
@@ -99,6 +100,9 @@ async function unmountOne(unmounting: Unmounting, { directory, podUid }: FoundCs
 
 async function unstage(unmounting: Unmounting, driver: CsiDriverClient, staged: StageRecord): Promise<void> {
   const own = unmounting.paths.volume(staged.driver, staged.handle);
+  // Should the driver fail, or go on without an answer, nobody knows: the next pod has it staged again (kubernetes#100182).
+  const { driver: name, handle, volume, staging } = staged;
+  await writeStageRecord(own, { driver: name, handle, volume, staging });
   await callUndo(driver, 'NodeUnstageVolume', {
     ...{ volume_id: staged.handle, staging_target_path: driver.place(staged.staging) },
   });

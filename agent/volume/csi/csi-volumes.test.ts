@@ -471,6 +471,20 @@ describe('a volume of a claim', () => {
       expect(lastOf(call)).toMatchObject({ volume_capability: { access_mode: { mode } } });
   });
 
+  it('is staged anew where it was to be unstaged and that failed (kubernetes#100182)', async () => {
+    await begin();
+    has();
+    await mount();
+    fault = (call, when) => {
+      if (call === 'NodeUnstageVolume' && when === 'after') throw refusal('UNAVAILABLE', 'later');
+    };
+    await expect(volumes.remove(one)).rejects.toThrow('later');
+    fault = () => undefined;
+    await mount(two);
+    expect(asked().slice(-2)).toEqual(['NodeStageVolume', 'NodePublishVolume']);
+    expect(driver.violations).toEqual([]);
+  });
+
   it('is not taken for unmounted on the driver’s word', async () => {
     await begin();
     has();
