@@ -40,7 +40,7 @@ export interface AuditCounts {
   readonly events: number;
   readonly requestsRejected: number;
   readonly levels: ReadonlyMap<Level, number>;
-  /** Events that could not be written, by `log` and `webhook`. */
+  /** Events that could not be written, by who lost them: `log`, `webhook`, `buffered` (no room), `truncate` (too long). */
   readonly errors: ReadonlyMap<string, number>;
 }
 
@@ -141,7 +141,7 @@ export class Audit implements AsyncDisposable {
   #logSink(options: LogFileOptions & Delivery): AuditSink {
     const onLost = this.#lost('log');
     const sink = openLogSink(options, { clock: this.#clock, onLost });
-    return this.#delivering(sink, options, { onLost, atOnce: 1 });
+    return this.#delivering(sink, options, 1);
   }
 
   #webhookSink(options: NonNullable<AuditOptions['webhook']>): AuditSink {
@@ -149,18 +149,18 @@ export class Audit implements AsyncDisposable {
     const access = loadKubeconfig(options.kubeconfig, this.#clock);
     const { initialBackoffMs } = options;
     const webhook = createWebhook({ access, timeoutMs: webhookMs, initialBackoffMs });
-    return this.#delivering(webhookSink(webhook, onLost), options, { onLost, atOnce: webhookBatchesMax });
+    return this.#delivering(webhookSink(webhook, onLost), options, webhookBatchesMax);
   }
 
-  #delivering(
-    sink: AuditSink,
-    { mode, batch, truncate }: Delivery,
-    { onLost, atOnce }: { readonly onLost: OnLost; readonly atOnce: number },
-  ): AuditSink {
-    const shortened = truncate === undefined ? sink : truncating(sink, truncate, onLost);
+  #delivering(sink: AuditSink, { mode, batch, truncate }: Delivery, atOnce: number): AuditSink {
+    const shortened = truncate === undefined ? sink : truncating(sink, truncate, this.#lost('truncate'));
     switch (mode) {
       case 'batch':
-        return new Batching(shortened, batch, { clock: this.#clock, onLost, atOnce });
+        return new Batching(shortened, batch, {
+          clock: this.#clock,
+          onLost: this.#lost('buffered'),
+          atOnce,
+        });
       case 'blocking':
         return ignoringFailures(shortened);
       default:

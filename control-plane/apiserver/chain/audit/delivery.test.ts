@@ -132,8 +132,10 @@ describe('truncating()', () => {
   it('leaves out bodies, drops what is too long even so, and divides batches', () => {
     const sink = collecting();
     const lost: number[] = [];
-    const cut = truncating(sink, { batchBytesMax: 8, eventBytesMax: 4 }, (count) => lost.push(count));
-    void cut.take([
+    const line = '{"kind":"Event","apiVersion":"audit.k8s.io/v1",\n'.length - 1;
+    const bounds = { batchBytesMax: 2 * (line + 4), eventBytesMax: line + 4 };
+    const cut = truncating(sink, bounds, (count) => lost.push(count));
+    const taken = cut.take([
       event('aaaa'),
       event('bbbb'),
       event('ccccc', 'cc'),
@@ -141,7 +143,8 @@ describe('truncating()', () => {
       event('eeeee', 'eeeee'),
     ]);
     expect(sink.batches).toEqual([['aaaa', 'bbbb'], ['cc']]);
-    expect(lost).toEqual([1, 1]);
+    expect(lost).toEqual([2]);
+    expect([taken, cut.take([event('aaaa')])]).toEqual([false, true]);
   });
 });
 
@@ -174,6 +177,26 @@ describe('a disk that is full', () => {
     const { text } = await audited.test.call('GET', '/metrics');
     expect(text).toMatch(/^apiserver_audit_error_total\{plugin="log"\} [1-9]/m);
     expect(text).toMatch(/^apiserver_audit_requests_rejected_total 0$/m);
+  });
+});
+
+describe('an event that is too long without its bodies', () => {
+  const long = `/api/v1/namespaces/default/pods?about=${'a'.repeat(4_000)}`;
+  const truncate = { batchBytesMax: 4_000, eventBytesMax: 4_000 };
+  it.each([
+    ['blocking-strict', 500],
+    ['blocking', 200],
+    ['batch', 200],
+  ] as const)('is lost, and counted; in mode %s its request is answered %i', async (mode, status) => {
+    await using audited = await startAudited(everything, { log: { mode, truncate } });
+
+    const { call } = audited.test;
+    expect((await call('GET', '/api/v1/namespaces/default/pods')).status).toBe(200);
+    expect((await call('GET', long)).status).toBe(status);
+    await expect
+      .poll(async () => (await call('GET', '/metrics')).text)
+      .toMatch(/^apiserver_audit_error_total\{plugin="truncate"\} [1-9]/m);
+    expect(audited.texts().filter((text) => text.includes('aaaa'))).toEqual([]);
   });
 });
 

@@ -1,4 +1,6 @@
 import fs, {
+  chmodSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -6,6 +8,7 @@ import fs, {
   rmSync,
   statSync,
   unlinkSync,
+  writeFileSync,
 } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -140,6 +143,38 @@ describe('openLogSink()', () => {
     expect(texts).toEqual([lineOf('c'), lineOf('d'), lineOf('e')]);
   });
 
+  it('lets whoever may read the file read what comes after it, and what is packed', async () => {
+    const path = join(directory, 'audit.log');
+    {
+      await using sink = open({ bytesMax: 80, compress: true });
+
+      await sink.take([event('a')]);
+      chmodSync(path, 0o640);
+      for (const name of ['b', 'c']) await sink.take([event(name)]);
+    }
+    const modes = readdirSync(directory).map((name) => statSync(join(directory, name)).mode & 0o777);
+    expect(modes).toEqual([0o640, 0o640, 0o640]);
+  });
+
+  it('tidies when it begins what an earlier one left, and makes directories', async () => {
+    const deep = join(directory, 'a', 'b');
+    mkdirSync(deep, { recursive: true });
+    const old = ['01', '02', '03'].map((day) => `audit-1970-01-${day}T00-00-00.000.log`);
+    for (const name of [...old, `${old[2]}.gz.draft`]) writeFileSync(join(deep, name), 'x');
+    {
+      await using sink = open({ path: join(deep, 'audit.log'), backupsMax: 2, compress: true });
+
+      await sink.begin?.();
+    }
+    expect(readdirSync(deep).toSorted()).toEqual([`${old[1]}.gz`, `${old[2]}.gz`, 'audit.log']);
+    {
+      await using sink = open({ path: join(directory, 'x', 'y', 'audit.log') });
+
+      await sink.begin?.();
+    }
+    expect(statSync(join(directory, 'x')).mode & 0o777).toBe(0o700);
+  });
+
   it.each([
     ['moved away', (path: string) => renameSync(path, `${path}.1`)],
     ['removed', (path: string) => unlinkSync(path)],
@@ -170,7 +205,16 @@ describe('openLogSink()', () => {
 
 describe('planTidying()', () => {
   const at = (day: number): string => `audit-2026-01-0${day}T00-00-00.000.log`;
-  const names = ['audit.log', at(1), `${at(2)}.gz`, at(3), 'audit-x.log', 'other.log', 'audit-2026.log'];
+  const names = [
+    'audit.log',
+    at(1),
+    `${at(2)}.gz`,
+    `${at(3)}.gz`,
+    at(3),
+    'audit-x.log',
+    'other.log',
+    'audit-2026.log',
+  ];
   const nowMs = Date.parse('2026-01-04T00:00:00Z');
   it.each([
     ['nothing', { backupsMax: 0, ageMsMax: 0 }, []],

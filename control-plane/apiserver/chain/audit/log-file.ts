@@ -1,5 +1,5 @@
-import { createReadStream, createWriteStream, writeSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { createReadStream, createWriteStream, writeSync, type Stats } from 'node:fs';
+import { chmod, chown, mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import { basename, dirname, extname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
@@ -190,6 +190,8 @@ class RotatingFile implements Target {
 
   async open(): Promise<void> {
     await this.#open();
+    // What was set aside before, under other bounds, or was not finished.
+    this.#tidyLater();
   }
 
   append(bytes: Uint8Array): void | Promise<void> {
@@ -207,8 +209,9 @@ class RotatingFile implements Target {
     await this.#lookForName();
     let file = this.#file ?? (await this.#open());
     if (this.#bytes > 0 && this.#bytes + bytes.byteLength > this.#options.bytesMax) {
-      await this.#rotate();
+      const before = await this.#rotate();
       file = await this.#open();
+      await makeAlike(this.#options.path, before);
     }
     await this.#appendRest(file, bytes, 0);
   }
@@ -246,7 +249,7 @@ class RotatingFile implements Target {
 
   async #open(): Promise<FileHandle> {
     const { path } = this.#options;
-    await mkdir(dirname(path), { mode: 0o700 }).catch((error: unknown) => {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
       if (errnoOf(error) !== 'EEXIST') throw error;
     });
     const file = await open(path, 'a', 0o600);
@@ -278,8 +281,10 @@ class RotatingFile implements Target {
     else this.#bytes = found.size; // Truncated in place (copytruncate).
   }
 
-  async #rotate(): Promise<void> {
+  /** How the file was that has been set aside. */
+  async #rotate(): Promise<Stats> {
     const { path } = this.#options;
+    const before = await stat(path);
     await this.#close();
     const extension = extname(path);
     const stem = path.slice(0, path.length - extension.length);
@@ -292,6 +297,11 @@ class RotatingFile implements Target {
       await rename(path, aside);
       break;
     }
+    this.#tidyLater();
+    return before;
+  }
+
+  #tidyLater(): void {
     this.#tidying = this.#tidying.then(() => this.#tidy());
   }
 
@@ -309,6 +319,19 @@ class RotatingFile implements Target {
   }
 }
 
+/** Whoever may read the file (a shipper of logs, by its group) may read what comes after it, as with lumberjack. */
+async function makeAlike(path: string, { mode, uid, gid }: Stats): Promise<void> {
+  const made = await stat(path);
+  if (made.uid !== uid || made.gid !== gid) {
+    await chown(path, uid, gid).catch((error: unknown) => {
+      if (errnoOf(error) !== 'EPERM') throw error; // Then it is whose the server is.
+    });
+  }
+  if ((made.mode & permissions) !== (mode & permissions)) await chmod(path, mode & permissions);
+}
+
+const permissions = 0o777;
+
 async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
@@ -321,6 +344,10 @@ export function fileTime(ms: number): string {
   return new Date(ms).toISOString().slice(0, 23).replaceAll(':', '-');
 }
 
+const packed = '.gz';
+/** Of what is being packed; one that is there before anything is begun was not finished. */
+const draft = '.gz.draft';
+
 /** Which of the files in a directory were set aside and go, and which stay. Pure. */
 export function planTidying(
   names: readonly string[],
@@ -332,9 +359,8 @@ export function planTidying(
   const stem = `${logName.slice(0, logName.length - extension.length)}-`;
   const aside = names
     .flatMap((name) => {
-      if (!name.startsWith(stem)) return [];
-      const bare = name.endsWith('.gz') ? name.slice(0, -3) : name;
-      if (!bare.endsWith(extension)) return [];
+      const bare = name.replace(/\.gz(\.draft)?$/, '');
+      if (!name.startsWith(stem) || !bare.endsWith(extension)) return [];
       const match = /^(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d\.\d{3})$/.exec(
         bare.slice(stem.length, bare.length - extension.length),
       );
@@ -342,8 +368,13 @@ export function planTidying(
       return Number.isNaN(atMs) ? [] : [{ name, atMs }];
     })
     .toSorted((a, b) => b.atMs - a.atMs);
+  // One that was packed and is still there unpacked counts once.
+  const times = [...new Set(aside.map(({ atMs }) => atMs))];
   const isOld = (atMs: number): boolean => ageMsMax > 0 && nowMs - atMs > ageMsMax;
-  const remove = aside.filter(({ atMs }, index) => (backupsMax > 0 && index >= backupsMax) || isOld(atMs));
+  const remove = aside.filter(
+    ({ name, atMs }) =>
+      name.endsWith(draft) || (backupsMax > 0 && times.indexOf(atMs) >= backupsMax) || isOld(atMs),
+  );
   const gone = new Set(remove);
   return {
     remove: remove.map(({ name }) => name),
@@ -352,9 +383,10 @@ export function planTidying(
 }
 
 async function compressFile(path: string): Promise<void> {
-  if (path.endsWith('.gz')) return;
-  const draft = `${path}.gz.draft`;
-  await pipeline(createReadStream(path), createGzip(), createWriteStream(draft, { mode: 0o600 }));
-  await rename(draft, `${path}.gz`);
+  if (path.endsWith(packed)) return;
+  const unfinished = `${path}${draft}`;
+  await pipeline(createReadStream(path), createGzip(), createWriteStream(unfinished, { mode: 0o600 }));
+  await makeAlike(unfinished, await stat(path));
+  await rename(unfinished, `${path}${packed}`);
   await rm(path, { force: true });
 }

@@ -116,6 +116,7 @@ describe('parsePolicy()', () => {
     [`${head}rules: [{level: None, nonResourceURLs: [/a*b]}]`, 'must be the final character'],
     [`${head}rules: [{level: None, nonResourceURLs: [/a], namespaces: [ns]}]`, 'both regular resources and'],
     [`${head}rules: [{level: None, resources: [{group: apps/v1}]}]`, 'without its version'],
+    [`${head}rules: [{level: None, resources: [{group: '*'}]}]`, 'RFC 1123 subdomain'],
     [`${head}rules: [{level: None, resources: [{resourceNames: [a]}]}]`, 'requires at least one resource'],
     [`${head}rules: [{level: None}]\nrules: []`, 'rules'],
   ])('refuses %j', (text, why) => {

@@ -1,5 +1,6 @@
 import { notSupportedField, renderFieldError, requiredField, invalidField } from '#api/errors/field-error.ts';
 import type { FieldError } from '#api/errors/field-error.ts';
+import { dnsSubdomain } from '#api/validation/format.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { Attributes, ResourceAttributes } from '#control-plane/apiserver/chain/authz/authorizer.ts';
 import { readConfiguration, type Shape } from '#control-plane/apiserver/configuration/read-configuration.ts';
@@ -122,6 +123,9 @@ function groupErrors(
     errors.push(
       invalidField(`${path}.group`, group, 'must be a group without its version, as apps or batch'),
     );
+  } else if (group !== '') {
+    const wrong = dnsSubdomain(group);
+    if (wrong.length > 0) errors.push(invalidField(`${path}.group`, group, wrong.join(',')));
   }
   if (resourceNames.length > 0 && resources.length === 0) {
     const detail = 'using resourceNames requires at least one resource';

@@ -1,4 +1,4 @@
-import type { AuditEvent } from './event.ts';
+import { eventType, type AuditEvent } from './event.ts';
 
 /** Where events go. Never throws and never rejects: what could not be written is counted and told by the sink. */
 export interface AuditSink extends AsyncDisposable {
@@ -37,16 +37,17 @@ export interface TruncateOptions {
 
 /**
  * Events that are too long go without their bodies, and what is too long even so is lost; batches that are too long go as several
- * (apiserver/plugin/pkg/audit/truncate).
+ * (apiserver/plugin/pkg/audit/truncate). What is lost was not taken (decision 0184).
  */
 export function truncating(sink: AuditSink, options: TruncateOptions, onLost: OnLost): AuditSink {
   return {
     begin: async () => sink.begin?.(),
     take: (events, isAwaited) => {
-      const batches = planBatches(events, options, onLost);
+      const { batches, lost } = planBatches(events, options);
+      if (lost > 0) onLost(lost, 'event is too large even after truncating');
       const taken = batches.map((batch) => sink.take(batch, isAwaited));
-      if (taken.every((one) => typeof one === 'boolean')) return taken.every(Boolean);
-      return Promise.all(taken).then((all) => all.every(Boolean));
+      if (taken.every((one) => typeof one === 'boolean')) return lost === 0 && taken.every(Boolean);
+      return Promise.all(taken).then((all) => lost === 0 && all.every(Boolean));
     },
     [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
   };
@@ -55,17 +56,16 @@ export function truncating(sink: AuditSink, options: TruncateOptions, onLost: On
 function planBatches(
   events: readonly AuditEvent[],
   { batchBytesMax, eventBytesMax }: TruncateOptions,
-  onLost: OnLost,
-): readonly (readonly AuditEvent[])[] {
+): { readonly batches: readonly (readonly AuditEvent[])[]; readonly lost: number } {
   const batches: AuditEvent[][] = [];
-  let bytes = Infinity;
+  let [bytes, lost] = [Infinity, 0];
   for (const event of events) {
     const short = shorten(event, eventBytesMax);
     if (short === undefined) {
-      onLost(1, 'event is too large even after its bodies were left out');
+      lost++;
       continue;
     }
-    const size = Buffer.byteLength(short.json);
+    const size = sizeOf(short);
     if (bytes + size > batchBytesMax) {
       batches.push([]);
       bytes = 0;
@@ -73,11 +73,16 @@ function planBatches(
     batches.at(-1)?.push(short);
     bytes += size;
   }
-  return batches;
+  return { batches, lost };
 }
 
 function shorten(event: AuditEvent, bytesMax: number): AuditEvent | undefined {
-  if (Buffer.byteLength(event.json) <= bytesMax) return event;
+  if (sizeOf(event) <= bytesMax) return event;
   const without = event.withoutBodies;
-  return without === undefined || Buffer.byteLength(without.json) > bytesMax ? undefined : without;
+  return without === undefined || sizeOf(without) > bytesMax ? undefined : without;
+}
+
+/** Of its line in a log, which is what the bounds mean wherever it goes. */
+function sizeOf({ json }: AuditEvent): number {
+  return Buffer.byteLength(json) + eventType.length + 1;
 }
