@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import type { JsonObject } from '#api/meta/object.ts';
 import { lastUsedLabel } from '#api/meta/token-secret.ts';
 import { at, equalJson, stringMapOf, withPath } from '#api/wire/json.ts';
@@ -9,8 +8,6 @@ import { standardHeaders, type FrontProxyOptions } from './chain/authn/front-pro
 import { frontProxyName } from './pki/cluster-pki.ts';
 import type { ServerAuthentication } from './chain/authn/server-authentication.ts';
 import { ensure, serverUser } from './ensure.ts';
-import { identityHashOf } from './identity.ts';
-import { authenticationReloads, type Counting } from './serve/counters.ts';
 import type { ServerContext } from './server-context.ts';
 import { updateObject } from './verbs/update.ts';
 
@@ -173,13 +170,5 @@ export async function markTokenUsed(
   await updateObject(context, {
     ...{ kind: secrets, ...secret, dryRun: false, change },
     admittedAs: { user: serverUser, verb: 'update', subresource: '' },
-  });
-}
-
-/** Counts a change of the AuthenticationConfiguration, by a digest of this server's name. */
-export function countReload(counting: Counting, isTaken: boolean): void {
-  counting.count(authenticationReloads, {
-    apiserver_id_hash: identityHashOf(hostname()),
-    status: isTaken ? 'success' : 'failure',
   });
 }

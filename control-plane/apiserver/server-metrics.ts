@@ -6,6 +6,7 @@ import type { Audit } from './chain/audit/audit.ts';
 import type { ServerAuthentication } from './chain/authn/server-authentication.ts';
 import type { RunningFlowControl } from './chain/flow-control/create-flow-control.ts';
 import type { InFlight } from './chain/in-flight.ts';
+import type { ReloadCounts } from './configuration/reload-counts.ts';
 import { RequestMetrics, type MetricSource } from './serve/metrics.ts';
 import type { ReadMetric } from './serve/read-metric.ts';
 
@@ -17,6 +18,7 @@ export function metricsOf(
     flow,
     audit,
     known,
+    authorizer,
     ofFacts,
     aggregation,
     sources,
@@ -26,6 +28,7 @@ export function metricsOf(
     readonly flow: RunningFlowControl;
     readonly audit: Audit | undefined;
     readonly known: ServerAuthentication;
+    readonly authorizer: { readonly reloads?: ReloadCounts };
     readonly ofFacts: readonly ReadMetric[];
     readonly aggregation: Aggregation;
     readonly sources: readonly MetricSource[];
@@ -39,6 +42,7 @@ export function metricsOf(
     read: [
       ...flow.metrics,
       ...known.counts.metrics,
+      ...[known.reloads, authorizer.reloads].flatMap((reloads) => reloads?.metrics ?? []),
       ...ofFacts,
       ...aggregationMetrics(aggregation),
       ...others,

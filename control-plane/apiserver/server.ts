@@ -34,7 +34,7 @@ import type { FrontProxyOptions } from './chain/authn/front-proxy.ts';
 import { openAuthentication, type ServerAuthentication } from './chain/authn/server-authentication.ts';
 import type { LegacyTokenInput } from './chain/authn/tokens.ts';
 import { keepBootstrapTokens } from './chain/authn/bootstrap-tokens.ts';
-import { countReload, keepAuthenticationObjects, markTokenUsed } from './authentication-objects.ts';
+import { keepAuthenticationObjects, markTokenUsed } from './authentication-objects.ts';
 import { keepAddressObjects } from './services/address-objects.ts';
 import { addressKey } from './services/claims.ts';
 import { convertObjects } from './custom/convert-objects.ts';
@@ -198,12 +198,12 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       ...{ registry, clock, logger, ownCaPem: () => pki.caCertPem, ownKeyPem: pki.serviceAccountKeyPem },
       markUsed: (secret, day) => markTokenUsed(context, secret, day),
       bootstrapTokens: undo.use(await keepBootstrapTokens({ registry, clock, logger })).book,
-      onReload: (isTaken) => countReload(context.metrics, isTaken),
     }),
   );
   const { authentication, tokens, tokenPolicy } = known;
   const admission = withFixedPlugins(options.admissionPlugins ?? defaultPlugins());
   const { facts, metrics: ofFacts } = await keepFacts({ registry, clock, logger }, undo, admission);
+  const authorizer = undo.use(openAuthorizer({ ...facts, clock, logger }, options.authorization));
   const inFlight = new InFlight();
   const flow = undo.use(await createFlowControl(options.flowControl, { registry, clock, logger }));
   const audit = await openAudit(options, undo);
@@ -217,12 +217,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     ...{ registry, clock, logger, allocators },
     quotaTurns: createTurns(),
     ...{ authentication, tokens, tokenPolicy },
-    authorizer: undo.use(openAuthorizer({ ...facts, clock, logger }, options.authorization)),
-    ...facts,
+    ...{ ...facts, authorizer },
     hookCaller: undo.use(createHookCaller({ registry, mayDial: options.mayDial })),
     ...{ admission, inFlight, audit, encryption, flowControl: flow.control },
     ...{ turns: new RequestTurns(), listTurns: new ListTurns(), recentLists: new RecentLists(clock) },
-    metrics: metricsOf(store, { inFlight, flow, audit, known, ofFacts, aggregation, ...sealed }),
+    metrics: metricsOf(store, { inFlight, flow, audit, known, authorizer, ofFacts, aggregation, ...sealed }),
     nodes: undo.use(nodeDialer(pki, options)),
     streams: new NodeStreams({ clock, closing: closing.signal }),
     isBootstrapped: false,

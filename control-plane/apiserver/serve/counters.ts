@@ -67,13 +67,6 @@ export const podSecurityErrors: CounterRow<'fatal' | 'request_operation' | 'reso
   labelNames: ['fatal', 'request_operation', 'resource', 'subresource'],
 };
 
-/** k8s.io/apiserver, authentication config controller. */
-export const authenticationReloads: CounterRow<'apiserver_id_hash' | 'status'> = {
-  name: 'apiserver_authentication_config_controller_automatic_reloads_total',
-  help: 'Changes of the AuthenticationConfiguration that were taken (success), and that were not (failure).',
-  labelNames: ['apiserver_id_hash', 'status'],
-};
-
 /** kubernetes pkg/registry/certificates. */
 export const csrRequestedDuration: CounterRow<'signerName'> = {
   name: 'apiserver_certificates_registry_csr_requested_duration_total',
@@ -211,7 +204,6 @@ export const counterRows: readonly CounterRow[] = [
   podSecurityEvaluations,
   podSecurityExemptions,
   podSecurityErrors,
-  authenticationReloads,
   csrRequestedDuration,
   csrHonoredDuration,
   policyChecks,

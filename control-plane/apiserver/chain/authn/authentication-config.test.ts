@@ -22,7 +22,7 @@ const text = (fields: object): string =>
 const statusOf = async (test: TestServer, path: string): Promise<number> =>
   (await askOverTls(test, { path })).status;
 
-it('issuers and who may be nobody are what the file says, also when it changes; a broken one changes nothing', async () => {
+it('issuers are what the file says, also when it changes; one that is broken, or changes who may be nobody, changes nothing', async () => {
   using files = testFiles();
   await using first = await startTestIssuer();
   await using second = await startTestIssuer();
@@ -59,28 +59,40 @@ it('issuers and who may be nobody are what the file says, also when it changes; 
       '[invalid bearer token, oidc: verify token: oidc: expected audience in ["podwright"] got ["vault"]]',
   });
 
-  files.write('authn.yaml', text({ jwt: [jwtOf(first, 'b:'), jwtOf(second, 'c:')] }));
+  const told = async (error: unknown): Promise<void> =>
+    expect
+      .poll(() => lines, { timeout: 60_000 })
+      .toContainEqual(expect.objectContaining({ option: '--authentication-config', error }));
+  files.write('authn.yaml', text({ jwt: [jwtOf(second, 'c:')] }));
+  await told('anonymous: changed from the initial configuration file');
+  // An issuer that cannot be asked is asked again and again, and until then nothing changes.
+  const [away] = [await startTestIssuer()];
+  await away[Symbol.asyncDispose]();
+  files.write('authn.yaml', text({ jwt: [jwtOf(second, 'c:'), jwtOf(away, 'x:')], anonymous }));
+  await told(expect.stringContaining('ECONNREFUSED'));
+  expect([await who(second), await who(first)]).toMatchObject([401, { username: 'a:jane' }]);
+
+  files.write('authn.yaml', text({ jwt: [jwtOf(first, 'b:'), jwtOf(second, 'c:')], anonymous }));
   await expect.poll(() => who(second), { timeout: 60_000 }).toMatchObject({ username: 'c:jane' });
   expect(await who(first)).toMatchObject({ username: 'b:jane' });
-  expect(await statusOf(test, '/livez')).toBe(200);
+  expect(await statusOf(test, '/livez')).toBe(401);
   files.write(
     'authn.yaml',
-    text({ jwt: [{ ...jwtOf(first, 'd:'), userValidationRules: [{ expression: 'no' }] }] }),
+    text({ jwt: [{ ...jwtOf(first, 'd:'), userValidationRules: [{ expression: 'no' }] }], anonymous }),
   );
-  const complaint = {
-    option: '--authentication-config',
-    error: expect.stringMatching(/userValidationRules\[0\]\.expression: compilation failed/),
-  };
-  await expect.poll(() => lines, { timeout: 60_000 }).toContainEqual(expect.objectContaining(complaint));
+  await told(expect.stringMatching(/userValidationRules\[0\]\.expression: compilation failed/));
   expect(await who(first)).toMatchObject({ username: 'b:jane' });
   expect(await who(second)).toMatchObject({ username: 'c:jane' });
   const metrics = await test.call('GET', '/metrics');
-  const count = (status: string): RegExp =>
-    new RegExp(
-      `apiserver_authentication_config_controller_automatic_reloads_total\\{apiserver_id_hash="sha256:[0-9a-f]{64}",status="${status}"\\} 1`,
-    );
-  expect(metrics.text).toMatch(count('success'));
-  expect(metrics.text).toMatch(count('failure'));
+  const id = 'apiserver_id_hash="sha256:[0-9a-f]{64}"';
+  for (const line of [
+    `automatic_reloads_total\\{${id},status="success"\\} 1`,
+    `automatic_reloads_total\\{${id},status="failure"\\} 3`,
+    `automatic_reload_last_timestamp_seconds\\{${id},status="failure"\\} 1`,
+    `last_config_info\\{${id},hash="sha256:[0-9a-f]{64}"\\} 1`,
+  ]) {
+    expect(metrics.text).toMatch(new RegExp(`^apiserver_authentication_config_controller_${line}`, 'm'));
+  }
 }, 180_000);
 
 it('a server does not start on a file that is wrong', async () => {

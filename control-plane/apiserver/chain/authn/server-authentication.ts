@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
+import { ReloadCounts } from '#control-plane/apiserver/configuration/reload-counts.ts';
 import type { Registry } from '#control-plane/apiserver/objects/registry.ts';
 import { parseTrustBundle, type TrustBundle } from '#control-plane/apiserver/pki/trust-bundle.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
@@ -40,8 +42,6 @@ export interface AuthenticationContext
   readonly ownCaPem: () => string;
   /** The cluster's own key of service account tokens. */
   readonly ownKeyPem: string;
-  /** Told of each look at a changed AuthenticationConfiguration: whether it was taken. */
-  readonly onReload: (isTaken: boolean) => void;
 }
 
 /** Who asks a server, and what it goes by for that. */
@@ -56,6 +56,8 @@ export interface ServerAuthentication extends Disposable {
   /** Told when authorities were changed. */
   onTrustChange: (() => void) | undefined;
   readonly counts: AuthenticationCounts;
+  /** Of the AuthenticationConfiguration; undefined without. */
+  readonly reloads: ReloadCounts | undefined;
 }
 
 /** @throws E_USAGE for a file that cannot be read, or is wrong */
@@ -104,6 +106,7 @@ export async function openAuthentication(
     frontProxyCaPem: () => proxyFile?.value.pem,
     onTrustChange: undefined,
     counts,
+    reloads: configured.reloads,
     [Symbol.dispose]: () => owned[Symbol.dispose](),
   };
   return opened;
@@ -161,6 +164,7 @@ function policyOf(options: ServiceAccountTokenOptions, issuers: readonly string[
 interface OpenedIssuers {
   readonly authenticator: TokenAuthenticator;
   readonly anonymous: () => AnonymousAccess;
+  readonly reloads: ReloadCounts | undefined;
 }
 
 /** Other issuers of tokens, and who may be nobody, by the file or by the options. */
@@ -173,22 +177,35 @@ async function openIssuers(
   if (configFile === undefined) {
     const issuers = oidc === undefined ? [] : [await readOidcIssuer(oidc)];
     const { authenticator } = createConfiguredIssuers(issuers, context);
-    return { authenticator, anonymous: () => byOption };
+    return { authenticator, anonymous: () => byOption, reloads: undefined };
   }
+  const reloads = new ReloadCounts('authentication', context.clock);
+  let first: AuthenticationConfiguration | undefined;
   const parse = (text: string): AuthenticationConfiguration => {
     const configuration = parseAuthenticationConfiguration(text, context.tokens.issuers);
-    if (configuration.anonymous === undefined || anonymousAuth === undefined) return configuration;
-    throw new PodwrightError('E_INVALID', 'anonymous: --anonymous-auth says that too; give one of them');
+    const { anonymous } = configuration;
+    if (anonymous !== undefined && anonymousAuth !== undefined) {
+      throw new PodwrightError('E_INVALID', 'anonymous: --anonymous-auth says that too; give one of them');
+    }
+    // Who may be nobody is decided when the server begins, as upstream.
+    if (first !== undefined && !isDeepStrictEqual(anonymous, first.anonymous)) {
+      throw new PodwrightError('E_INVALID', 'anonymous: changed from the initial configuration file');
+    }
+    return configuration;
   };
   const file = stack.use(
     await watchFile({
       ...{ ...context, option: '--authentication-config', path: configFile, parse },
+      onOffer: ({ issuers }) => configured.ready(issuers),
       onChange: ({ issuers }) => configured.use(issuers),
-      onReload: context.onReload,
+      onReload: (taken) => (taken === undefined ? reloads.refused() : reloads.taken(taken)),
     }),
   );
-  const configured = createConfiguredIssuers(file.value.issuers, context);
-  return { authenticator: configured.authenticator, anonymous: () => file.value.anonymous ?? byOption };
+  first = file.value;
+  reloads.began(file.text);
+  const configured = createConfiguredIssuers(first.issuers, context);
+  const anonymous = first.anonymous ?? byOption;
+  return { authenticator: configured.authenticator, anonymous: () => anonymous, reloads };
 }
 
 async function readOidcIssuer({

@@ -6,6 +6,8 @@ import type { Logger } from '#base/log.ts';
 /** What a file says, as of now. */
 export interface WatchedFile<T> extends Disposable {
   readonly value: T;
+  /** Of which it was made. */
+  readonly text: string;
 }
 
 export interface WatchOptions<T> {
@@ -14,10 +16,12 @@ export interface WatchOptions<T> {
   readonly path: string;
   /** @throws what is wrong with it */
   readonly parse: (text: string) => T | Promise<T>;
+  /** Asked before a new value is taken: where it throws, it is asked again at each look. */
+  readonly onOffer?: (value: T) => Promise<void>;
   /** Told of a new value. */
   readonly onChange?: (value: T) => void;
-  /** Told of each look at a file that had changed: whether its new text was taken. */
-  readonly onReload?: (isTaken: boolean) => void;
+  /** Told of each look at a file that had changed: its new text; undefined: it was not taken. */
+  readonly onReload?: (taken: string | undefined) => void;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -45,18 +49,28 @@ export async function watchFile<T>(options: WatchOptions<T>): Promise<WatchedFil
     throw new PodwrightError('E_USAGE', `start the server: ${option} ${path}: ${describeError(error)}`);
   }
   let isOver = false;
-  const look = async (): Promise<void> => {
+  let { text } = known;
+  /** What is right in itself, and was not taken yet. */
+  let offered: { readonly value: T; readonly text: string } | undefined;
+  const readAgain = async (): Promise<void> => {
     if ((await stampOf(path)) === known.stamp) return;
     const read = await readNow();
     const isSame = read.text === known.text;
     known = read;
     if (isSame) return;
-    const taken = await parse(read.text);
+    offered = undefined;
+    offered = { value: await parse(read.text), text: read.text };
+  };
+  const look = async (): Promise<void> => {
+    await readAgain();
+    if (offered === undefined || isOver) return;
+    await options.onOffer?.(offered.value);
     if (isOver) return;
-    value = taken;
+    ({ value, text } = offered);
+    offered = undefined;
     logger.info({ option, path }, 'file has changed, and is taken');
-    options.onReload?.(true);
-    options.onChange?.(taken);
+    options.onReload?.(text);
+    options.onChange?.(value);
   };
   let complaint = '';
   const step = (): void => {
@@ -70,7 +84,7 @@ export async function watchFile<T>(options: WatchOptions<T>): Promise<WatchedFil
           { option, path, error: text },
           'file has changed and is wrong: what it said before stays',
         );
-        options.onReload?.(false);
+        options.onReload?.(undefined);
       })
       .then(() => {
         if (!isOver) timer = clock.after(lookMs, step);
@@ -80,6 +94,9 @@ export async function watchFile<T>(options: WatchOptions<T>): Promise<WatchedFil
   return {
     get value() {
       return value;
+    },
+    get text() {
+      return text;
     },
     [Symbol.dispose]: () => {
       isOver = true;

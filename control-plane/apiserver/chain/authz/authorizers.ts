@@ -6,7 +6,7 @@ import type { AccessBooks } from './access-books.ts';
 import { unionOf, type Authorizer } from './authorizer.ts';
 import { authenticatedAuthorizer } from './authenticated.ts';
 import { defaultAuthorizers, type AuthorizerSpec, type BuiltInMode, type WebhookSpec } from './modes.ts';
-import { configuredAuthorizer } from './config/configured-authorizer.ts';
+import { configuredAuthorizer, type ConfiguredAuthorizer } from './config/configured-authorizer.ts';
 import { nodeAuthorizer } from './node/node-authorizer.ts';
 import { everything, nothing, privilegedAuthorizer } from './privileged.ts';
 import { publicPathsAuthorizer } from './public-paths.ts';
@@ -71,7 +71,7 @@ export type AuthorizationOptions =
 export function openAuthorizer(
   parts: AuthorizerParts & { readonly logger: Logger },
   options: AuthorizationOptions = { authorizers: defaultAuthorizers },
-): Authorizer & Disposable {
+): Authorizer & Disposable & Partial<Pick<ConfiguredAuthorizer, 'reloads'>> {
   if ('authorizers' in options) return createAuthorizer(parts, options.authorizers);
   return configuredAuthorizer(options.file, {
     ...parts,

@@ -1,9 +1,10 @@
+import { statSync } from 'node:fs';
 import { readConfigFile, type DocumentKind, type ObjectShape } from '#api/config/config-document.ts';
 import { parseDurationMs } from '#api/meta/duration.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { dnsSubdomain } from '#api/validation/format.ts';
-import { PodwrightError } from '#base/errors.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
 import { conditionProblem } from '#control-plane/apiserver/chain/authz/webhook/match-conditions.ts';
 import { isMode, type AuthorizerSpec, type WebhookSpec } from '#control-plane/apiserver/chain/authz/modes.ts';
 
@@ -35,9 +36,57 @@ const timeoutMaxMs = 30_000;
 const authorizedTtlMs = 5 * 60_000;
 const unauthorizedTtlMs = 30_000;
 
-/** @throws {E_INVALID} with the file and all that is wrong in it */
-export function readAuthorizationConfiguration(path: string): readonly AuthorizerSpec[] {
-  return readConfigFile(path, document, authorizersOf);
+/**
+ * @param startedWith what the file said when the server began, where it is read again
+ * @throws {E_INVALID} with the file and all that is wrong in it
+ */
+export function readAuthorizationConfiguration(
+  path: string,
+  startedWith?: readonly AuthorizerSpec[],
+): readonly AuthorizerSpec[] {
+  return readConfigFile(path, document, (configuration) => {
+    const specs = authorizersOf(configuration);
+    const problems = [
+      ...(startedWith === undefined ? [] : reloadProblems(specs, startedWith)),
+      ...specs.flatMap(fileProblems),
+    ];
+    if (problems.length > 0) throw new PodwrightError('E_INVALID', problems.join('; '));
+    return specs;
+  });
+}
+
+/** Those that follow objects of the cluster: who was not there at first is not made later. */
+const followers: readonly string[] = ['Node', 'RBAC'];
+
+/** What may not change while the server runs (kubeapiserver/authorizer/reload.go): webhooks come and go, the others stay. Pure. */
+export function reloadProblems(
+  specs: readonly AuthorizerSpec[],
+  startedWith: readonly AuthorizerSpec[],
+): readonly string[] {
+  const typesOf = (list: readonly AuthorizerSpec[]): readonly string[] =>
+    list.map(({ type }) => type).filter((type) => type !== 'Webhook');
+  const [now, first] = [typesOf(specs), typesOf(startedWith)];
+  const missing = first.filter((type) => !now.includes(type)).toSorted();
+  return [
+    ...(missing.length === 0 ? [] : [`authorizers: missing required types: ${missing.join(', ')}`]),
+    ...now
+      .filter((type) => followers.includes(type) && !first.includes(type))
+      .map(
+        (type) => `authorizers: type ${type} is not allowed if it was not enabled at initial server startup`,
+      ),
+  ];
+}
+
+/** A webhook's kubeconfig that is not there, or is no file. */
+function fileProblems(spec: AuthorizerSpec, index: number): readonly string[] {
+  if (spec.type !== 'Webhook') return [];
+  const { kubeConfigFile } = spec.webhook;
+  const at = `authorizers[${index}].webhook.connectionInfo.kubeConfigFile: ${JSON.stringify(kubeConfigFile)}`;
+  try {
+    return statSync(kubeConfigFile).isFile() ? [] : [`${at}: must be a regular file`];
+  } catch (error) {
+    return [`${at}: error loading file: ${describeError(error)}`];
+  }
 }
 
 /** @throws {E_INVALID} with all that is wrong */
@@ -63,11 +112,18 @@ function twice(field: string, authorizers: readonly JsonObject[]): readonly stri
 }
 
 function authorizerProblems({ type, name, webhook }: JsonObject, path: string): readonly string[] {
+  // Of each of these there is one, and its name is that of --authorization-mode.
+  const expected = stringOf(type).toLowerCase();
+  const isMisnamed = isMode(stringOf(type)) && type !== 'Webhook' && name !== expected;
   const wrong = [
     ...(isMode(stringOf(type))
       ? []
       : [`${path}.type: ${JSON.stringify(type ?? '')} is none that podwright has`]),
-    ...(dnsSubdomain(stringOf(name)).length === 0 ? [] : [`${path}.name: not the name of a DNS subdomain`]),
+    ...(isMisnamed
+      ? [`${path}.name: expected ${expected} for ${stringOf(type)} instead of ${JSON.stringify(name ?? '')}`]
+      : dnsSubdomain(stringOf(name)).length === 0
+        ? []
+        : [`${path}.name: not the name of a DNS subdomain`]),
   ];
   if (type !== 'Webhook') {
     return webhook === undefined ? wrong : [...wrong, `${path}.webhook: may only be set with type Webhook`];

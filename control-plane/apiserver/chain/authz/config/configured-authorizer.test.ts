@@ -9,17 +9,29 @@ import { createFakeClock, systemClock, type Clock } from '#base/clock.ts';
 import { at, stringOf } from '#api/wire/json.ts';
 import { startTestServer } from '#control-plane/apiserver/test-server.fixture.ts';
 
-/** A webhook that lets alice do everything, forbids mallory everything, and fails for flaky. */
-async function startWebhook(): Promise<{ readonly url: string } & AsyncDisposable> {
+interface TestWebhook extends AsyncDisposable {
+  readonly url: string;
+  /** slow has asked. */
+  readonly slowAsked: Promise<void>;
+  answerSlow(): void;
+}
+
+/** A webhook that lets alice do everything, and slow when it is told to; forbids mallory everything, and fails for flaky. */
+async function startWebhook(): Promise<TestWebhook> {
+  const [came, answered] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     const user = stringOf(at(JSON.parse(Buffer.concat(chunks).toString('utf8')), 'spec.user'));
+    if (user === 'slow') {
+      came.resolve();
+      await answered.promise;
+    }
     response.statusCode = user === 'flaky' ? 400 : 200;
     response.end(
       JSON.stringify({
         status: {
-          allowed: user === 'alice',
+          allowed: user === 'alice' || user === 'slow',
           denied: user === 'mallory',
           reason: user === 'mallory' ? 'never' : '',
         },
@@ -30,6 +42,8 @@ async function startWebhook(): Promise<{ readonly url: string } & AsyncDisposabl
   const address = server.address();
   return {
     url: `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/authorize`,
+    slowAsked: came.promise,
+    answerSlow: () => answered.resolve(),
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       await once(server.close(), 'close');
@@ -71,6 +85,7 @@ describe('a server with a configuration of authorizers', () => {
     };
     const file = files.path('authorization.yaml');
     const rbac = { type: 'RBAC', name: 'rbac' };
+    const node = { type: 'Node', name: 'node' };
     writeFileSync(file, configuration(hook, rbac));
     const looks = createFakeClock();
     const clock: Clock = {
@@ -96,12 +111,30 @@ describe('a server with a configuration of authorizers', () => {
       message: expect.stringContaining('the server answered 400'),
     });
 
-    writeFileSync(file, 'kind: Nonsense');
-    looks.advance(5000);
-    expect((await statusAs('alice')).status).toBe(200);
+    const asked = statusAs('slow');
+    await webhook.slowAsked;
+    for (const wrong of ['kind: Nonsense', configuration(hook), configuration(hook, rbac, node)]) {
+      writeFileSync(file, wrong);
+      looks.advance(5000);
+      expect((await statusAs('alice')).status).toBe(200);
+    }
     writeFileSync(file, configuration(rbac));
     looks.advance(5000);
     expect((await statusAs('alice')).status).toBe(403);
+    // Whoever was asking goes on: the webhook is let go later.
+    webhook.answerSlow();
+    expect((await asked).status).toBe(200);
+    const { text } = await cluster.call('GET', '/metrics');
+    const name = 'apiserver_authorization_config_controller';
+    const hash = 'sha256:[0-9a-f]{64}';
+    for (const line of [
+      `automatic_reloads_total\\{apiserver_id_hash="${hash}",status="failure"\\} 3`,
+      `automatic_reloads_total\\{apiserver_id_hash="${hash}",status="success"\\} 1`,
+      `automatic_reload_last_timestamp_seconds\\{apiserver_id_hash="${hash}",status="success"\\} 1`,
+      `last_config_info\\{apiserver_id_hash="${hash}",hash="${hash}"\\} 1`,
+    ]) {
+      expect(text).toMatch(new RegExp(`^${name}_${line}`, 'm'));
+    }
   });
 
   it('does not start with a file that is wrong', async () => {
