@@ -19,8 +19,13 @@ export async function ensure(context: ServerContext, kind: Kind, object: JsonObj
   if (present === undefined) await makeUnlessThere(context, kind, object);
 }
 
-/** As `ensure`, of what was not there when somebody looked. */
-export async function makeUnlessThere(context: ServerContext, kind: Kind, object: JsonObject): Promise<void> {
+/** As `ensure`, of what was not there when somebody looked. @param manager whose it is */
+export async function makeUnlessThere(
+  context: ServerContext,
+  kind: Kind,
+  object: JsonObject,
+  manager: string = serverManager,
+): Promise<void> {
   const namespace = stringOf(at(object, 'metadata.namespace'));
   const typed = { kind: kind.kind, apiVersion: formatGroupVersion(kind), ...object };
   try {
@@ -32,7 +37,7 @@ export async function makeUnlessThere(context: ServerContext, kind: Kind, object
         object: typed,
         user: serverUser,
         dryRun: false,
-        manager: serverManager,
+        manager,
       },
     );
   } catch (error) {

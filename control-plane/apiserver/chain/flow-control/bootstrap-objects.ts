@@ -6,6 +6,7 @@ import type {
   PriorityLevelConfigurationSpec,
 } from '#api/generated/objects.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import { parseBool } from '#api/wire/parse-bool.ts';
 import { at, equalStored, objectOf, stringOf } from '#api/wire/json.ts';
 import { readFlowSchema, type SchemaRules } from './flow-schema.ts';
 
@@ -66,18 +67,19 @@ export type Upkeep =
 
 /**
  * What becomes of one of them that is stored: its spec is put right where the server keeps it, which the annotation says; where it says nothing,
- * the server does as long as nobody has changed it (apiserver, Maintenance of the Mandatory and Suggested Configuration Objects). Pure.
+ * the server does as long as nobody has changed it, and the annotation says from then on which it is (apiserver, Maintenance of the Mandatory and Suggested Configuration Objects). Pure.
  *
  * @param wanted undefined: there is none of that name
  */
 export function upkeepOf(wanted: BootstrapObject | undefined, present: JsonObject): Upkeep {
-  const said = stringOf(objectOf(at(present, 'metadata.annotations'))[autoUpdate]);
-  if (wanted === undefined) return said === 'true' ? { action: 'remove' } : { action: 'keep' };
-  const isUntouched = said !== 'true' && said !== 'false' && at(present, 'metadata.generation') === 1;
-  if (!wanted.isMandatory && said !== 'true' && !isUntouched) return { action: 'keep' };
-  const spec = specOf(wanted, present);
-  if (said === 'true' && equalStored(present['spec'], spec)) return { action: 'keep' };
-  return { action: 'put', object: { ...present, ...annotated(present), spec } };
+  const said = parseBool(stringOf(objectOf(at(present, 'metadata.annotations'))[autoUpdate]));
+  if (wanted === undefined) return { action: said === true ? 'remove' : 'keep' };
+  const isKept = wanted.isMandatory || (said ?? at(present, 'metadata.generation') === 1);
+  const spec = isKept ? specOf(wanted, present) : present['spec'];
+  const isRight = equalStored(present['spec'], spec);
+  if (said === isKept && isRight) return { action: 'keep' };
+  const noted = said === isKept ? {} : annotated(present, isKept);
+  return { action: 'put', object: { ...present, ...noted, ...(isRight ? {} : { spec }) } };
 }
 
 /** How much is exempt, and what of it is lent, is the users' to say. */
@@ -92,9 +94,8 @@ export function newObject({ name, spec }: BootstrapObject): JsonObject {
   return { metadata: { name, annotations: { [autoUpdate]: 'true' } }, spec };
 }
 
-function annotated(present: JsonObject): JsonObject {
+function annotated(present: JsonObject, isKept: boolean): JsonObject {
   const metadata = objectOf(present['metadata']);
-  return {
-    metadata: { ...metadata, annotations: { ...objectOf(metadata['annotations']), [autoUpdate]: 'true' } },
-  };
+  const annotations = { ...objectOf(metadata['annotations']), [autoUpdate]: String(isKept) };
+  return { metadata: { ...metadata, annotations } };
 }

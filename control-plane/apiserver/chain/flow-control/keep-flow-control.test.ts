@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '#api/meta/object.ts';
-import { at } from '#api/wire/json.ts';
+import { at, objectsOf } from '#api/wire/json.ts';
 import { contextWith } from '#control-plane/apiserver/chain/admission/admission.fixture.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { danglingCondition } from './dangling.ts';
-import { ensureFlowControl } from './keep-flow-control.ts';
+import { ensureFlowControl, followFlowControl, keepFlowControl } from './keep-flow-control.ts';
+import { SharedSeats } from './shared-seats.ts';
 
 const group = 'flowcontrol.apiserver.k8s.io';
 const schemas = builtIn(group, 'v1', 'flowschemas');
@@ -37,33 +38,30 @@ describe('ensureFlowControl()', () => {
   const read = async (context: ServerContext, kind: typeof schemas, name: string): Promise<unknown> =>
     (await context.registry.read(kind, '', name))?.object;
 
+  // What the annotation says, whether it was changed, what becomes of the precedence, and what the annotation says then.
   it.each([
-    {
-      name: 'one that says it is the server’s',
-      annotations: { [annotation]: 'true' },
-      generation: 3,
-      want: 9000,
-    },
-    { name: 'one that says it is not', annotations: { [annotation]: 'false' }, generation: 3, want: 77 },
-    { name: 'one that says nothing and was changed', annotations: {}, generation: 2, want: 77 },
-    { name: 'one that says nothing and was not', annotations: {}, generation: 1, want: 9000 },
-    {
-      name: 'one that says something else and was not',
-      annotations: { [annotation]: 'x' },
-      generation: 1,
-      want: 9000,
-    },
+    ['one that says it is the server’s', 'true', 3, 9000, 'true'],
+    ['one that says so in other words', 'T', 3, 9000, 'T'],
+    ['one that says it is not', 'false', 3, 77, 'false'],
+    ['one that says that in other words', '0', 1, 77, '0'],
+    ['one that says nothing and was changed', undefined, 2, 77, 'false'],
+    ['one that says nothing and was not', undefined, 1, 9000, 'true'],
+    ['one that says something else and was changed', 'yes', 2, 77, 'false'],
+    ['one that says something else and was not', 'x', 1, 9000, 'true'],
   ])(
-    'puts a suggested object right where it is the server’s: $name',
-    async ({ annotations, generation, want }) => {
+    'puts a suggested object right where it is the server’s, and says so: %s',
+    async (_name, said, generation, want, says) => {
       const context = await contextWith([]);
       await ensureFlowControl(context);
       await change(context, [schemas, 'service-accounts'], (object) => {
-        const changed = setPrecedence(77, annotations)(object);
+        const changed = setPrecedence(77, said === undefined ? {} : { [annotation]: said })(object);
         return { ...changed, metadata: { ...(changed['metadata'] as JsonObject), generation } };
       });
       await ensureFlowControl(context);
-      expect(at(await read(context, schemas, 'service-accounts'), 'spec.matchingPrecedence')).toBe(want);
+      expect(await read(context, schemas, 'service-accounts')).toMatchObject({
+        metadata: { annotations: { [annotation]: says } },
+        spec: { matchingPrecedence: want },
+      });
     },
   );
 
@@ -95,6 +93,7 @@ describe('ensureFlowControl()', () => {
     const context = await contextWith([]);
     for (const [name, said] of [
       ['old', 'true'],
+      ['older', '1'],
       ['mine', 'false'],
       ['plain', undefined],
     ] as const) {
@@ -102,7 +101,7 @@ describe('ensureFlowControl()', () => {
       await context.registry.create(schemas, { metadata: { name, annotations }, spec: {} });
     }
     await ensureFlowControl(context);
-    expect(await read(context, schemas, 'old')).toBeUndefined();
+    for (const name of ['old', 'older']) expect(await read(context, schemas, name)).toBeUndefined();
     for (const name of ['mine', 'plain']) expect(await read(context, schemas, name)).toBeDefined();
   });
 
@@ -113,6 +112,37 @@ describe('ensureFlowControl()', () => {
     await ensureFlowControl(context);
     expect(context.registry.store.revision).toBe(revision);
   });
+});
+
+it('what is made, and what is said of it, is owned as in a 1.36', async () => {
+  const context = await contextWith([]);
+  const { stored, following } = await followFlowControl(
+    { registry: context.registry, clock: context.clock, logger: context.logger },
+    new SharedSeats(100, context.clock),
+  );
+  using _following = following;
+
+  using _kept = await keepFlowControl(context, stored);
+
+  const probes = (await context.registry.read(schemas, '', 'probes'))?.object ?? {};
+  const owners = objectsOf(at(probes, 'metadata.managedFields'));
+  const base = { apiVersion: 'flowcontrol.apiserver.k8s.io/v1', fieldsType: 'FieldsV1' };
+  const condition = Object.fromEntries(
+    ['lastTransitionTime', 'message', 'reason', 'status', 'type'].map((field) => [`f:${field}`, {}]),
+  );
+  const fieldsV1 = {
+    'f:status': { 'f:conditions': { 'k:{"type":"Dangling"}': { '.': {}, ...condition } } },
+  };
+  expect(owners).toMatchObject([
+    {
+      ...base,
+      manager: 'api-priority-and-fairness-config-consumer-v1',
+      operation: 'Apply',
+      subresource: 'status',
+      fieldsV1,
+    },
+    { ...base, manager: 'api-priority-and-fairness-config-producer-v1', operation: 'Update' },
+  ]);
 });
 
 describe('danglingCondition()', () => {

@@ -1,5 +1,7 @@
 import type { FlowSchema, PriorityLevelConfiguration } from '#api/generated/objects.ts';
-import { at, objectOf, objectsOf, stringOf, typed } from '#api/wire/json.ts';
+import { at, stringOf, typed } from '#api/wire/json.ts';
+import { manageApply, withOwners } from '#api/patch/apply/manage.ts';
+import { formatGroupVersion } from '#api/schema/kinds.ts';
 import { formatTime } from '#api/meta/time.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { Clock } from '#base/clock.ts';
@@ -8,6 +10,7 @@ import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import { makeUnlessThere, serverUser } from '#control-plane/apiserver/ensure.ts';
 import { mirrorAll, type MirrorParts, type MirrorSink } from '#control-plane/apiserver/objects/mirror.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { manageWrite, ownerTerms, writerOf } from '#control-plane/apiserver/verbs/owners.ts';
 import { updateObject } from '#control-plane/apiserver/verbs/update.ts';
 import { bootstrapObjects, newObject, upkeepOf, type BootstrapObject } from './bootstrap-objects.ts';
 import { danglingCondition } from './dangling.ts';
@@ -18,6 +21,10 @@ const kinds = {
   flowschemas: builtIn(group, 'v1', 'flowschemas'),
   prioritylevelconfigurations: builtIn(group, 'v1', 'prioritylevelconfigurations'),
 } as const;
+
+/** As whom these are written, and what is said of them: names of kube-apiserver's, which `kubectl get --show-managed-fields` shows. */
+const producer = 'api-priority-and-fairness-config-producer-v1';
+const consumer = 'api-priority-and-fairness-config-consumer-v1';
 
 /** FlowSchemas and levels as they are stored. */
 export interface StoredFlowControl {
@@ -82,7 +89,7 @@ export async function ensureFlowControl(context: ServerContext): Promise<void> {
         const found = present.get(object.name);
         present.delete(object.name);
         return found === undefined
-          ? makeUnlessThere(context, kinds[resource], newObject(object))
+          ? makeUnlessThere(context, kinds[resource], newObject(object), producer)
           : bringUp(context, resource, { wanted: object, found });
       }),
     );
@@ -119,6 +126,7 @@ async function bringUp(
         const next = upkeepOf(wanted, current);
         return next.action === 'put' ? next.object : current;
       },
+      own: (live, next) => manageWrite(context, { kind, manager: producer }, { live, next }),
     }),
   );
 }
@@ -192,7 +200,7 @@ async function sayDangling(context: ServerContext, { schemas, levels }: StoredFl
             ...{ kind: kinds.flowschemas, name: metadata?.name ?? '', namespace: '', dryRun: false },
             subresource: 'status',
             admittedAs: { user: serverUser, verb: 'update', subresource: 'status' },
-            change: (current) => withCondition(current, { hasLevel, now }),
+            change: (current) => withCondition(context, current, { hasLevel, now }),
           }),
         ),
       ),
@@ -200,15 +208,25 @@ async function sayDangling(context: ServerContext, { schemas, levels }: StoredFl
   }
 }
 
+/** The condition, applied: whoever else writes some has theirs, and who owns this one is seen (ApplyStatus of kube-apiserver). */
 function withCondition(
+  context: ServerContext,
   current: JsonObject,
   facts: { readonly hasLevel: (name: string) => boolean; readonly now: string },
 ): JsonObject {
   const condition = danglingCondition(typed<FlowSchema>(current), facts);
   if (condition === undefined) return current;
-  const status = objectOf(current['status']);
-  const others = objectsOf(status['conditions']).filter(({ type }) => type !== condition.type);
-  return { ...current, status: { ...status, conditions: [...others, { ...condition }] } };
+  const kind = kinds.flowschemas;
+  const config = {
+    ...{ apiVersion: formatGroupVersion(kind), kind: kind.kind, metadata: { name: nameOf(current) } },
+    status: { conditions: [{ ...condition }] },
+  };
+  const { object = current, owners } = manageApply(
+    ownerTerms(context, kind, 'status'),
+    { live: current, config, isForced: true },
+    writerOf(context, consumer, 'status'),
+  );
+  return withOwners(object, owners);
 }
 
 function repeat({ clock, logger }: ServerContext, everyMs: number, run: () => Promise<void>): Disposable {
