@@ -51,6 +51,23 @@ it('a reconcile that takes too long is told to end, and comes again', async () =
   await controller[Symbol.asyncDispose]();
 });
 
+it('works on nothing before its caches are full, whoever asks for it', async () => {
+  const full = Promise.withResolvers<void>();
+  const attach = () => ({ [Symbol.dispose]: () => {} });
+  const { clock, told, controller } = start(async () => {}, { sources: [{ synced: full.promise, attach }] });
+  controller.enqueue('a');
+  controller.enqueueAfter('b', 1000);
+  clock.advance(5000);
+  await untilTurnsEnd();
+  expect(told).toEqual([]);
+  full.resolve();
+  await controller.idle();
+  clock.advance(1000);
+  await controller.idle();
+  expect(told.map(({ key }) => key)).toEqual(['a', 'b']);
+  await controller[Symbol.asyncDispose]();
+});
+
 it('the end waits for what runs, whose signal aborts', async () => {
   let ended = false;
   const { controller } = start(async (_key, signal) => {

@@ -118,10 +118,20 @@ export function runController(options: ControllerOptions): Controller {
     if (isClosed) return;
     for (const from of options.sources) attached.use(from.attach((key) => queue.add(key)));
   });
+  let isStarted = false;
+  void started.then(() => (isStarted = true));
+  /** What is asked for before the caches are full waits for them: a plan of half of what there is might undo the rest. */
+  const whenStarted = (act: () => void): void => {
+    if (isStarted) act();
+    else
+      void started.then(() => {
+        if (!isClosed) act();
+      });
+  };
   return {
     name: options.name,
-    enqueue: (key) => queue.add(key),
-    enqueueAfter: (key, ms) => queue.addAfter(key, ms),
+    enqueue: (key) => whenStarted(() => queue.add(key)),
+    enqueueAfter: (key, ms) => whenStarted(() => queue.addAfter(key, ms)),
     idle: async () => {
       await started;
       await queue.idle();

@@ -14,6 +14,7 @@ import { isLongRunning, parseRoute, type Route } from './route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { slowSeconds, tellRefusal, tellSlow } from '#control-plane/apiserver/serve/tell-request.ts';
 import { attributesOf, attributesOfPath } from './attributes.ts';
+import { usesOfRefusal } from './authn/authenticate.ts';
 import type { Found } from './authn/authenticator.ts';
 import type { Attributes } from './authz/authorizer.ts';
 import { checkAccessTo, impersonate } from './authorize-request.ts';
@@ -139,10 +140,13 @@ async function answer<T>(
     const finding = context.authentication.authenticate(request);
     const found = finding instanceof Promise ? await finding : finding;
     isKnown = true;
-    if (recordAs !== undefined) passing.record = await recordAs(found.user);
+    if (recordAs !== undefined) {
+      passing.record = await recordAs(found.user);
+      passing.record?.used(found.uses);
+    }
     return await answerUser(context, { request, routed, found, passing }, way);
   } catch (error) {
-    if (!isKnown) await recordAs?.(undefined);
+    if (!isKnown) (await recordAs?.(undefined))?.used(usesOfRefusal(error));
     else if (isUnforeseen(error)) passing.record?.panicked(error);
     const response = withWarnings(errorResponse(error), passing.request?.warnings ?? none);
     if (!isUnforeseen(error)) passing.record?.sawResponse(response);

@@ -1,6 +1,7 @@
 import { configMaps, pods, secrets, serviceAccounts } from '#api/schema/kind-ref.ts';
 import type { Secret } from '#api/generated/objects.ts';
 import { invalidSinceLabel, tokenSecretType } from '#api/meta/token-secret.ts';
+import { describeError, isPodwrightError } from '#base/errors.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { onlySynced, runController, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
@@ -41,6 +42,19 @@ export function runLegacyTokenCleaner(context: ControllerContext, cleanUpMs?: nu
     );
     logger.info({ namespace, secret: name }, 'a token that was not taken for a year is removed');
   };
+  /** One that somebody (a hook, a policy) does not let be changed keeps no other: it is looked at again tomorrow. */
+  const goingOn = async (act: (secret: Secret) => Promise<void>, secret: Secret): Promise<void> => {
+    try {
+      await act(secret);
+    } catch (error) {
+      if (!isPodwrightError(error, 'E_API')) throw error;
+      const { namespace, name } = secret.metadata ?? {};
+      logger.error(
+        { namespace, secret: name, error: describeError(error) },
+        'an unused token could be neither marked nor removed',
+      );
+    }
+  };
   const controller = runController({
     name: 'legacy-service-account-token-cleaner',
     clock,
@@ -56,8 +70,8 @@ export function runLegacyTokenCleaner(context: ControllerContext, cleanUpMs?: nu
         pods: podInformer.list(),
         cleanUpMs,
       });
-      for (const secret of plan.invalid) await mark(secret);
-      for (const secret of plan.removed) await remove(secret);
+      for (const secret of plan.invalid) await goingOn(mark, secret);
+      for (const secret of plan.removed) await goingOn(remove, secret);
       return { kind: 'again', afterMs: intervalMs };
     },
   });

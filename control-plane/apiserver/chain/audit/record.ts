@@ -6,6 +6,7 @@ import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
+import { annotationOf, noUses, type TokenUse } from '#control-plane/apiserver/chain/authn/token-uses.ts';
 import type { Attributes, Decision } from '#control-plane/apiserver/chain/authz/authorizer.ts';
 import { isLongRunning, type Route } from '#control-plane/apiserver/chain/route.ts';
 import type {
@@ -121,6 +122,14 @@ export class RequestRecord implements BodyRecord {
     this.#tellArrival();
     this.#asked = { ...this.#asked, impersonated: user, impersonationConstraint: constraint };
     this.#requestJson = undefined;
+  }
+
+  /** Tokens by which they said who they are. */
+  used(uses: readonly TokenUse[] = noUses): void {
+    for (const use of uses) {
+      const annotation = annotationOf(use);
+      if (annotation !== undefined) this.#annotations.set(...annotation);
+    }
   }
 
   /** What the authorizers said. */

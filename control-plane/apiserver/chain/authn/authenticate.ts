@@ -15,6 +15,7 @@ import {
 } from './authenticator.ts';
 import { authenticateBy, invalidToken } from './bearer-token.ts';
 import { anonymous, authenticated, withGroup } from './groups.ts';
+import { noUses, type TokenUse } from './token-uses.ts';
 
 /** Who asks a server. */
 export interface Authentication {
@@ -53,6 +54,7 @@ export function createAuthentication(parts: AuthenticationParts): Authentication
     reviewToken: async (token, audiences) => {
       const finding = await authenticateBy(tokens, token, audiences);
       // Upstream's own token of the process is asked first, and knows none but itself.
+      parts.counted?.counts.tokens.count(finding.uses ?? noUses);
       return finding.user === undefined ? refused(invalidToken, ...finding.errors) : known(finding);
     },
   };
@@ -66,6 +68,7 @@ function judgeCounted(
 ): Found {
   if (parts.counted === undefined) return judge(finding, request, parts);
   const { counts, clock } = parts.counted;
+  if (finding?.uses !== undefined) counts.tokens.count(finding.uses);
   const seconds = (): number => (clock.monotonic() - startMs) / 1000;
   try {
     const found = judge(finding, request, parts);
@@ -80,9 +83,22 @@ function judgeCounted(
 function judge(finding: Finding, request: ApiRequest, parts: AuthenticationParts): Found {
   if (finding?.user !== undefined) return known(finding);
   // Shown and no good: not the same as none, or whoever mixed up two clusters would read of rights, not of credentials.
-  if (finding !== undefined) throw unauthorized(describeErrors(finding.errors));
+  if (finding !== undefined) throw refusalOf(finding);
   if (mayBeAnonymous(parts.anonymous(), request)) return { user: anonymous };
   throw unauthorized('no credentials');
+}
+
+const usesOfRefusals = new WeakMap<object, readonly TokenUse[]>();
+
+function refusalOf({ errors, uses }: Refused): Error {
+  const error = unauthorized(describeErrors(errors));
+  if (uses !== undefined) usesOfRefusals.set(error, uses);
+  return error;
+}
+
+/** What is to be noted of a token for which `authenticate` has thrown this. */
+export function usesOfRefusal(error: unknown): readonly TokenUse[] {
+  return (typeof error === 'object' && error !== null ? usesOfRefusals.get(error) : undefined) ?? noUses;
 }
 
 /** Who is known is of the group of those, unless they are said to be of nobody (apiserver authentication/group). */

@@ -1,4 +1,5 @@
 import { BucketCounts } from '#base/counts/bucket-counts.ts';
+import { TokenUseCounts } from './token-uses.ts';
 import { histogramSamples, type ReadMetric } from '#control-plane/apiserver/serve/read-metric.ts';
 
 /** How finding out who asks ended: somebody, or nobody in particular; nobody where somebody is needed; credentials that are no good. */
@@ -24,6 +25,7 @@ export class AuthenticationCounts {
     error: new BucketCounts(bounds),
   };
   readonly #requests = new Map<string, number>();
+  readonly tokens: TokenUseCounts = new TokenUseCounts();
 
   /** @param user by name, of a success */
   count(result: AuthenticationResult, seconds: number, user = ''): void {
@@ -39,6 +41,7 @@ export class AuthenticationCounts {
         .map((result) => [result, this.#durations[result].read()] as const)
         .filter(([, { count }]) => count > 0);
     return [
+      ...this.tokens.metrics,
       {
         name: 'authenticated_user_requests',
         help: 'Requests of whoever is known, by a few names.',

@@ -1,4 +1,5 @@
 import type { ApiRequest, User } from '#control-plane/apiserver/serve/request.ts';
+import { noUses, type TokenUse } from './token-uses.ts';
 
 /** Whose credentials they are. */
 export interface Found {
@@ -7,12 +8,15 @@ export interface Found {
   readonly audiences?: readonly string[];
   /** What the client is to be told, each in a Warning of its own. */
   readonly warnings?: readonly string[];
+  /** What is to be noted of a token. */
+  readonly uses?: readonly TokenUse[];
 }
 
 /** Why credentials are worth nothing. For reviews and the log; who showed them hears Unauthorized. Never empty. */
 export interface Refused {
   readonly user: undefined;
   readonly errors: readonly string[];
+  readonly uses?: readonly TokenUse[];
 }
 
 /** What came of looking: undefined where there are no credentials of that kind. */
@@ -61,26 +65,28 @@ function firstFound<T>(
   all: readonly T[],
   ask: (one: T) => Finding | Promise<Finding>,
   start = 0,
-  before: readonly string[] = [],
+  before: Refused | undefined = undefined,
 ): Finding | Promise<Finding> {
-  let errors = before;
+  let refusal = before;
   for (let at = start; at < all.length; at++) {
     const one = all[at];
     const finding = one === undefined ? undefined : ask(one);
     if (finding instanceof Promise) {
-      const errorsBefore = errors;
+      const refusalBefore = refusal;
       return finding.then((late) =>
-        late?.user === undefined ? firstFound(all, ask, at + 1, withErrors(errorsBefore, late)) : late,
+        late?.user === undefined ? firstFound(all, ask, at + 1, alsoRefused(refusalBefore, late)) : late,
       );
     }
     if (finding?.user !== undefined) return finding;
-    errors = withErrors(errors, finding);
+    refusal = alsoRefused(refusal, finding);
   }
-  return errors.length === 0 ? undefined : refused(...errors);
+  return refusal;
 }
 
-function withErrors(before: readonly string[], finding: Refused | undefined): readonly string[] {
-  return finding === undefined ? before : [...before, ...finding.errors];
+function alsoRefused(before: Refused | undefined, finding: Refused | undefined): Refused | undefined {
+  if (before === undefined || finding === undefined) return before ?? finding;
+  const uses = [...(before.uses ?? noUses), ...(finding.uses ?? noUses)];
+  return { ...refused(...before.errors, ...finding.errors), ...(uses.length === 0 ? {} : { uses }) };
 }
 
 /**

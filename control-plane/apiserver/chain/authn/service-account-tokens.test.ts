@@ -229,6 +229,20 @@ describe('tokens of service accounts that are not what they seem', () => {
       life: 31_536_000,
       warn: 3607,
     });
+    const long = await tokenFor({ boundObjectRef, expirationSeconds: 3607 });
+    const counted = async (): Promise<readonly (string | undefined)[]> => {
+      const { text } = await test.call('GET', '/metrics');
+      return ['valid', 'stale'].map(
+        (kind) => new RegExp(`^serviceaccount_${kind}_tokens_total (\\d+)$`, 'm').exec(text)?.[1],
+      );
+    };
+    expect(await use(long)).toBe(200);
+    const [valid, stale] = await counted();
+    Date.now = () => realNow() + 3_700_000;
+    expect(await use(long)).toBe(200);
+    expect(await counted()).toEqual([valid, String(Number(stale) + 1)]);
+    expect(Number(valid)).toBeGreaterThan(0);
+    Date.now = realNow;
     expect(await lifeOf({ boundObjectRef, expirationSeconds: 3606 })).toEqual({
       life: 3606,
       warn: undefined,

@@ -1,10 +1,11 @@
 import type { JsonObject } from '#api/meta/object.ts';
-import { at, isObject, objectOf, stringOf } from '#api/wire/json.ts';
+import { at, isObject, numberOf, objectOf, stringOf } from '#api/wire/json.ts';
 import type { User } from '#control-plane/apiserver/serve/request.ts';
 import { refused, type Finding, type Refused, type TokenAuthenticator } from './authenticator.ts';
 import { invalidation, type BoundObjectsContext } from './bound-objects.ts';
 import { goList } from './go-list.ts';
 import { credentialId, serviceAccountGroups } from './groups.ts';
+import { legacyUse, renewalUse, type TokenUse } from './token-uses.ts';
 import type { ObjectReference, SignedToken, TokenAuthority, TokenClaims } from './tokens.ts';
 
 export interface ServiceAccountTokenParts extends BoundObjectsContext {
@@ -36,13 +37,22 @@ function judge(
   if (signed === undefined) return undefined;
   if ('cause' in signed) return refused(signed.cause);
   const { payload } = signed;
+  const legacy = legacyUse(payload);
   const audiences = meantFor(payload, wanted, parts.apiAudiences);
-  if ('errors' in audiences) return audiences;
-  const { claims, user } = readPayload(payload);
-  const finding = (cause: string | undefined): Finding =>
-    cause === undefined ? { user, audiences } : refused(cause);
+  if ('errors' in audiences) return withUses(audiences, legacy);
+  const { claims, user, subject, warnAfter } = readPayload(payload);
+  const finding = (cause: string | undefined): Finding => {
+    if (cause !== undefined) return withUses(refused(cause), legacy);
+    const found = { user, audiences };
+    if (warnAfter === 0) return withUses(found, legacy);
+    return withUses(found, [...legacy, ...renewalUse(warnAfter, { subject, nowMs: parts.clock.now() })]);
+  };
   const cause = timeProblem(payload, parts.clock.now()) ?? invalidation(parts, claims);
   return cause instanceof Promise ? cause.then(finding) : finding(cause);
+}
+
+function withUses<T extends object>(finding: T, uses: readonly TokenUse[]): T {
+  return uses.length === 0 ? finding : { ...finding, uses };
 }
 
 /** Those of the wanted audiences that the token is for; one that names none is for this server. */
@@ -78,6 +88,9 @@ export function timeProblem(payload: JsonObject, nowMs: number): string | undefi
 interface Said {
   readonly claims: TokenClaims;
   readonly user: User;
+  readonly subject: string;
+  /** When it should be renewed, in seconds since 1970; 0: nobody says. */
+  readonly warnAfter: number;
 }
 
 /** By payload: a token that comes again has the same, and its user is one value to all that is made of users. */
@@ -87,7 +100,9 @@ function readPayload(payload: JsonObject): Said {
   let known = said.get(payload);
   if (known === undefined) {
     const claims = readClaims(payload);
-    said.set(payload, (known = { claims, user: userOf(claims) }));
+    const warnAfter = numberOf(at(payload, ['kubernetes.io', 'warnafter']));
+    const subject = stringOf(payload['sub']);
+    said.set(payload, (known = { claims, user: userOf(claims), subject, warnAfter }));
   }
   return known;
 }

@@ -23,7 +23,7 @@ function allowing(verb: string, names: readonly string[]): Authorizer {
     decide: (asked) => ({
       decision:
         asked.kind === 'resource' &&
-        `${asked.group}/${asked.resource}` === 'certificates.k8s.io/signers' &&
+        `${asked.group}/${asked.version}/${asked.resource}` === 'certificates.k8s.io/*/signers' &&
         asked.verb === verb &&
         names.includes(asked.name)
           ? 'allow'

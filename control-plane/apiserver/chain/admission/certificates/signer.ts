@@ -19,7 +19,8 @@ export async function maySign(
   const [domain = ''] = signer.split('/');
   for (const name of [signer, `${domain}/*`]) {
     const { decision } = await authorizer.decide({
-      ...{ kind: 'resource', user, verb, group, resource: 'signers', subresource: '', namespace: '', name },
+      ...{ kind: 'resource', user, verb, group, version: '*', resource: 'signers', subresource: '' },
+      ...{ namespace: '', name },
     });
     if (decision === 'allow') return true;
   }
