@@ -180,6 +180,37 @@ describe('preemption by a gang', () => {
     ]);
   });
 
+  it.each([
+    ['a', 'b'],
+    ['b', 'a'],
+  ])('goes where the less important are: on %s is the more important', async (high, other) => {
+    await using cluster = await startGangCluster({ a: '1', b: '1' });
+
+    cluster.client.seed(kinds.pods, podOf('high', undefined, { priority: 50, nodeName: high }));
+    cluster.client.seed(kinds.pods, podOf('low', undefined, { ...low, nodeName: other }));
+    await cluster.settle();
+    await cluster.client.create(kinds.podGroups, gang('g', 1, { priority: 100 }));
+    await create(cluster, ['g-1'], 'g', { priority: 100 });
+    await cluster.settle(12_000);
+    expect([cluster.placed('high'), cluster.placed('low'), cluster.placed('g-')]).toEqual([
+      [high],
+      [],
+      [other],
+    ]);
+  });
+
+  it('evicts for more of its pods than it needs, where they may have the room', async () => {
+    await using cluster = await startGangCluster({ a: '1', b: '1' });
+
+    cluster.client.seed(kinds.pods, podOf('high', undefined, { priority: 50, nodeName: 'a' }));
+    cluster.client.seed(kinds.pods, podOf('low', undefined, { ...low, nodeName: 'b' }));
+    await cluster.settle();
+    await create(cluster, ['g-1', 'g-2'], 'g', { priority: 100 });
+    await cluster.client.create(kinds.podGroups, gang('g', 1, { priority: 100 }));
+    await cluster.settle(12_000);
+    expect(cluster.placed('g-').toSorted()).toEqual(['a', 'b']);
+  });
+
   it('waits for those that it evicted, and evicts no others meanwhile', async () => {
     await using cluster = await startGangCluster({ a: '1', b: '1' });
 

@@ -48,8 +48,9 @@ export function groupPriority({ spec }: PodGroup): number {
 
 /**
  * Whom to evict for a gang that does not fit: all of lower priority are thought away, the gang is placed, and as many as possible come back, the most
- * important first, those whose budgets forbid that they go before all (workload-aware preemption of kube-scheduler 1.36, KEP-5710). The whole
- * cluster is one domain. One step for each that may stay, so that others may run between.
+ * important first, those whose budgets forbid that they go before all (workload-aware preemption of kube-scheduler 1.36, KEP-5710). Who is in the
+ * way where the gang was placed stays, too, if as many of it find places elsewhere. The whole cluster is one domain. One step for each that may
+ * stay and each pod that is placed, so that others may run between.
  */
 export function* planGangPreemption(context: GangPreemptionContext): Generator<void, GangPreemptionPlan> {
   const { members, wanted, snapshot, profile } = context;
@@ -58,19 +59,50 @@ export function* planGangPreemption(context: GangPreemptionContext): Generator<v
   const trial = new TrialCluster(snapshot);
   for (const unit of units) move(trial, unit, 'remove');
   yield;
-  const placed = placeAll(trial, members, profile);
-  if (placed.length < wanted) return { kind: 'none', why: 'pod group is unschedulable' };
-  const wide = new Set(placed.filter(({ pod }) => asksOfOthers(pod, trial, profile)));
-  const victims: Pod[] = [];
+  let placement = placementOf(yield* placeEach(trial, members, profile), trial, profile);
+  if (placement.placed.length < wanted) return { kind: 'none', why: 'pod group is unschedulable' };
+  const gone = new Set<Unit>();
   for (const unit of forbiddenFirst(units, context.budgets)) {
     yield;
     move(trial, unit, 'add');
-    if (areAllFit(trial, placed, { unit, profile, wide })) continue;
+    if (areAllFit(trial, placement, { unit, profile })) continue;
+    const elsewhere = yield* placeAnew(trial, placement, context);
+    placement = elsewhere ?? placement;
+    if (elsewhere !== undefined) continue;
     move(trial, unit, 'remove');
-    victims.push(...unit.pods);
+    gone.add(unit);
   }
   // What was thought away need not have been in the way: then it fits as it is.
-  return { kind: 'victims', victims, placed };
+  const victims = units.filter((unit) => gone.has(unit)).flatMap(({ pods }) => pods);
+  return { kind: 'victims', victims, placed: placement.placed };
+}
+
+/** Where the gang goes, as it was found last. */
+interface Placement {
+  readonly placed: readonly Placed[];
+  /** Those whose place depends on where others are. */
+  readonly wide: ReadonlySet<Placed>;
+}
+
+function placementOf(placed: readonly Placed[], trial: TrialCluster, profile: Profile): Placement {
+  return { placed, wide: new Set(placed.filter(({ pod }) => asksOfOthers(pod, trial, profile))) };
+}
+
+/**
+ * Other places for the gang, for as many of its pods as before at least; undefined: there are none, and all are where they were. Who came
+ * back has been counted.
+ */
+function* placeAnew(
+  trial: TrialCluster,
+  { placed: before }: Placement,
+  { members, profile }: GangPreemptionContext,
+): Generator<void, Placement | undefined> {
+  for (const { pod, nodeName } of before) trial.remove(pod, nodeName);
+  const placed = yield* placeEach(trial, members, profile);
+  if (placed.length >= before.length) return placementOf(placed, trial, profile);
+  for (const { pod, nodeName } of placed) trial.remove(pod, nodeName);
+  for (const { pod, nodeName } of before) trial.add(pod, nodeName);
+  return undefined;
 }
 
 function move(trial: TrialCluster, { pods }: Unit, how: 'add' | 'remove'): void {
@@ -79,12 +111,27 @@ function move(trial: TrialCluster, { pods }: Unit, how: 'add' | 'remove'): void 
 
 /** Each of the pods that finds a node counts for those that follow. */
 export function placeAll(trial: TrialCluster, pods: readonly Pod[], profile: Profile): readonly Placed[] {
-  return pods.flatMap((pod) => {
+  const placing = placeEach(trial, pods, profile);
+  let step = placing.next();
+  while (step.done !== true) step = placing.next();
+  return step.value;
+}
+
+/** The same, a step for each pod. */
+function* placeEach(
+  trial: TrialCluster,
+  pods: readonly Pod[],
+  profile: Profile,
+): Generator<void, readonly Placed[]> {
+  const placed: Placed[] = [];
+  for (const pod of pods) {
+    yield;
     const decision = decide({ pod, snapshot: trial.snapshot(), profile });
-    if (decision.kind !== 'node') return [];
+    if (decision.kind !== 'node') continue;
     trial.add(pod, decision.nodeName);
-    return [{ pod, nodeName: decision.nodeName }];
-  });
+    placed.push({ pod, nodeName: decision.nodeName });
+  }
+  return placed;
 }
 
 /**
@@ -93,12 +140,8 @@ export function placeAll(trial: TrialCluster, pods: readonly Pod[], profile: Pro
  */
 function areAllFit(
   trial: TrialCluster,
-  placed: readonly Placed[],
-  {
-    unit,
-    profile,
-    wide,
-  }: { readonly unit: Unit; readonly profile: Profile; readonly wide: ReadonlySet<Placed> },
+  { placed, wide }: Placement,
+  { unit, profile }: { readonly unit: Unit; readonly profile: Profile },
 ): boolean {
   const nodes = new Set(unit.pods.map(({ spec }) => spec?.nodeName));
   const isWide = unit.pods.some((pod) => antiAffinityOf(pod).length > 0);

@@ -168,7 +168,7 @@ export class Preemptor {
     if (members.some((pod) => pod.spec?.preemptionPolicy === 'Never'))
       return { why: 'not eligible due to preemptionPolicy=Never.', plan: undefined };
     if (members.some((pod) => this.#isAwaited(pod, groupPriority(group))))
-      return { why: 'ongoing preemption on nominated nodes', plan: undefined };
+      return { why: 'not eligible due to a terminating pod on the nominated node.', plan: undefined };
     using _turn = await this.#turns.take('');
 
     const { groupOf, snapshot } = this.#parts;
