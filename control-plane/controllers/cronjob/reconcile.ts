@@ -1,7 +1,7 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { equalJson } from '#api/wire/json.ts';
 import { apiVersionOf, cronJobs, jobs } from '#api/schema/kind-ref.ts';
-import type { CronJob, Job, ObjectReference } from '#api/generated/objects.ts';
+import type { CronJob, CronJobStatus, Job, ObjectReference } from '#api/generated/objects.ts';
 import { isControlledBy } from '#api/meta/owner.ts';
 import {
   describeRefusal,
@@ -57,7 +57,8 @@ async function reconcile(loop: Loop, key: string): Promise<KeyOutcome | void> {
   // A new schedule counts from its next time on: one that it would have had before it was written is not made up for.
   if (isRescheduled && plan.againMs !== undefined) return { kind: 'again', afterMs: plan.againMs };
   for (const event of plan.events) record(cronJob, event);
-  const status = await start(loop, cronJob, plan);
+  const { status, failed } = await start(loop, cronJob, plan);
+  // What was seen is told whatever else failed, so that it is not seen again.
   if (!equalJson(status, cronJob.status)) {
     const next = { ...cronJob, status };
     owners.observe(await context.client.update(cronJobs, next, { subresource: 'status' }));
@@ -65,6 +66,7 @@ async function reconcile(loop: Loop, key: string): Promise<KeyOutcome | void> {
   for (const { metadata } of plan.history) {
     await remove(loop, cronJob, { name: metadata?.name, namespace: metadata?.namespace, uid: metadata?.uid });
   }
+  if (failed !== undefined) throw failed.error;
   return plan.againMs === undefined ? undefined : { kind: 'again', afterMs: plan.againMs };
 }
 
@@ -80,20 +82,46 @@ function noteSchedule({ schedules }: Loop, key: string, cronJob: CronJob | undef
   return before !== undefined && before !== schedules.get(key);
 }
 
-/** The status after what is due was started. */
-async function start(loop: Loop, cronJob: CronJob, plan: CronPlan): Promise<CronJob['status']> {
-  if (plan.start === undefined) return plan.status;
-  for (const one of plan.replace) await remove(loop, cronJob, one);
-  const job = await create(loop, cronJob, plan.start.job);
-  if (job === undefined) return plan.status;
-  const kept = (plan.status.active ?? []).filter((one) => !plan.replace.includes(one));
-  const isNew = endOf(job) === undefined && !kept.some(({ uid }) => uid === job.metadata?.uid);
-  const active = isNew ? [...kept, referenceTo(job)] : kept;
-  return {
+/** The status after what is due was started, or as much of that as could be done. */
+interface Started {
+  readonly status: CronJob['status'];
+  readonly failed?: { readonly error: unknown };
+}
+
+async function start(loop: Loop, cronJob: CronJob, plan: CronPlan): Promise<Started> {
+  if (plan.start === undefined) return { status: plan.status };
+  const replaced = new Set<ObjectReference>();
+  const kept = (): readonly ObjectReference[] =>
+    (plan.status.active ?? []).filter((one) => !replaced.has(one));
+  const withActive = (active: readonly ObjectReference[]): CronJobStatus => ({
     ...plan.status,
     active: active.length === 0 ? undefined : active,
-    lastScheduleTime: plan.start.scheduleTime,
-  };
+  });
+  try {
+    for (const one of plan.replace) {
+      await replace(loop, cronJob, one);
+      replaced.add(one);
+    }
+    const job = await create(loop, cronJob, plan.start.job);
+    if (job === undefined) return { status: withActive(kept()) };
+    const isNew = endOf(job) === undefined && !kept().some(({ uid }) => uid === job.metadata?.uid);
+    const active = isNew ? [...kept(), referenceTo(job)] : kept();
+    return { status: { ...withActive(active), lastScheduleTime: plan.start.scheduleTime } };
+  } catch (error) {
+    return { status: withActive(kept()), failed: { error } };
+  }
+}
+
+/** It is read first, so that it is told which of both fails. */
+async function replace(loop: Loop, cronJob: CronJob, one: ObjectReference): Promise<void> {
+  try {
+    await readJob(loop.context, one);
+  } catch (error) {
+    const message = `Get job: ${describeRefusal(error)}`;
+    loop.record(cronJob, { type: 'Warning', reason: 'FailedGet', message });
+    throw error;
+  }
+  await remove(loop, cronJob, one);
 }
 
 async function create(

@@ -2,7 +2,7 @@ import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { splitKey, type KubeObject } from '#api/meta/object.ts';
 import { customResourceDefinitions as definitions, namespaces } from '#api/schema/kind-ref.ts';
-import type { OwnerReference } from '#api/generated/objects.ts';
+import type { ObjectMeta, OwnerReference } from '#api/generated/objects.ts';
 import { equalJson } from '#api/wire/json.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { runController, type Controller } from '#client/controller.ts';
@@ -167,38 +167,51 @@ async function apply(
       return removeFinalizer(context, vertex, foregroundFinalizer);
     case 'dropOwners':
       return dropOwners(context, vertex, action.uids);
-    case 'delete':
+    case 'delete': {
       context.logger.debug({ kind: vertex.kind.kind, object: vertex.key }, 'delete object without owner');
-      return removeUnowned(
-        context,
-        action.unblocksOwners === true ? await unblockOwners(context, vertex) : vertex,
-        action.propagationPolicy,
-      );
+      const left = action.unblocksOwners === true ? await unblockOwners(context, vertex) : vertex;
+      if (left !== undefined) await removeUnowned(context, left, action.propagationPolicy);
+      return;
+    }
     default:
       return unreachable(action);
   }
 }
 
-/** The cache may be behind: what has other owners by now is left, and looked at again when the watch tells of them. */
+/** A vertex that nobody owns any more goes. */
 async function removeUnowned(
-  { client }: ControllerContext,
-  { kind, key, object: { metadata = {} } }: Vertex,
+  context: ControllerContext,
+  vertex: Vertex,
   propagationPolicy: Extract<GarbageAction, { readonly kind: 'delete' }>['propagationPolicy'],
 ): Promise<void> {
-  const { uid, resourceVersion, ownerReferences } = metadata;
-  const removeAt = (version: string | undefined): Promise<void> =>
-    client.delete(kind, splitKey(key), {
-      preconditions: { uid, resourceVersion: version },
+  const { kind, key } = vertex;
+  await ofSameOwners(context, vertex, ({ uid, resourceVersion }) =>
+    context.client.delete(kind, splitKey(key), {
+      preconditions: { uid, resourceVersion },
       propagationPolicy,
-    });
+    }),
+  );
+}
+
+/**
+ * Writes to the version that was looked at, or to a later one of the same owners. The cache may be behind: what has other owners by now is
+ * left, and looked at again when the watch tells of them. @returns undefined: it was left
+ */
+async function ofSameOwners<T>(
+  { client }: ControllerContext,
+  { kind, key, object: { metadata = {} } }: Vertex,
+  write: (at: Pick<ObjectMeta, 'uid' | 'resourceVersion'>) => Promise<T>,
+): Promise<T | undefined> {
+  const { uid, resourceVersion, ownerReferences } = metadata;
   try {
-    return await removeAt(resourceVersion);
+    return await write({ uid, resourceVersion });
   } catch (error) {
     if (!isConflict(error)) throw error;
   }
   const { metadata: live = {} } = await client.get(kind, splitKey(key));
-  if (live.uid !== uid || !equalJson(live.ownerReferences, ownerReferences)) return;
-  return removeAt(live.resourceVersion); // Something else of it changed, as a status does all the time.
+  if (live.uid !== uid || !equalJson(live.ownerReferences, ownerReferences)) return undefined;
+  // Something else of it changed, as a status does all the time.
+  return await write({ uid, resourceVersion: live.resourceVersion });
 }
 
 async function ownerState(loop: Loop, vertex: Vertex, reference: OwnerReference): Promise<OwnerState> {
@@ -279,16 +292,20 @@ async function dropOwners(
   }
 }
 
-async function unblockOwners({ client }: ControllerContext, vertex: Vertex): Promise<Vertex> {
+/** It holds its owners no more. */
+async function unblockOwners(context: ControllerContext, vertex: Vertex): Promise<Vertex | undefined> {
   const { kind, key, object } = vertex;
-  const { ownerReferences = [], uid } = object.metadata ?? {};
-  const unblocking = ownerReferences.map((reference) => ({ ...reference, blockOwnerDeletion: false }));
-  // Without a resourceVersion: what the object's kubelet or controller writes meanwhile is no objection.
-  const unblocked = await client.patch(kind, splitKey(key), {
-    kind: 'merge',
-    body: { metadata: { uid, ownerReferences: unblocking } },
-  });
-  return { ...vertex, object: unblocked };
+  const ownerReferences = object.metadata?.ownerReferences?.map((reference) => ({
+    ...reference,
+    blockOwnerDeletion: false,
+  }));
+  const unblocked = await ofSameOwners(context, vertex, (at) =>
+    context.client.patch(kind, splitKey(key), {
+      kind: 'merge',
+      body: { metadata: { ...at, ownerReferences } },
+    }),
+  );
+  return unblocked && { ...vertex, object: unblocked };
 }
 
 async function removeFinalizer(

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { configMaps, secrets } from '#api/schema/kind-ref.ts';
+import { configMaps, secrets, serviceAccounts } from '#api/schema/kind-ref.ts';
 import { startCluster, type Cluster } from '#control-plane/controllers/cluster.fixture.ts';
 
 const namespace = 'default';
@@ -13,9 +13,9 @@ async function keepSilent({ client, settle }: Cluster, resource: string): Promis
   await settle(2000);
 }
 
-function seedOwner({ client }: Cluster) {
-  const { uid = '' } = client.seed(secrets, { metadata: { namespace, name: 'owner' } }).metadata ?? {};
-  return { apiVersion: 'v1', kind: 'Secret', name: 'owner', uid };
+function seedOwner({ client }: Cluster, name = 'owner') {
+  const { uid = '' } = client.seed(secrets, { metadata: { namespace, name } }).metadata ?? {};
+  return { apiVersion: 'v1', kind: 'Secret', name, uid };
 }
 
 const namesOf = ({ client }: Cluster): readonly (string | undefined)[] =>
@@ -57,4 +57,37 @@ it('who names an owner in the wrong namespace says nothing of it to those of the
   await cluster.settle(2000);
   expect(namesOf(cluster)).not.toContain('stray');
   expect(namesOf(cluster)).toContain('child');
+});
+
+it('what has other owners since is not given the former ones again to let a circle go', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const [former, later] = [seedOwner(cluster), seedOwner(cluster, 'later')];
+  const holding = { ...former, blockOwnerDeletion: true };
+  const { uid = '' } =
+    client.seed(configMaps, { metadata: { ...child, ownerReferences: [holding] } }).metadata ?? {};
+  // What the child owns is being deleted, and waits.
+  const leaf = client.seed(secrets, {
+    metadata: {
+      ...{ namespace, name: 'leaf', deletionTimestamp: '2026-01-01T00:00:00Z' },
+      finalizers: ['foregroundDeletion', 'a/b'],
+      ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'child', uid }],
+    },
+  });
+  const waited = { apiVersion: 'v1', kind: 'Secret', name: 'leaf', blockOwnerDeletion: true };
+  client.seed(serviceAccounts, {
+    metadata: {
+      ...{ namespace, name: 'twig', deletionTimestamp: '2026-01-01T00:00:00Z', finalizers: ['a/b'] },
+      ownerReferences: [{ ...waited, uid: leaf.metadata?.uid ?? '' }],
+    },
+  });
+  await cluster.settle(500);
+  await keepSilent(cluster, 'configmaps');
+  const body = { metadata: { ownerReferences: [later] } };
+  await client.patch(configMaps, child, { kind: 'merge', body });
+  await client.delete(secrets, { namespace, name: 'owner' }, { propagationPolicy: 'Foreground' });
+  await cluster.settle(10_000);
+  const [left] = client.all(configMaps).filter(({ metadata }) => metadata?.name === 'child');
+  expect(left?.metadata?.ownerReferences).toEqual([later]);
+  expect(left?.metadata?.deletionTimestamp).toBeUndefined();
 });
