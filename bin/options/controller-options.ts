@@ -149,10 +149,11 @@ export function nodeZonesOf(options: ControllerCommandOptions): Partial<ZoneSett
   const given = Object.entries(texts).flatMap(([name, text]) =>
     text === undefined ? [] : [[name, Number(text)] as const],
   );
-  const { nodeMonitorGracePeriod: grace } = options;
+  const { nodeMonitorGracePeriod: grace, nodeStartupGracePeriod: startup } = options;
   return {
     ...Object.fromEntries(given),
     ...(grace === undefined ? {} : { graceMs: parseDurationMs(grace) }),
+    ...(startup === undefined ? {} : { startupGraceMs: parseDurationMs(startup) }),
   };
 }
 

@@ -44,6 +44,10 @@ describe('flags of kube-controller-manager', () => {
       '--node-monitor-grace-period x: not a duration; write 2m, 1h30m',
     ]);
     expect(controllerProblems(parse('--node-monitor-grace-period', '1ms'))).toHaveLength(1);
+    expect(nodeZonesOf(parse('--node-startup-grace-period', '2m'))).toMatchObject({
+      startupGraceMs: 120_000,
+    });
+    expect(controllerProblems(parse('--node-startup-grace-period', '1ms'))).toHaveLength(1);
     const all = [
       '--terminated-pod-gc-threshold',
       '9',

@@ -41,7 +41,6 @@ export const refusedFlags: readonly (readonly [flag: string, remedy: string])[] 
     'pod-eviction-timeout',
     'Kubernetes has it no more; pods say tolerationSeconds for node.kubernetes.io/not-ready and unreachable',
   ],
-  ['node-startup-grace-period', 'a new node has --node-monitor-grace-period like any other; leave it out'],
   [
     'attach-detach-reconcile-sync-period',
     'attachments are compared when pods, volumes or nodes change; leave it out',
@@ -89,6 +88,7 @@ export const refusedFlags: readonly (readonly [flag: string, remedy: string])[] 
 export interface ManagerFlags {
   /** Durations as Go writes them. */
   readonly nodeMonitorGracePeriod?: string;
+  readonly nodeStartupGracePeriod?: string;
   readonly legacyServiceAccountTokenCleanUpPeriod?: string;
   readonly terminatedPodGcThreshold?: number;
   readonly disableForceDetachOnTimeout?: boolean;
@@ -119,6 +119,10 @@ export function addManagerFlags(command: Command): Command {
       'a node that says nothing for so long is marked as silent (default: 50s)',
     )
     .option(
+      '--node-startup-grace-period <duration>',
+      'the same of a node that never said whether it is ready (default: 1m)',
+    )
+    .option(
       '--terminated-pod-gc-threshold <n>',
       'of pods that ended so many stay; 0: all (default: 12500)',
       integer(0, 10_000_000),
@@ -135,23 +139,28 @@ export function addManagerFlags(command: Command): Command {
 
 export function managerFlagProblems(options: ManagerFlags): readonly string[] {
   const given: Readonly<Record<string, unknown>> = { ...options };
-  const { nodeMonitorGracePeriod: grace, legacyServiceAccountTokenCleanUpPeriod: cleanUp } = options;
+  const { nodeMonitorGracePeriod: grace, nodeStartupGracePeriod: startup } = options;
   const durations = [
-    ...(grace === undefined ? [] : durationProblems('--node-monitor-grace-period', grace)),
-    ...(cleanUp === undefined
-      ? []
-      : durationProblems('--legacy-service-account-token-clean-up-period', cleanUp)),
-  ];
+    ['--node-monitor-grace-period', grace],
+    ['--node-startup-grace-period', startup],
+    ['--legacy-service-account-token-clean-up-period', options.legacyServiceAccountTokenCleanUpPeriod],
+  ] as const;
+  const problems = durations.flatMap(([flag, text]) =>
+    text === undefined ? [] : durationProblems(flag, text),
+  );
+  const tooShort = (problems.length > 0 ? [] : durations)
+    .slice(0, 2)
+    .flatMap(([flag, text]) =>
+      text === undefined || parseDurationMs(text) >= graceMsMin
+        ? []
+        : [`${flag} ${text}: must be 1s at least, and longer than nodes take to renew their Leases`],
+    );
   return [
     ...refusedFlags.flatMap(([flag, remedy]) =>
       given[attributeOf(flag)] === undefined ? [] : [`--${flag}: ${remedy}`],
     ),
-    ...durations,
-    ...(durations.length === 0 && grace !== undefined && parseDurationMs(grace) < graceMsMin
-      ? [
-          `--node-monitor-grace-period ${grace}: must be 1s at least, and longer than nodes take to renew their Leases`,
-        ]
-      : []),
+    ...problems,
+    ...tooShort,
   ];
 }
 

@@ -12,8 +12,13 @@ it.each([
     want: undefined,
   },
   {
-    name: 'a node that said nothing is not ready',
-    node: {},
+    name: 'a node that said nothing yet has none, nor keeps that with which it was made',
+    node: { spec: { taints: [{ key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }] } },
+    want: [],
+  },
+  {
+    name: 'a node that is not ready',
+    node: { status: { conditions: [condition('Ready', 'False')] } },
     want: ['not-ready:NoSchedule', 'not-ready:NoExecute'],
   },
   {

@@ -6,6 +6,8 @@ import { formatTime } from '#api/meta/time.ts';
 
 /** kube-controller-manager's node-monitor-grace-period where nobody said it, since 1.32. */
 export const gracePeriodMs = 50_000;
+/** Its node-startup-grace-period. */
+export const startupGracePeriodMs = 60_000;
 
 const notReady = 'node.kubernetes.io/not-ready';
 const unreachable = 'node.kubernetes.io/unreachable';
@@ -83,6 +85,14 @@ export function isOwnEviction({ key, effect }: Taint): boolean {
   return effect === 'NoExecute' && ownNoExecuteKeys.has(key);
 }
 
+/** How long a node may be silent: longer before it has said for the first time whether it is ready. */
+export function graceOf(
+  { status }: Node,
+  { graceMs, startupGraceMs }: { readonly graceMs: number; readonly startupGraceMs: number },
+): number {
+  return findCondition(status?.conditions, 'Ready') === undefined ? startupGraceMs : graceMs;
+}
+
 /** The conditions of a node that was silent for the grace period; undefined when they say so already. */
 export function silentConditions(node: Node, nowMs: number): readonly NodeCondition[] | undefined {
   const before = node.status?.conditions ?? [];
@@ -106,7 +116,7 @@ export function silentConditions(node: Node, nowMs: number): readonly NodeCondit
 export function planTaints(node: Node, nowMs: number): readonly Taint[] | undefined {
   const before = node.spec?.taints ?? [];
   const keys = taintsOfConditions
-    .filter(({ type, status }) => statusOf(node, type) === status)
+    .filter(({ type, status }) => findCondition(node.status?.conditions, type)?.status === status)
     .map(({ key }) => key);
   const wanted: readonly Taint[] = [
     ...keys.map((key): Taint => ({ key, effect: 'NoSchedule' })),
@@ -123,11 +133,6 @@ export function planTaints(node: Node, nowMs: number): readonly Taint[] | undefi
     .map((taint) => ({ ...taint, timeAdded }));
   const next = [...kept, ...added];
   return equalJson(next, before) ? undefined : next;
-}
-
-/** A node that has not yet said that it is ready is not. */
-function statusOf(node: Node, type: string): string | undefined {
-  return findCondition(node.status?.conditions, type)?.status ?? (type === 'Ready' ? 'False' : undefined);
 }
 
 export type Eviction =

@@ -13,6 +13,7 @@ import { ownKey, runController, source, type Controller, type Source } from '#cl
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import {
   countingLeftMs,
+  graceOf,
   isOwnEviction,
   planEviction,
   planOlderLabels,
@@ -114,7 +115,8 @@ export function runNodeLifecycle(
     const times = { lastSignMs: beat.atMs, presentSinceMs: presence.sinceMs() };
     const silentMs = silenceMs(times, clock.monotonic());
     let latest = await withOlderLabels(context, node);
-    const conditions = silentMs >= wanted.graceMs ? silentConditions(latest, clock.now()) : undefined;
+    const graceMs = graceOf(node, wanted);
+    const conditions = silentMs >= graceMs ? silentConditions(latest, clock.now()) : undefined;
     if (conditions !== undefined) {
       latest = await markSilent(context, latest, conditions);
       nodeInformer.observe(latest);
@@ -128,7 +130,7 @@ export function runNodeLifecycle(
     if (findCondition(latest.status?.conditions, 'Ready')?.status === 'Unknown') {
       await markPodsNotReady(context, recorder, podInformer.byIndex('node', name));
     }
-    const silentInMs = Math.max(1000, wanted.graceMs - silentMs);
+    const silentInMs = Math.max(1000, graceMs - silentMs);
     return { kind: 'again', afterMs: Math.min(silentInMs, againMs ?? silentInMs) };
   };
   return runController({

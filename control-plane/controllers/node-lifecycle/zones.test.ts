@@ -163,4 +163,20 @@ describe('a cluster of zones', () => {
     await pass(cluster, 5_000, [...inA, ...inB]);
     expect(client.all(nodes).flatMap(({ spec }) => spec?.taints ?? [])).toEqual([]);
   });
+
+  it('waits a minute for the first word of a node', async () => {
+    await using cluster = await startCluster(inA);
+    const { client } = cluster;
+    const taints = [{ key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' as const }];
+    client.seed(nodes, { metadata: { name: 'new' }, spec: { taints } });
+    await pass(cluster, 55_000, inA);
+    const found = () => client.get(nodes, { name: 'new' });
+    expect(await found()).not.toHaveProperty('status.conditions');
+    expect((await found()).spec?.taints ?? []).toEqual([]);
+    await pass(cluster, 15_000, inA);
+    expect((await found()).status?.conditions?.[0]).toMatchObject({
+      ...{ type: 'Ready', status: 'Unknown', reason: 'NodeStatusNeverUpdated' },
+    });
+    expect(evicted(cluster)).toEqual(['new']);
+  });
 });

@@ -1,4 +1,4 @@
-import { gracePeriodMs } from './plan.ts';
+import { gracePeriodMs, startupGracePeriodMs } from './plan.ts';
 import type { Node } from '#api/generated/objects.ts';
 import { isConditionTrue } from '#api/meta/condition.ts';
 
@@ -10,6 +10,8 @@ import { isConditionTrue } from '#api/meta/condition.ts';
 export interface ZoneSettings {
   /** A node that is silent for so long is marked as silent (`--node-monitor-grace-period`). */
   readonly graceMs: number;
+  /** The same of one that never said whether it is ready (`--node-startup-grace-period`). */
+  readonly startupGraceMs: number;
   /** Nodes a second whose pods go, in a zone that is well, or wholly silent while others are not. */
   readonly nodeEvictionRate: number;
   /** The same in a large cluster's zone that is partly silent; in a smaller cluster none. */
@@ -22,6 +24,7 @@ export interface ZoneSettings {
 
 export const zoneDefaults: ZoneSettings = {
   graceMs: gracePeriodMs,
+  startupGraceMs: startupGracePeriodMs,
   nodeEvictionRate: 0.1,
   secondaryNodeEvictionRate: 0.01,
   unhealthyZoneThreshold: 0.55,
