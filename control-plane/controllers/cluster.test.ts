@@ -514,6 +514,36 @@ it('a NoExecute taint takes what has ended, too', async () => {
   expect(client.all(kinds.pods).map(({ metadata }) => metadata?.name)).toEqual(['other']);
 });
 
+it('a time for which a pod tolerates runs on through other taints and longer tolerations, not beyond the last taint', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const tolerating = (tolerationSeconds: number) =>
+    ['a', 'b'].map((key) => ({ key, operator: 'Exists' as const, tolerationSeconds }));
+  const containers = [{ name: 'c', image: 'i' }];
+  for (const nodeName of ['node-1', 'node-2'])
+    await client.create(kinds.pods, {
+      metadata: { name: `on-${nodeName}`, namespace: 'default' },
+      spec: { nodeName, containers, tolerations: tolerating(20) },
+    });
+  const taint = async (name: string, keys: readonly string[]): Promise<void> => {
+    const timeAdded = formatTime(cluster.clock.now());
+    const taints = keys.map((key) => ({ key, effect: 'NoExecute', timeAdded }));
+    await client.patch(kinds.nodes, { name }, { kind: 'merge', body: { spec: { taints } } });
+    await cluster.settle(1000);
+  };
+  for (const name of ['node-1', 'node-2']) await taint(name, ['a']);
+  await cluster.settle(10_000);
+  await taint('node-1', ['b']);
+  const body = { spec: { tolerations: tolerating(200) } };
+  await client.patch(kinds.pods, { namespace: 'default', name: 'on-node-1' }, { kind: 'merge', body });
+  await taint('node-2', []);
+  await taint('node-2', ['b']);
+  await cluster.settle(10_000);
+  expect(client.all(kinds.pods).map(({ metadata }) => metadata?.name)).toEqual(['on-node-2']);
+  await cluster.settle(15_000);
+  expect(client.all(kinds.pods)).toEqual([]);
+});
+
 it('nodes get parts of the cluster range, and a pod that fits nowhere is told why', async () => {
   await using cluster = await startCluster();
   const { client } = cluster;

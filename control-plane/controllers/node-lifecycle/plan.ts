@@ -167,3 +167,22 @@ export function planEviction(pod: Pod, node: Node, { seenMs, nowMs }: Tolerating
   if (earliestMs === Number.POSITIVE_INFINITY) return { kind: 'stay' };
   return earliestMs <= nowMs ? { kind: 'evict' } : { kind: 'evictLater', afterMs: earliestMs - nowMs };
 }
+
+/** The end of a pod: since when it was planned, and when it is due (unix ms). */
+export interface PlannedEnd {
+  readonly uid: string | undefined;
+  readonly sinceMs: number;
+  readonly dueMs: number;
+  /** Whether the pod tolerated for a time, so that it was not to go at once. */
+  readonly isTimed: boolean;
+}
+
+/**
+ * A time that runs goes on, whatever taints and tolerations come meanwhile, as long as each is tolerated and not all are for ever
+ * (tainteviction processPodOnNode): a node that is silent after it was not ready is no new beginning.
+ */
+export function keepDue(eviction: Eviction, known: PlannedEnd | undefined, nowMs: number): Eviction {
+  if (eviction.kind !== 'evictLater' || known?.isTimed !== true) return eviction;
+  const afterMs = known.dueMs - nowMs;
+  return afterMs <= 0 ? { kind: 'evict' } : { kind: 'evictLater', afterMs };
+}

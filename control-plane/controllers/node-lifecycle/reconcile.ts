@@ -15,6 +15,7 @@ import {
   countingLeftMs,
   graceOf,
   isOwnEviction,
+  keepDue,
   planEviction,
   planOlderLabels,
   planTaints,
@@ -22,6 +23,7 @@ import {
   silentConditions,
   startsEvicting,
   withoutOwnEviction,
+  type PlannedEnd,
 } from './plan.ts';
 import {
   planZones,
@@ -231,13 +233,6 @@ function taintsInPace(
   return againMs === 0 ? { taints } : { taints: withoutOwnEviction(next), againMs };
 }
 
-/** The end of a pod: since when it was planned, and when it is due (unix ms). */
-interface PlannedEnd {
-  readonly uid: string | undefined;
-  readonly sinceMs: number;
-  readonly dueMs: number;
-}
-
 /** Deletes pods from nodes whose NoExecute taints they do not tolerate, or no longer. */
 export function runTaintEviction(
   context: ControllerContext,
@@ -280,13 +275,15 @@ export function runTaintEviction(
       if (pod === undefined || node === undefined || isTerminating(pod)) return void planned.delete(key);
       const { uid } = pod.metadata ?? {};
       const nowMs = clock.now();
-      const known = planned.get(key);
-      const seenMs = known?.uid === uid ? (known?.sinceMs ?? nowMs) : nowMs;
-      const plan = planEviction(pod, node, { seenMs, nowMs });
+      const before = planned.get(key);
+      const known = before?.uid === uid ? before : undefined;
+      const seenMs = known?.sinceMs ?? nowMs;
+      const asked = planEviction(pod, node, { seenMs, nowMs });
+      const plan = keepDue(asked, known, nowMs);
       if (plan.kind === 'stay') return cancel(key, pod);
-      const wasDueMs = known?.uid === uid ? (known?.dueMs ?? nowMs) : nowMs;
-      const dueMs = plan.kind === 'evictLater' ? nowMs + plan.afterMs : Math.min(nowMs, wasDueMs);
-      planned.set(key, { uid, sinceMs: seenMs, dueMs });
+      const dueMs =
+        plan.kind === 'evictLater' ? nowMs + plan.afterMs : Math.min(nowMs, known?.dueMs ?? nowMs);
+      planned.set(key, { uid, sinceMs: seenMs, dueMs, isTimed: asked.kind === 'evictLater' });
       if (plan.kind === 'evictLater') return { kind: 'again', afterMs: plan.afterMs };
       const waitMs = holdMs(node);
       if (waitMs > 0) return { kind: 'again', afterMs: waitMs };
