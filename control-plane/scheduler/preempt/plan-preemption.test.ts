@@ -70,7 +70,7 @@ function contextOf({ nodes = ['a', 'b'], running, pod, nominated = [] }: Given) 
   return { pod: wanted, snapshot };
 }
 
-function planOf(given: Given): PreemptionPlan | string {
+function planOf(given: Given, start = 0): PreemptionPlan | string {
   const context = contextOf(given);
   const decision = decide(context);
   if (decision.kind === 'node') return decision.nodeName;
@@ -78,12 +78,13 @@ function planOf(given: Given): PreemptionPlan | string {
     ...context,
     nodes: decision.helpedByEviction,
     budgets: given.budgets ?? [],
+    start,
   });
   for (let step = steps.next(); ; step = steps.next()) if (step.done === true) return step.value;
 }
 
-function told(given: Given): string {
-  const plan = planOf(given);
+function told(given: Given, start = 0): string {
+  const plan = planOf(given, start);
   if (typeof plan === 'string') return plan;
   if (plan.kind === 'victims')
     return `${plan.nodeName}: ${plan.victims.map(({ metadata }) => metadata?.name).join(' ')}`;
@@ -431,6 +432,19 @@ it('takes a claim of ReadWriteOncePod from a pod of lower priority, on its node 
   const other: Running = { on: 'a', name: 'other', priority: 1 };
   expect(told({ running: [other, holder(50)], pod: { volumes } })).toBe('b: holder');
   expect(told({ running: [other, holder(100)], pod: { volumes } })).toContain('1 node has pod using');
+});
+
+it('looks at a hundred of many nodes, from where it is to begin, and takes the first of the cheapest', () => {
+  const names = Array.from({ length: 150 }, (_, index) => `n${index}`);
+  const cheap = new Set(['n110', 'n130']);
+  const running = names.map((on) => ({ on, name: `on-${on}`, cpu: '4', priority: cheap.has(on) ? 1 : 2 }));
+  const given: Given = { nodes: names, running, pod: {} };
+  expect([0, 120, 140].map((start) => told(given, start))).toEqual([
+    'n0: on-n0',
+    'n130: on-n130',
+    'n0: on-n0',
+  ]);
+  expect(told(given, 50)).toBe('n110: on-n110');
 });
 
 it('says what kube-scheduler says of it', () => {

@@ -12,6 +12,8 @@ export interface PreemptionContext extends SchedulingContext {
   /** Nodes that refuse the pod and might not without pods of lower priority, in the order in which they are tried. */
   readonly nodes: readonly NodeInfo[];
   readonly budgets: readonly PodDisruptionBudget[];
+  /** Which of the nodes is tried first (0: the first); the others follow around. */
+  readonly start?: number;
 }
 
 /** The node, and who must go from it, the most important first; or why no node is better for it, with how many nodes each reason is of. */
@@ -23,7 +25,10 @@ type Candidate = VictimsOn;
 
 /** Nodes from which pods might go, and why others are no better. */
 export interface Candidates {
+  /** In the order of the nodes. */
   readonly candidates: readonly VictimsOn[];
+  /** How many nodes were tried. */
+  readonly tried: number;
   readonly reasons: ReadonlyMap<string, number>;
 }
 
@@ -39,24 +44,32 @@ export function* planPreemption(context: PreemptionContext): Generator<void, Pre
 
 /** The first half of a plan: who might go from where. */
 export function* findCandidates(context: PreemptionContext): Generator<void, Candidates> {
-  const { nodes, profile = defaultProfile } = context;
+  const { nodes, start = 0, profile = defaultProfile } = context;
   const wanted = candidatesWanted(nodes.length, profile);
   const fit = fitOfChanged(context);
-  const candidates: Candidate[] = [];
+  const found = new Map<number, Candidate>();
   const reasons = new Map<string, number>();
-  for (const node of nodes) {
-    const found = selectVictims(context, node, fit);
-    if ('victims' in found) candidates.push(found);
-    else for (const reason of found.reasons) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-    // Without a violation enough is enough; with them, a better one may follow.
-    if (candidates.length >= wanted && candidates.some(({ violations }) => violations === 0)) break;
-    yield;
+  let hasHarmless = false;
+  let tried = 0;
+  // Without a violation enough is enough; with them, a better one may follow.
+  for (; tried < nodes.length && !(hasHarmless && found.size >= wanted); tried++) {
+    if (tried > 0) yield;
+    const place = (start + tried) % nodes.length;
+    const node = nodes[place];
+    if (node === undefined) continue;
+    const one = selectVictims(context, node, fit);
+    if ('victims' in one) {
+      found.set(place, one);
+      hasHarmless ||= one.violations === 0;
+    } else for (const reason of one.reasons) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   }
-  return { candidates, reasons };
+  // Of those that cost as much the same is taken wherever the search began.
+  const candidates = [...found].toSorted(([a], [b]) => a - b).map(([, one]) => one);
+  return { candidates, reasons, tried };
 }
 
 /** The second half: the node where it costs least. */
-export function pickPlan({ candidates, reasons }: Candidates): PreemptionPlan {
+export function pickPlan({ candidates, reasons }: Omit<Candidates, 'tried'>): PreemptionPlan {
   const best = pickCheapest(candidates);
   return best === undefined
     ? { kind: 'none', reasons }

@@ -73,6 +73,8 @@ export class Preemptor {
   readonly #parts: PreemptorParts;
   readonly #budgets: Informer<PodDisruptionBudget>;
   readonly #turns = createTurns();
+  /** Where the next pod begins to look for victims, so that where there are many nodes each has its turn (kube-scheduler begins anywhere). */
+  #nextNode = 0;
   /** Pods whose victims are being chosen or told, and whether another try of them came meanwhile: none is made. */
   readonly #busy = new Map<string, { isMissed: boolean }>();
 
@@ -220,7 +222,9 @@ export class Preemptor {
     const budgets = this.#budgets.list();
     const profile = this.#profileOf(pod);
     const snapshot = this.#parts.snapshot();
-    const found = await inSlices(findCandidates({ pod, snapshot, nodes, budgets, profile }));
+    const start = this.#nextNode % Math.max(1, nodes.length);
+    const found = await inSlices(findCandidates({ pod, snapshot, nodes, start, budgets, profile }));
+    this.#nextNode = start + found.tried;
     const plan = pickPlan({ ...found, candidates: await this.#allowed(pod, found.candidates) });
     this.#parts.metrics.preempted(plan.kind === 'none' ? 0 : plan.victims.length);
     if (plan.kind === 'none') return told(plan.reasons);
