@@ -29,9 +29,11 @@ export interface Cluster extends AsyncDisposable {
 export async function startCluster(
   nodeNames: readonly string[] = ['node-1', 'node-2'],
   isOn?: IsOn,
+  intercept: FakeApiClient['intercept'] = () => undefined,
 ): Promise<Cluster> {
   const clock = createFakeClock(Date.UTC(2026, 0, 1));
   const client = createFakeApiClient(clock);
+  client.intercept = intercept;
   const { clients, refused } = createRoledClients(client);
   const informers = createInformers({
     ...{ client: clients.controllerManager, clock, random: () => 0.5 },

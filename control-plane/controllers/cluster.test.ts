@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import * as failure from '#api/errors/status.ts';
 import * as kinds from '#api/schema/kind-ref.ts';
 import type { Deployment, Pod } from '#api/generated/objects.ts';
 import { formatMicroTime, formatTime } from '#api/meta/time.ts';
@@ -386,6 +387,17 @@ it('a dependent with another owner outlives the one that waits for its dependent
   expect(dependent?.metadata?.ownerReferences?.map(({ name }) => name)).toEqual(['staying']);
   const left = client.all(kinds.configMaps).map(({ metadata }) => metadata?.name);
   expect(left).not.toContain('going');
+});
+
+it('a kind that is gone since it was found keeps no namespace', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  await client.create(kinds.namespaces, { metadata: { name: 'other' } });
+  client.intercept = ({ verb, resource }) =>
+    verb === 'list' && resource === 'leases' ? failure.resourceNotFound() : undefined;
+  await client.delete(kinds.namespaces, { name: 'other' });
+  await cluster.settle(5000);
+  expect(client.all(kinds.namespaces).map(({ metadata }) => metadata?.name)).toEqual(['default']);
 });
 
 it('a namespace that is deleted is emptied, pods first, and goes', async () => {

@@ -1,7 +1,7 @@
 import { apiVersionOf } from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import type { OwnerReference } from '#api/generated/objects.ts';
-import type { DiscoveredKind } from '#client/discover-kinds.ts';
+import type { DiscoveredKind, Discovery } from '#client/discover-kinds.ts';
 import type { Change, WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 
@@ -14,8 +14,8 @@ export interface Vertex {
 
 /** All objects that can be owners or owned, by the informers of their kinds. */
 export interface ObjectGraph {
-  /** Starts and stops informers so that there is one for each of the kinds. */
-  setKinds(kinds: readonly DiscoveredKind[]): void;
+  /** Starts and stops informers so that there is one for each of the kinds. Of group versions that did not answer all stay that were there. */
+  setKinds(found: Discovery): void;
   /** Stops the informer of a custom kind whose definition, of this name, is gone. */
   dropCustom(definition: string): void;
   get(id: string): Vertex | undefined;
@@ -97,8 +97,11 @@ export function createObjectGraph(
     if (!kept.has(`${kind.group}/${kind.resource}`)) void informers.stop(kind, { metadataOnly: true });
   };
   return {
-    setKinds: (kinds) => {
-      const wanted = new Map(kinds.filter(isCollectable).map((kind) => [idOf(kind), kind]));
+    setKinds: ({ kinds, failed }) => {
+      const silent = [...known.values()]
+        .map(({ kind }) => kind)
+        .filter((kind) => failed.includes(apiVersionOf(kind)));
+      const wanted = new Map([...silent, ...kinds.filter(isCollectable)].map((kind) => [idOf(kind), kind]));
       for (const id of known.keys()) if (!wanted.has(id)) stop(id);
       for (const [id, kind] of wanted) if (!known.has(id)) start(kind);
     },

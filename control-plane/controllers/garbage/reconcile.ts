@@ -68,7 +68,7 @@ export function runGarbageCollector(context: ControllerContext): Controller {
     reconcile: async () => {
       const found = await discoverKinds(client);
       if (found.failed.length > 0) logger.warn({ groups: found.failed }, 'discovery incomplete');
-      else graph.setKinds(found.kinds);
+      graph.setKinds(found);
       return { kind: 'again', afterMs: discoverEveryMs };
     },
   });
@@ -81,7 +81,7 @@ export function runGarbageCollector(context: ControllerContext): Controller {
       await controller.idle();
     },
     [Symbol.asyncDispose]: async () => {
-      graph.setKinds([]);
+      graph.setKinds({ kinds: [], failed: [] });
       await discovery[Symbol.asyncDispose]();
       await controller[Symbol.asyncDispose]();
     },

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { configMaps, secrets, serviceAccounts } from '#api/schema/kind-ref.ts';
+import { configMaps, controllerRevisions, secrets, serviceAccounts } from '#api/schema/kind-ref.ts';
 import { startCluster, type Cluster } from '#control-plane/controllers/cluster.fixture.ts';
 
 const namespace = 'default';
@@ -90,4 +90,25 @@ it('what has other owners since is not given the former ones again to let a circ
   const [left] = client.all(configMaps).filter(({ metadata }) => metadata?.name === 'child');
   expect(left?.metadata?.ownerReferences).toEqual([later]);
   expect(left?.metadata?.deletionTimestamp).toBeUndefined();
+});
+
+it('a group whose server is down keeps nothing else from being collected', async () => {
+  await using cluster = await startCluster([], undefined, ({ resource }) =>
+    resource === '/apis/apps/v1' ? new Error('down') : undefined,
+  );
+  const { client } = cluster;
+  const ownerReferences = [{ apiVersion: 'v1', kind: 'Secret', name: 'gone', uid: 'gone' }];
+  client.seed(configMaps, { metadata: { ...child, ownerReferences } });
+  client.seed(controllerRevisions, { metadata: { ...child, ownerReferences }, revision: 1 });
+  await cluster.settle(2000);
+  expect(namesOf(cluster)).not.toContain('child');
+  expect(client.all(controllerRevisions)).toHaveLength(1);
+  client.intercept = () => undefined;
+  await cluster.settle(31_000);
+  expect(client.all(controllerRevisions)).toEqual([]);
+  client.intercept = ({ resource }) => (resource === '/apis/apps/v1' ? new Error('down') : undefined);
+  await cluster.settle(31_000);
+  client.seed(controllerRevisions, { metadata: { ...child, ownerReferences }, revision: 1 });
+  await cluster.settle(2000);
+  expect(client.all(controllerRevisions)).toEqual([]);
 });

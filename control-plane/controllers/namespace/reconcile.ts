@@ -112,7 +112,8 @@ async function deleteContents(
       if (left.length > 0) remaining.set(`${kind.resource}.${kind.group}`, left);
       if (isOverdue(left, clock.now())) failures.push(unexpected(kind, namespace));
     } catch (error) {
-      if (!isMethodNotSupported(error)) failures.push(describeRefusal(error));
+      // A kind that is gone since it was found has nothing here any more.
+      if (!isMethodNotSupported(error) && !isNotFound(error)) failures.push(describeRefusal(error));
     }
   };
   // Pods first, and the rest only when they are gone: they may need their secrets, volumes and accounts to stop well.

@@ -30,8 +30,8 @@ export function createKindFinder(client: ApiClient, clock: Clock): KindFinder {
     const { found } = asked;
     try {
       const discovery = await found;
-      if (discovery.failed.length === 0) return discovery;
-      throw new PodwrightError('E_CONNECTION', `discover kinds: no answer of ${discovery.failed.join(', ')}`);
+      if (discovery.failed.length > 0 && asked?.found === found) asked = undefined; // The next quota asks again.
+      return discovery;
     } catch (error) {
       if (asked?.found === found) asked = undefined; // The next quota asks again.
       throw error;
@@ -39,7 +39,16 @@ export function createKindFinder(client: ApiClient, clock: Clock): KindFinder {
   };
   return {
     find: async (names) => {
-      const others = names.every(isBuiltIn) ? [] : (await discover()).kinds;
+      const asksFor = names.filter((name) => !isBuiltIn(name));
+      const { kinds: others, failed } = asksFor.length === 0 ? nothing : await discover();
+      // A group that did not answer keeps those who count kinds of others from nothing.
+      const silent = failed.filter((groupVersion) =>
+        asksFor.some(
+          (name) => groupVersion.startsWith(`${name.group}/`) && !others.some((kind) => isNamed(kind, name)),
+        ),
+      );
+      if (silent.length > 0)
+        throw new PodwrightError('E_CONNECTION', `discover kinds: no answer of ${silent.join(', ')}`);
       return names.flatMap((name) => {
         const found = [...builtInKinds, ...others].find((kind) => isNamed(kind, name));
         return found?.namespaced === true ? [found] : [];
@@ -47,6 +56,8 @@ export function createKindFinder(client: ApiClient, clock: Clock): KindFinder {
     },
   };
 }
+
+const nothing: Discovery = { kinds: [], failed: [] };
 
 /** Whether the name is one of a kind that is always there. */
 export function isBuiltIn(name: KindName): boolean {
