@@ -116,4 +116,21 @@ describe('stored bytes', () => {
       );
     }
   });
+
+  it('are not parsed where what was written is kept', () => {
+    const parsed = new ParsedObjects();
+    const written = {
+      metadata: { name: 'n', managedFields: [{ manager: 'm', fieldsV1: { 'f:data': { 'f:<a>': {} } } }] },
+      data: { '<a>': '\u2028' },
+    };
+    const value = encodeStored(written);
+    parsed.keepWritten(configMaps, value, written);
+    for (const modRevision of [7, 9, 7]) {
+      const object = parsed.read(configMaps, { value, modRevision }, () => {
+        throw new TypeError('it is there');
+      });
+      expect(object).toEqual(new ParsedObjects().read(configMaps, { value, modRevision }));
+    }
+    expect(parsed.bytes).toBe(value.byteLength);
+  });
 });

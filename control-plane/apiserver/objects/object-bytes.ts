@@ -344,6 +344,9 @@ interface ParsedObject {
   readonly revision: number;
 }
 
+/** The revision of what was encoded and has none before it is written. */
+const notWritten = 0;
+
 /**
  * Parsed objects of stored values, kept for a while: watches with selectors, admission and the next write read what was just
  * written. Entries are found by the identity of the bytes, which never change.
@@ -361,17 +364,27 @@ export class ParsedObjects {
   read(kind: Kind, stored: StoredBytes, parse: Parse = parseStored): JsonObject {
     const { value, modRevision } = stored;
     const known = this.#parsed.get(value);
-    if (known !== undefined && known.kind === kind)
-      return known.revision === modRevision ? known.object : asOf(known.object, modRevision);
-    const object = parse(kind, stored);
-    this.#parsed.set(value, { kind, object, revision: modRevision });
-    if (known === undefined) this.#bytes += value.byteLength;
+    if (known?.kind === kind && known.revision === modRevision) return known.object;
+    if (known?.kind === kind && known.revision !== notWritten) return asOf(known.object, modRevision);
+    const object = known?.kind === kind ? asOf(known.object, modRevision) : parse(kind, stored);
+    this.#keep(value, { kind, object, revision: modRevision });
+    return object;
+  }
+
+  /** What has just been encoded as these bytes, and is changed by nobody from now on: it need not be parsed to be read again. */
+  keepWritten(kind: Kind, value: Uint8Array, written: JsonObject): void {
+    const object = { ...written, kind: kind.kind, apiVersion: formatGroupVersion(kind) };
+    this.#keep(value, { kind, object, revision: notWritten });
+  }
+
+  #keep(value: Uint8Array, parsed: ParsedObject): void {
+    if (!this.#parsed.has(value)) this.#bytes += value.byteLength;
+    this.#parsed.set(value, parsed);
     for (const oldest of this.#parsed.keys()) {
       if (this.#parsed.size <= parsedCountMax && this.#bytes <= parsedBytesMax) break;
       this.#parsed.delete(oldest);
       this.#bytes -= oldest.byteLength;
     }
-    return object;
   }
 
   /** The value is parsed anew when it is read again. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { objectOf, stringOf } from '#api/wire/json.ts';
-import { formatGroupVersion, storedKind, type Kind } from '#api/schema/kinds.ts';
+import { findSubresource, formatGroupVersion, storedKind, type Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { claimChange, isClaimedBy, type IsClaimed } from '#control-plane/apiserver/services/claims.ts';
@@ -211,7 +211,9 @@ export class Registry {
         completed = complete(object, isClaimedBy(read));
         if (isDryRun) return undefined;
         const { expect, ops } = claimChange(kind, { old: undefined, object: completed, nowMs: this.#now() });
-        return withBeside({ expect, ops: [this.#put(kind, key, completed, lease), ...ops] }, beside);
+        const own = this.#put(kind, key, completed, lease);
+        if (findSubresource(kind, 'status') !== undefined) this.#keepWritten(kind, own, completed);
+        return withBeside({ expect, ops: [own, ...ops] }, beside);
       }),
     );
     const { outcome } = done;
@@ -309,6 +311,12 @@ export class Registry {
     return { op: 'put', key, value, lease };
   }
 
+  /** Of what will be read again soon: what changes, and what somebody will report on. */
+  #keepWritten(kind: Kind, own: StoreOp, object: JsonObject): void {
+    if (own.op !== 'put' || kind.storedAs !== undefined || kind.custom !== undefined) return;
+    this.#parsed.keepWritten(kind, own.value, object);
+  }
+
   /** The object's own write, with what it gives up and takes. */
   #changeOf(
     kind: Kind,
@@ -323,6 +331,7 @@ export class Registry {
     const { write, object } = decision;
     if (write === 'nothing') return undefined;
     const own: StoreOp = write === 'put' ? this.#put(kind, key, object, lease) : { op: 'delete', key };
+    this.#keepWritten(kind, own, object);
     if (rulesOf(kind).allocation === undefined) return { ops: [own] };
     const after = write === 'put' ? object : undefined;
     const { expect, ops } = claimChange(kind, { old: entry?.object, object: after, nowMs: this.#now() });
