@@ -323,11 +323,14 @@ async function evict(context: ControllerContext, pod: Pod): Promise<boolean> {
   }
 }
 
-/** What a node does when it lives: it renews its lease, and writes its status. Our own marks keep the heartbeat times. */
-function signOfLife(node: Node, lease: Lease | undefined): string {
-  const times = (node.status?.conditions ?? []).map(({ lastHeartbeatTime = '' }) => lastHeartbeatTime);
-  const [latest = ''] = [node.metadata?.creationTimestamp ?? '', ...times].toSorted().slice(-1);
-  return `${lease?.spec?.renewTime ?? ''} ${latest}`;
+/**
+ * What a node does when it lives: it renews its lease, and writes whether it is ready. Other conditions are of others, who may live on
+ * without its kubelet. Our own marks keep the heartbeat times.
+ */
+function signOfLife({ metadata, status }: Node, lease: Lease | undefined): string {
+  const ready = findCondition(status?.conditions, 'Ready');
+  const said = ready === undefined ? 'nothing' : (ready.lastHeartbeatTime ?? '');
+  return `${metadata?.uid} ${lease?.spec?.renewTime ?? ''} ${said}`;
 }
 
 function heartbeat(known: Map<string, Heartbeat>, name: string, seen: Heartbeat): Heartbeat {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '#base/random.fixture.ts';
 import type { Node } from '#api/generated/objects.ts';
-import { formatMicroTime } from '#api/meta/time.ts';
+import { findCondition } from '#api/meta/condition.ts';
+import { formatMicroTime, formatTime } from '#api/meta/time.ts';
 import { leases, nodes } from '#api/schema/kind-ref.ts';
 import { startCluster, type Cluster } from '#control-plane/controllers/cluster.fixture.ts';
 import { planZones, ZoneCounts, ZonePace, zoneDefaults, zoneKey } from './zones.ts';
@@ -178,5 +179,19 @@ describe('a cluster of zones', () => {
       ...{ type: 'Ready', status: 'Unknown', reason: 'NodeStatusNeverUpdated' },
     });
     expect(evicted(cluster)).toEqual(['new']);
+  });
+
+  it('takes the words of others about a node for none of its own', async () => {
+    await using cluster = await startCluster(['a1', 'a2']);
+    const { client, clock } = cluster;
+    for (let round = 0; round < 12; round++) {
+      const lastHeartbeatTime = formatTime(clock.now());
+      const conditions = [{ type: 'KernelDeadlock', status: 'False', lastHeartbeatTime }];
+      const body = { status: { conditions } };
+      await client.patch(nodes, { name: 'a2' }, { kind: 'strategic', body, subresource: 'status' });
+      await pass(cluster, 5_000, ['a1']);
+    }
+    const ready = client.all(nodes).map(({ status }) => findCondition(status?.conditions, 'Ready')?.status);
+    expect(ready).toEqual(['True', 'Unknown']);
   });
 });

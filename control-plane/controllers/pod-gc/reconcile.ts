@@ -94,11 +94,11 @@ async function markFailed(
   condition: typeof nodeGone | undefined,
 ): Promise<void> {
   if (isTerminal(pod)) return;
-  const { namespace, name = '', uid } = pod.metadata ?? {};
+  const { namespace, name = '', uid, generation } = pod.metadata ?? {};
   const lastTransitionTime = formatTime(clock.now());
   const conditions =
     condition === undefined ? [] : [observedCondition(pod, { ...condition, lastTransitionTime })];
-  const body = { metadata: { uid }, status: { phase: 'Failed', conditions } };
+  const body = { metadata: { uid }, status: { phase: 'Failed', observedGeneration: generation, conditions } };
   try {
     await client.patch(pods, { namespace, name }, { kind: 'strategic', body, subresource: 'status' });
   } catch (error) {
