@@ -23,9 +23,18 @@ const rateLimits = {
   ...{ apiVersion: 'eventratelimit.admission.k8s.io/v1alpha1', kind: 'Configuration' },
   limits: [{ type: 'Server', qps: 1, burst: 1 }],
 };
+const imagePolicy = {
+  kubeConfigFile: 'pods/images/nobody.fixture.yaml',
+  retryBackoff: -1,
+  defaultAllow: true,
+};
 /** Those that cannot be without. */
 const configurations = new Map([
   ['EventRateLimit', { value: rateLimits, directory: '/etc', file: '/etc/admission.yaml' }],
+  [
+    'ImagePolicyWebhook',
+    { value: { imagePolicy }, directory: import.meta.dirname, file: '/etc/admission.yaml' },
+  ],
 ]);
 const admissionPlugins = choosePlugins(pluginRows, allOfThem, configurations);
 

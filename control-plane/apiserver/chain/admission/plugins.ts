@@ -12,6 +12,7 @@ import { namespaceAutoProvision } from './namespaces/namespace-auto-provision.ts
 import { namespaceExists } from './namespaces/namespace-exists.ts';
 import { ownerReferencesPermissionEnforcement } from './owner-references-permission-enforcement.ts';
 import { alwaysPullImages } from './pods/always-pull-images.ts';
+import { imagePolicyRow } from './pods/images/image-policy-webhook.ts';
 import { extendedResourceToleration } from './pods/extended-resource-toleration.ts';
 import { limitPodHardAntiAffinityTopology } from './pods/limit-pod-hard-anti-affinity-topology.ts';
 import { parseNodeSelectors, podNodeSelector } from './pods/pod-node-selector.ts';
@@ -65,7 +66,7 @@ export const pluginRows: readonly PluginRow[] = [
   on(nodeRestriction),
   on(taintNodesByCondition),
   off(alwaysPullImages),
-  notBuilt('ImagePolicyWebhook', 'off'),
+  imagePolicyRow,
   podSecurityRow,
   {
     ...off(podNodeSelector()),
