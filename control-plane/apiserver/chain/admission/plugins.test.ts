@@ -24,7 +24,7 @@ const rateLimits = {
   limits: [{ type: 'Server', qps: 1, burst: 1 }],
 };
 const imagePolicy = {
-  kubeConfigFile: 'pods/images/nobody.fixture.yaml',
+  kubeConfigFile: 'pods/images/fixtures/nobody.yaml',
   retryBackoff: -1,
   defaultAllow: true,
 };
